@@ -1,0 +1,170 @@
+"""Many replicates at once: `train.py`'s functions under vmap, and that under torch.compile.
+
+The only module that names either transform. A chunk is a stack of replicates of one fixed width,
+trained in one go on one thread; the width is part of a result's identity, since another width
+sums in another order.
+"""
+
+import importlib.util
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from functional_clf.data import ChunkData
+from functional_clf.recipes import Recipe
+from functional_clf.train import TrainStep, fit, init_state, make_eval_step, make_train_step
+from functional_clf.types import Curves, Params, TrainState
+
+EngineName = Literal["eager", "compile"]
+Tree = TypeVar("Tree")
+
+
+class Engine(Protocol):
+    """Trains one chunk: a stacked state and its data in, the final state and curves out."""
+
+    def __call__(
+        self,
+        recipe: Recipe,
+        state: TrainState,
+        data: ChunkData,
+        epochs: int,
+        after_step: Callable[[], None] = ...,
+    ) -> tuple[TrainState, Curves]:
+        """Train `epochs` epochs; `after_step` is called after each, and may raise to stop."""
+        ...
+
+
+def stack(trees: Sequence[Tree]) -> Tree:
+    """Trees of tensors of the same form, stacked leaf by leaf along a new first axis.
+
+    Example:
+        >>> stack([{"w": torch.zeros(2)}, {"w": torch.ones(2)}])["w"].shape
+        torch.Size([2, 2])
+    """
+    return pytree.tree_map(lambda *leaves: torch.stack(leaves), *trees)
+
+
+def init_chunk(recipe: Recipe, init_seeds: Sequence[int], device: torch.device) -> TrainState:
+    """The stacked initial state of a chunk, each replicate drawn from its own seed.
+
+    Drawn on the CPU and then moved, so that a seed means the same weights on every device.
+
+    Args:
+        recipe: whose model and optimizer to initialise.
+        init_seeds: one a replicate.
+        device: where the tensors shall live.
+
+    Example:
+        >>> from functional_clf.recipes import model_1
+        >>> init_chunk(model_1(), range(4), torch.device("cpu")).params["0.weight"].shape
+        torch.Size([4, 16, 2])
+    """
+    states = [init_state(recipe.model, recipe.optimizer, seed) for seed in init_seeds]
+    return pytree.tree_map(lambda leaf: leaf.to(device), stack(states))
+
+
+def make_engine(name: EngineName) -> Engine:
+    """An engine: the vmapped training step run as it is ("eager"), or compiled once a recipe.
+
+    Args:
+        name: "eager" or "compile".
+
+    Returns:
+        A function of (recipe, state, data, epochs); the engine keeps the graphs it has compiled.
+
+    Raises:
+        ValueError: when the name is neither.
+
+    Example:
+        >>> from functional_clf.data import circles, draw_chunk, replicate
+        >>> from functional_clf.recipes import model_1
+        >>> cpu, chunk = torch.device("cpu"), [replicate(seed, "data") for seed in range(4)]
+        >>> recipe, data = model_1(epochs=5), draw_chunk(circles(100), chunk, 0.2, cpu)
+        >>> state, curves = make_engine("eager")(recipe, init_chunk(recipe, range(4), cpu), data, 5)
+        >>> curves.test.correct.shape  # 6 records of 4 replicates
+        torch.Size([6, 4])
+    """
+    transforms: dict[str, Callable[[TrainStep], TrainStep]] = {
+        "eager": torch.func.vmap,
+        "compile": _compile_vmapped,
+    }
+    if name not in transforms:
+        raise ValueError(f"engine is {name!r}; it must be one of {', '.join(transforms)}")
+    steps: dict[Recipe, TrainStep] = {}
+
+    def engine(
+        recipe: Recipe,
+        state: TrainState,
+        data: ChunkData,
+        epochs: int,
+        after_step: Callable[[], None] = lambda: None,
+    ) -> tuple[TrainState, Curves]:
+        if recipe not in steps:
+            steps[recipe] = transforms[name](make_train_step(recipe.model, recipe.optimizer))
+        eval_step = torch.func.vmap(make_eval_step(recipe.model))
+        return fit(steps[recipe], eval_step, state, data.train, data.test, epochs, after_step)
+
+    return engine
+
+
+def _compile_vmapped(train_step: TrainStep) -> TrainStep:
+    vmapped = torch.func.vmap(train_step)
+
+    def step(state: TrainState, batch: Any) -> Any:
+        return vmapped(state, batch)
+
+    # Dynamo counts recompiles, and searches its graphs, a code object: one of its own for each
+    # recipe keeps a study of many recipes below the limit.
+    step.__code__ = step.__code__.replace()
+    # cpp_wrapper: the compiled step releases the GIL, so chunks train on several threads at once.
+    return torch.compile(step, fullgraph=True, dynamic=False, options={"cpp_wrapper": True})
+
+
+def why_not_compile(device: torch.device) -> str | None:
+    """What `torch.compile` lacks on this machine for `device`, or None where it can work.
+
+    Example:
+        >>> why_not_compile(torch.device("cpu")) in (None, "no C++ compiler was found")
+        True
+    """
+    default = "clang++" if sys.platform == "darwin" else "g++"
+    if device.type == "cpu" and shutil.which(os.environ.get("CXX", default)) is None:
+        return "no C++ compiler was found"
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        return "the triton package was not found"
+    return None
+
+
+class Trained(NamedTuple):
+    """A trained chunk, on the CPU: what is kept of it."""
+
+    params: Params
+    curves: Curves
+    diverged: Bool[np.ndarray, " replicate"]
+
+
+def collect(state: TrainState, curves: Curves) -> Trained:
+    """Bring a trained chunk to the CPU, and mark the replicates that diverged.
+
+    A replicate diverged when a weight or a recorded loss is NaN or infinite.
+
+    Example:
+        >>> from functional_clf.types import Metrics
+        >>> metrics = Metrics(torch.tensor([[0.5, torch.nan]]), torch.tensor([[3, 0]]))
+        >>> state = TrainState({"w": torch.zeros(2, 1)}, None)
+        >>> collect(state, Curves((1,), metrics, metrics)).diverged
+        array([False,  True])
+    """
+    params, curves = pytree.tree_map_only(Tensor, lambda leaf: leaf.cpu(), (state.params, curves))
+    finite = torch.isfinite(curves.train.loss).all(0) & torch.isfinite(curves.test.loss).all(0)
+    for param in params.values():
+        finite &= torch.isfinite(param).flatten(1).all(1)
+    return Trained(params, curves, ~finite.numpy())

@@ -1,0 +1,291 @@
+"""The command line: `python -m functional_clf.run --seeds 64`.
+
+The only module that prints or parses arguments.
+"""
+
+import signal
+
+if __name__ == "__main__":
+    # Until main() takes over, while torch is still being imported, Ctrl-C ends without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import tyro
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from functional_clf import report
+from functional_clf.data import Dataset, circles, moons
+from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.store import StoreError
+from functional_clf.study import Progress, Study
+
+INTERRUPTED = 130
+PLAIN_PROGRESS_SECONDS = 5.0
+
+
+def make_dataset(
+    data: Literal["circles", "moons"] = "circles", samples: int = 1000, noise: float = 0.03
+) -> Dataset:
+    """The data set of the command line.
+
+    Args:
+        data: which of scikit-learn's data sets.
+        samples: samples in one draw.
+        noise: standard deviation of the Gaussian noise on each coordinate.
+    """
+    return {"circles": circles, "moons": moons}[data](samples, noise)
+
+
+def make_recipes(
+    model_0: Annotated[Recipe, tyro.conf.arg(constructor=model_0)],
+    model_1: Annotated[Recipe, tyro.conf.arg(constructor=model_1)],
+    epochs: int | None = None,
+) -> tuple[Recipe, ...]:
+    """The two contestants of the command line.
+
+    Args:
+        model_0: the baseline.
+        model_1: the challenger.
+        epochs: full-batch training steps of both models; overrides each model's own.
+    """
+    recipes = (model_0, model_1)
+    return recipes if epochs is None else tuple(replace(one, epochs=epochs) for one in recipes)
+
+
+def parse_seeds(text: str) -> range:
+    """Seeds out of `64` (0 to 63) or `100:200` (100 to 199).
+
+    Raises:
+        ValueError: when the text is neither.
+
+    Example:
+        >>> parse_seeds("64"), parse_seeds("100:200")
+        (range(0, 64), range(100, 200))
+    """
+    match = re.fullmatch(r"(?:(\d+):)?(\d+)", text)
+    seeds = range(int(match[1] or 0), int(match[2])) if match else range(0)
+    if not seeds:
+        raise ValueError(
+            f"seeds is {text}; it must be a count of at least 1, as in 64, or a rising range, as "
+            "in 100:200"
+        )
+    return seeds
+
+
+SeedRange = Annotated[
+    range,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="N|FROM:TO",
+        instance_from_str=lambda texts: parse_seeds(texts[0]),
+        is_instance=lambda value: isinstance(value, range),
+        str_from_instance=lambda seeds: [
+            f"{seeds.start}:{seeds.stop}" if seeds.start else str(seeds.stop)
+        ],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Command(Study):
+    """Is model_1 better than model_0, or was it a lucky seed? Train many seeds of both; compare.
+
+    Args:
+        dataset: what every replicate draws its samples from.
+        recipes: the models to compare.
+        out: the run folder. Default: one under runs/, named after the settings.
+        plots: draw the pictures; --no-plots skips them.
+        json: print results.json on standard output, and nothing else there.
+    """
+
+    # No defaults: tyro builds both by their constructors, whose defaults the help then shows.
+    dataset: Annotated[  # pyright: ignore[reportGeneralTypeIssues]
+        Dataset, tyro.conf.arg(constructor=make_dataset, name="")
+    ]
+    recipes: Annotated[  # pyright: ignore[reportGeneralTypeIssues]
+        tuple[Recipe, ...], tyro.conf.arg(constructor=make_recipes, name="")
+    ]
+    seeds: SeedRange = range(64)
+    out: Path | None = None
+    plots: bool = True
+    json: bool = False
+
+    def folder(self) -> Path:
+        """The run folder: `out`, or one whose name the settings fix."""
+        if self.out is not None:
+            return self.out
+        asked = [self.identity(), self.engine, self.device, self.chunk, self.tf32]
+        name = hashlib.blake2b(json.dumps(asked).encode(), digest_size=4).hexdigest()
+        return Path("runs") / f"{self.dataset.name}-{self.vary}-{name}"
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Parse the arguments, run the study, print its conclusion; the exit code.
+
+    Args:
+        args: command-line arguments; None takes them from the process.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    stdout, stderr = Console(), Console(stderr=True)
+    try:
+        command = parse(args)
+        with _notices(stderr):
+            run(command, stdout, stderr)
+    except (ValueError, StoreError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def parse(args: Sequence[str] | None) -> Command:
+    """A command out of arguments.
+
+    Raises:
+        ValueError: when an argument is wrong; the message is one line.
+        SystemExit: after --help.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                Command,
+                prog="python -m functional_clf.run",
+                args=args,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if stop.code:
+            raise ValueError(_one_line(complaint.getvalue())) from None
+        raise
+
+
+def run(command: Command, stdout: Console, stderr: Console) -> None:
+    """Run a study, write its files, and print what it found."""
+    folder = command.folder()
+    try:
+        with _progress(stderr) as on_progress:
+            results = command.run(folder, on_progress)
+    except KeyboardInterrupt:
+        _leave_interrupted(folder)
+    report.write_exports(results, folder)
+    if command.plots:
+        from functional_clf.plots import write_plots
+
+        write_plots(results, folder / "plots")
+    if command.json:
+        print((folder / "results.json").read_text(encoding="utf-8"), end="")
+        return
+    stdout.print(report.models_table(results))
+    # One line where a program may read it; a terminal gets it wrapped at words.
+    stdout.print(
+        results.conclusion, soft_wrap=not stdout.is_terminal, markup=False, highlight=False
+    )
+    stdout.print(f"Files: {folder}/", soft_wrap=True, markup=False, highlight=False)
+
+
+@contextlib.contextmanager
+def _progress(stderr: Console) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal, plain lines elsewhere."""
+    if not stderr.is_terminal:
+        yield _plain_progress(stderr)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("seeds"),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=stderr, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(progress: Progress) -> None:
+            share = progress.steps_done / max(progress.steps_total, 1)
+            bar.update(
+                task,
+                description=progress.stage,
+                total=progress.seeds_total,
+                completed=round(share * progress.seeds_total),
+            )
+
+        yield show
+
+
+def _plain_progress(stderr: Console) -> Callable[[Progress], None]:
+    shown_at = time.monotonic()
+
+    def show(progress: Progress) -> None:
+        nonlocal shown_at
+        if time.monotonic() - shown_at < PLAIN_PROGRESS_SECONDS:
+            return
+        shown_at = time.monotonic()
+        print(
+            f"{progress.stage}: {progress.seeds_done} of {progress.seeds_total} seeds done",
+            file=sys.stderr,
+        )
+
+    return show
+
+
+@contextlib.contextmanager
+def _notices(stderr: Console) -> Iterator[None]:
+    """The package's log lines, on standard error, above the progress bar."""
+    logger = logging.getLogger("functional_clf")
+    handler = RichHandler(
+        console=stderr, show_time=False, show_level=False, show_path=False, highlighter=None
+    )
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _leave_interrupted(folder: Path) -> NoReturn:
+    """End at once: a compilation in another thread would hold the interpreter for seconds."""
+    print(
+        f"interrupted: finished chunks are kept in {folder}; the same command continues",
+        file=sys.stderr,
+    )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
+
+def _one_line(box: str) -> str:
+    r"""The gist of tyro's boxed complaint: its text up to the first rule, without the frame.
+
+    Example:
+        >>> print(_one_line("╭ Value error ──╮\n│ Error parsing --samples: │\n│ not a number │"))
+        --samples: not a number
+    """
+    lines = [line.strip("╭╮╰╯│ ") for line in box.splitlines()]
+    text = []
+    for line in lines[1:]:
+        if line and not line.strip("─"):
+            break
+        text.append(line)
+    gist = " ".join(" ".join(text).split())
+    # Where it was our own check that failed, its message already names the argument.
+    return re.sub(r"^Error parsing (?:(?!--)\S+: )?", "", gist)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The few types that every module speaks in.
+
+Everything is written for ONE replicate: no shape below has a seed axis. `functional_clf.ensemble`
+adds that axis with `torch.func.vmap`.
+
+Axes, in annotations: `sample` (rows of a data set), `feature` (columns of x), `fan_in` and
+`fan_out` (a layer's inputs and outputs), `record` (epochs at which a learning curve was read).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+Params = dict[str, Tensor]
+"""Weights by name; the keys and shapes are those of the equivalent `nn.Sequential`'s state_dict."""
+
+OptState = Any
+"""An optimizer's own NamedTuple of tensors: whatever its next update needs."""
+
+
+class Model(NamedTuple):
+    """A classifier as two pure functions."""
+
+    init: Callable[[Generator], Params]
+    apply: Callable[[Params, Float[Tensor, "sample feature"]], Float[Tensor, " sample"]]
+
+
+class Optimizer(NamedTuple):
+    """A gradient method as two pure functions; `updates` are added to the params."""
+
+    init: Callable[[Params], OptState]
+    update: Callable[[Params, OptState, Params], tuple[Params, OptState]]
+
+
+class Batch(NamedTuple):
+    """Samples and their labels, 0.0 or 1.0."""
+
+    x: Float[Tensor, "sample feature"]
+    y: Float[Tensor, " sample"]
+
+
+class TrainState(NamedTuple):
+    """What continues: all that the next training step needs, and nothing else."""
+
+    params: Params
+    opt_state: OptState
+
+
+class Metrics(NamedTuple):
+    """What one looks at: the mean loss, and the number of samples classified correctly."""
+
+    loss: Float[Tensor, ""]
+    correct: Int[Tensor, ""]
+
+
+class Curves(NamedTuple):
+    """A learning curve: `Metrics` on train and test data after `epochs[i]` epochs, stacked."""
+
+    epochs: tuple[int, ...]
+    train: Metrics
+    test: Metrics
