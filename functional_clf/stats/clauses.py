@@ -1,0 +1,52 @@
+"""The clauses that conclusions are made of."""
+
+from functional_clf.stats import wording
+from functional_clf.stats.summaries import ModelSummary
+from functional_clf.stats.types import Interval
+
+
+def difference(
+    name_a: str, name_b: str, estimate: float, interval: Interval | None, margin: float
+) -> str:
+    """Return which model is ahead in the sample, and by how much."""
+    decimals = wording.point_decimals(interval, margin) if interval else 1
+    size = f"by {wording.points(abs(estimate), decimals)} pp on average"
+    if estimate == 0:
+        return f"{name_a} and {name_b} differ {size}"
+    return f"{name_a} {'falls short of' if estimate < 0 else 'exceeds'} {name_b} {size}"
+
+
+def ends(interval: Interval, estimate: float, margin: float | None = None) -> str:
+    """Return an interval in points, mirrored where the estimate is worded as a shortfall.
+
+    It shows as many decimals as it needs against a margin; one, where none is given.
+    """
+    low, high = (-interval.high, -interval.low) if estimate < 0 else interval
+    decimals = 1 if margin is None else wording.point_decimals(interval, margin)
+    return f"{wording.points(low, decimals)} to {wording.points(high, decimals)}"
+
+
+def outcomes(wins: int, ties: int, losses: int) -> str:
+    """Return the counts of wins, ties and losses."""
+    return ", ".join(
+        [
+            wording.plural(wins, "win"),
+            wording.plural(ties, "tie"),
+            wording.plural(losses, "loss", "losses"),
+        ]
+    )
+
+
+def failures(model: ModelSummary, alpha: float) -> str:
+    """Return how many of a model's runs failed, with the limits of the rate where it has any."""
+    f = model.failures
+    seeds = f"{f.count} of {f.n}"
+    if f.interval is not None:
+        seeds = wording.rate(f.count, f.n, f.interval, alpha)
+    diverged = f" ({f.diverged} diverged)" if f.diverged else ""
+    return f"{model.name} failed {seeds}{diverged}"
+
+
+def failure_meaning(failure_below: float) -> str:
+    """Return what a failed run is."""
+    return f"Failed means below {100 * failure_below:g} % accuracy, or diverged"

@@ -1,0 +1,238 @@
+"""Compare two models over a crossed design: every data seed with every initialisation seed."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from functional_clf.stats import clauses, validation, wording
+from functional_clf.stats.comparison import FAILURE_BELOW, checked_references, possible
+from functional_clf.stats.crossed import Component, crossed_t_test, variance_components
+from functional_clf.stats.pairs import paired
+from functional_clf.stats.scopes import CROSSED
+from functional_clf.stats.summaries import (
+    Distribution,
+    ModelSummary,
+    describe,
+    describe_model,
+    plain,
+)
+from functional_clf.stats.types import FloatArray, Interval, Verdict
+from functional_clf.stats.verdicts import decide, verdict_words
+
+
+class Spread(NamedTuple):
+    """Where a table's variance comes from, data seeds down and initialisation seeds across.
+
+    `interaction` holds any residual noise too: with one run a cell they cannot be told apart.
+    """
+
+    data: Component
+    training: Component
+    interaction: Component
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossedComparison:
+    """Everything there is to report about model a against model b on a crossed grid.
+
+    Cells of one row share their data and cells of one column their initialisation seed, so counts
+    of cells carry no interval. Units are those of `Comparison`.
+
+    Attributes:
+        model_a: accuracies and failures of the first model.
+        model_b: accuracies and failures of the second.
+        setting: where the data come from, for the claim; may be empty.
+        n_data_seeds: rows.
+        n_init_seeds: columns.
+        estimate: mean of accuracy_a - accuracy_b.
+        interval: for it, over new data and new initialisations; None without spread.
+        method: what made the interval.
+        standard_error: of the estimate; None without spread.
+        df: Satterthwaite's degrees of freedom.
+        t_statistic: estimate / standard error; None without spread.
+        pvalue: two-sided, of the t statistic; None where that cannot be given.
+        wins: cells where a is more accurate.
+        ties: cells without a difference.
+        losses: cells where b is more accurate.
+        differences: quantiles of the cells' differences.
+        components_a: where the first model's variance comes from.
+        components_b: where the second model's comes from.
+        components_difference: where the variance of their difference comes from.
+        failure_below: the accuracy below which a run counts as failed.
+        references: accuracies to hold the models against, by name.
+        alpha: share of intervals that may miss.
+        margin: the smallest difference that matters, set beforehand.
+        verdict: one of five; see `verdicts.decide`.
+    """
+
+    model_a: ModelSummary
+    model_b: ModelSummary
+    setting: str
+    n_data_seeds: int
+    n_init_seeds: int
+    estimate: float
+    interval: Interval | None
+    method: str
+    standard_error: float | None
+    df: float
+    t_statistic: float | None
+    pvalue: float | None
+    wins: int
+    ties: int
+    losses: int
+    differences: Distribution
+    components_a: Spread
+    components_b: Spread
+    components_difference: Spread
+    failure_below: float
+    references: Mapping[str, float]
+    alpha: float
+    margin: float
+    verdict: Verdict
+
+    @property
+    def conclusion(self) -> str:
+        """One paragraph: estimate, interval, p, counts, spread, verdict with margin, and scope."""
+        names = self.model_a.name, self.model_b.name
+        verdict = verdict_words(self.verdict, self.interval, self.margin, *names)
+        sentences = [
+            self._estimate_words(),
+            clauses.failure_meaning(self.failure_below),
+            self._spread_words(),
+            f"Verdict: {verdict}",
+            f"Scope: {CROSSED.claim(self.setting)}",
+        ]
+        return " ".join(CROSSED.sentence(text) for text in sentences)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it all as plain data for JSON: no NaN or infinity, None for what is undefined."""
+        return plain(self) | {
+            "scope": CROSSED.name,
+            "claim": CROSSED.sentence(CROSSED.claim(self.setting)),
+            "conclusion": self.conclusion,
+        }
+
+    def _estimate_words(self) -> str:
+        ahead = clauses.difference(
+            self.model_a.name, self.model_b.name, self.estimate, self.interval, self.margin
+        )
+        interval = "no interval, as all differences are equal"
+        if self.interval is not None:
+            ends = clauses.ends(self.interval, self.estimate, self.margin)
+            interval = f"{wording.confidence(self.alpha)} {ends}"
+        details = [
+            interval,
+            f"crossed t {wording.p_value(self.pvalue)}",
+            clauses.outcomes(self.wins, self.ties, self.losses),
+            clauses.failures(self.model_a, self.alpha),
+            clauses.failures(self.model_b, self.alpha),
+        ]
+        return (
+            f"Over {wording.plural(self.n_data_seeds, 'data seed')} crossed with "
+            f"{wording.plural(self.n_init_seeds, 'initialisation seed')}, {ahead} "
+            f"({'; '.join(details)})"
+        )
+
+    def _spread_words(self) -> str:
+        parts = self.components_difference
+        if parts.data.share is None:
+            return "The difference does not vary over the grid"
+        shares = [
+            f"{wording.percent(part.share or 0.0)} % {name}"
+            for name, part in zip(("data", "training", "their interaction"), parts, strict=True)
+        ]
+        return f"Of the difference's variance {', '.join(shares)} (with any residual noise)"
+
+
+def compare_crossed(
+    table_a: ArrayLike,
+    table_b: ArrayLike,
+    *,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+    total: ArrayLike | None = None,
+    names: tuple[str, str] = ("model a", "model b"),
+    diverged_a: ArrayLike | None = None,
+    diverged_b: ArrayLike | None = None,
+    failure_below: float = FAILURE_BELOW,
+    references: Mapping[str, float] | None = None,
+    setting: str = "",
+) -> CrossedComparison:
+    """Compare two models trained on every data seed with every initialisation seed.
+
+    The interval pays for both new data and new initialisations, and the variance of each model and
+    of their difference is split into data, training and interaction.
+
+    Args:
+        table_a: (data seed, init seed) accuracies of the first model in [0, 1], or with `total`
+            integer counts of correct predictions; at least 2 x 2.
+        table_b: the same for the second model, on the same cells.
+        margin: the smallest difference that matters, in [0, 1].
+        alpha: share of intervals that may miss, in (0, 1).
+        total: test samples a run, where the tables are counts.
+        names: of the two models.
+        diverged_a: True where the first model's run diverged: it counts as failed.
+        diverged_b: the same for the second model.
+        failure_below: accuracy below which a run counts as failed.
+        references: accuracies to hold the models against, by name.
+        setting: where the data come from, for the scope sentence.
+
+    Returns:
+        A `CrossedComparison`; its `conclusion` is a paragraph, its `to_dict()` plain data.
+
+    Raises:
+        ValueError: for an argument out of range; the message names it and the value.
+        TypeError: for an argument of the wrong type.
+
+    Source:
+        As `crossed_interval` and `variance_components`.
+
+    Example:
+        >>> a = [[0.99, 1.00, 0.98], [0.97, 0.99, 0.97], [1.00, 1.00, 0.99]]
+        >>> b = [[0.51, 0.50, 0.52], [0.48, 0.47, 0.50], [0.52, 0.50, 0.50]]
+        >>> compare_crossed(a, b).verdict
+        'better'
+    """
+    alpha = validation.alpha_level(alpha)
+    margin = validation.margin_size(margin)
+    failure_below = validation.fraction("failure_below", failure_below)
+    pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
+    d = pairs.differences
+    test = crossed_t_test(d, alpha)
+    interval = possible(test.interval) if test.interval else None
+    mask_a = validation.mask("diverged_a", diverged_a, d.shape)
+    mask_b = validation.mask("diverged_b", diverged_b, d.shape)
+    return CrossedComparison(
+        model_a=describe_model(names[0], pairs.a, mask_a, failure_below, None),
+        model_b=describe_model(names[1], pairs.b, mask_b, failure_below, None),
+        setting=setting,
+        n_data_seeds=d.shape[0],
+        n_init_seeds=d.shape[1],
+        estimate=float(d.mean()),
+        interval=interval,
+        method="crossed t" if interval else "none",
+        standard_error=test.standard_error,
+        df=test.df,
+        t_statistic=test.statistic,
+        pvalue=test.pvalue,
+        wins=int(np.count_nonzero(d > 0)),
+        ties=int(np.count_nonzero(d == 0)),
+        losses=int(np.count_nonzero(d < 0)),
+        differences=describe(d),
+        components_a=_spread(pairs.a, alpha),
+        components_b=_spread(pairs.b, alpha),
+        components_difference=_spread(d, alpha),
+        failure_below=failure_below,
+        references=checked_references(references),
+        alpha=alpha,
+        margin=margin,
+        verdict=decide(interval, margin),
+    )
+
+
+def _spread(table: FloatArray, alpha: float) -> Spread:
+    parts = variance_components(table, alpha)
+    return Spread(data=parts.rows, training=parts.columns, interaction=parts.interaction)

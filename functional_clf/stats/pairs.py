@@ -1,0 +1,40 @@
+"""Two columns (or tables) of accuracies, paired and checked."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from functional_clf.stats import validation
+from functional_clf.stats.types import FloatArray
+
+
+class Pairs(NamedTuple):
+    """Accuracies of two models on the same replicates, and their differences, all one shape."""
+
+    a: FloatArray
+    b: FloatArray
+    differences: FloatArray
+
+
+def paired(
+    name_a: str,
+    a: ArrayLike,
+    name_b: str,
+    b: ArrayLike,
+    total: ArrayLike | None,
+    ndim: int = 1,
+) -> Pairs:
+    """Pair two columns of accuracies, or with `total`, of counts of correct predictions."""
+    if total is None:
+        accuracies_a = validation.accuracies(name_a, a, ndim)
+        accuracies_b = validation.accuracies(name_b, b, ndim)
+        validation.same_shape(name_a, accuracies_a, name_b, accuracies_b)
+        d = np.round(accuracies_a - accuracies_b, validation.DECIMALS)
+        return Pairs(accuracies_a, accuracies_b, d)
+    whole = validation.totals("total", total, np.shape(a))
+    counts_a = validation.counts(name_a, a, whole, ndim)
+    counts_b = validation.counts(name_b, b, whole, ndim)
+    validation.same_shape(name_a, counts_a, name_b, counts_b)
+    d = np.round((counts_a - counts_b) / whole, validation.DECIMALS)
+    return Pairs(counts_a / whole, counts_b / whole, d)

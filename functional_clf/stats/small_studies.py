@@ -1,0 +1,210 @@
+"""Would fewer seeds have said the same? Small studies drawn from one large run."""
+
+import dataclasses
+import functools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from functional_clf.stats import validation, wording
+from functional_clf.stats.betting import betting_interval
+from functional_clf.stats.comparison import compare, possible, variance_factor
+from functional_clf.stats.pairs import paired
+from functional_clf.stats.scopes import Scope
+from functional_clf.stats.summaries import plain
+from functional_clf.stats.types import FloatArray, Interval, Verdict
+from functional_clf.stats.verdicts import decide
+
+_DEFAULT_SIZES = (5, 10, 20, 50, 100, 200, 500)
+
+
+@dataclasses.dataclass(frozen=True)
+class SmallStudies:
+    """What studies of one size would have concluded.
+
+    Attributes:
+        size: seeds a study.
+        verdicts: share of the studies with each verdict.
+        another: share with another verdict than the large run's.
+        contradicting: share that was conclusive, and not with the large run's verdict.
+        standard_error: largest of these shares' standard errors.
+    """
+
+    size: int
+    verdicts: dict[str, float]
+    another: float
+    contradicting: float
+    standard_error: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfCalibration:
+    """How often small studies of one's own pipeline mislead.
+
+    Attributes:
+        n_pairs: seeds of the large run.
+        verdict: the large run's, taken as the answer.
+        scope: of the studies and of the large run.
+        margin: the smallest difference that matters.
+        alpha: share of intervals that may miss.
+        repetitions: studies drawn for each size.
+        studies: one entry a size.
+    """
+
+    n_pairs: int
+    verdict: Verdict
+    scope: Scope
+    margin: float
+    alpha: float
+    repetitions: int
+    studies: tuple[SmallStudies, ...]
+
+    @property
+    def conclusion(self) -> str:
+        """One sentence a size, each held to the scope."""
+        sentences = [f"All {self.n_pairs} seeds say: {self.verdict}"]
+        sentences += [
+            f"Of studies of {s.size} seeds, {wording.percent(s.another)} % end with another "
+            f"verdict, {wording.percent(s.contradicting)} % with a conclusive one"
+            for s in self.studies
+        ]
+        return " ".join(self.scope.sentence(text) for text in sentences)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it all as plain data for JSON."""
+        return plain(self) | {"scope": self.scope.name, "conclusion": self.conclusion}
+
+
+def self_calibration(
+    accuracies_a: ArrayLike,
+    accuracies_b: ArrayLike,
+    *,
+    sizes: ArrayLike | None = None,
+    repetitions: int = 2000,
+    scope: str = "data",
+    n_train: int | None = None,
+    n_test: int | None = None,
+    margin: float = 0.01,
+    alpha: float = 0.05,
+    total: ArrayLike | None = None,
+    seed: int = 0,
+) -> SelfCalibration:
+    """Draw many small studies from one large run and count what they would have concluded.
+
+    Each study is J of the large run's seeds without replacement, judged as `compare` would. The
+    large run's own verdict stands for the truth, which is why a study may hold at most half of it:
+    larger ones would agree because they are the same seeds.
+
+    Args:
+        accuracies_a: (N,) accuracies of the first model in [0, 1], or with `total` counts.
+        accuracies_b: (N,) the same for the second model, on the same seeds.
+        sizes: seeds a study, each between 1 and N / 2; those of 5, 10, 20, 50, ... 500 that fit,
+            where not given.
+        repetitions: studies a size.
+        scope: as in `compare`, like the arguments below.
+        n_train: training samples a run.
+        n_test: test samples a run.
+        margin: the smallest difference that matters.
+        alpha: share of intervals that may miss.
+        total: test samples a run, where the columns are counts.
+        seed: of the draws.
+
+    Returns:
+        A `SelfCalibration` with one entry a size.
+
+    Raises:
+        ValueError: for a size above N / 2, fewer than 2 seeds, or as `compare`.
+
+    Example:
+        >>> a, b = [0.99, 1.0, 0.98, 0.97] * 10, [0.51, 0.49, 0.55, 0.5] * 10
+        >>> result = self_calibration(a, b, sizes=[5, 20], repetitions=200)
+        >>> result.verdict, [s.another for s in result.studies]
+        ('better', [0.0, 0.0])
+    """
+    repetitions = validation.integer("repetitions", repetitions, 1)
+    rng = np.random.default_rng(validation.integer("seed", seed, 0))
+    large = compare(
+        accuracies_a,
+        accuracies_b,
+        scope=scope,
+        n_train=n_train,
+        n_test=n_test,
+        margin=margin,
+        alpha=alpha,
+        total=total,
+    )
+    d = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total).differences
+    studies = []
+    for size in _checked_sizes(sizes, d.size):
+        drawn = np.stack([rng.choice(d, size, replace=False) for _ in range(repetitions)])
+        factor = variance_factor(large.scope, size, large.n_train, large.n_test)
+        intervals = _intervals(drawn, large.scope, factor, large.alpha)
+        verdicts = [decide(interval, large.margin) for interval in intervals]
+        studies.append(_count(size, verdicts, large.verdict))
+    return SelfCalibration(
+        n_pairs=d.size,
+        verdict=large.verdict,
+        scope=large.scope,
+        margin=large.margin,
+        alpha=large.alpha,
+        repetitions=repetitions,
+        studies=tuple(studies),
+    )
+
+
+def _checked_sizes(sizes: ArrayLike | None, n_pairs: int) -> list[int]:
+    largest = n_pairs // 2
+    if sizes is None:
+        fitting = [size for size in _DEFAULT_SIZES if size <= largest]
+        if not fitting:
+            needed = 2 * _DEFAULT_SIZES[0]
+            raise ValueError(f"accuracies_a has {n_pairs} values: at least {needed} are needed")
+        return fitting
+    wanted = [validation.integer("sizes", size, 1) for size in np.atleast_1d(np.asarray(sizes))]
+    for size in wanted:
+        if size > largest:
+            raise ValueError(f"sizes hold {size}: at most half of {n_pairs} seeds, {largest}, fits")
+    return wanted
+
+
+def _intervals(
+    drawn: FloatArray, scope: Scope, factor: float, alpha: float
+) -> list[Interval | None]:
+    """Return what `compare` would decide each row on."""
+    size = drawn.shape[1]
+    means = drawn.mean(axis=1)
+    half_widths = np.zeros_like(means)
+    if size > 1:
+        t = stats.t.isf(alpha / 2, size - 1)
+        half_widths = t * math.sqrt(factor) * drawn.std(axis=1, ddof=1)
+    spread = np.ptp(drawn, axis=1) > 0
+    return [
+        possible(Interval(float(mean - half), float(mean + half)))
+        if varies
+        else _interval_without_spread(float(first), size, scope, alpha)
+        for mean, half, varies, first in zip(means, half_widths, spread, drawn[:, 0], strict=True)
+    ]
+
+
+@functools.lru_cache(maxsize=4096)
+def _interval_without_spread(
+    value: float, size: int, scope: Scope, alpha: float
+) -> Interval | None:
+    return betting_interval([value] * size, -1, 1, alpha) if scope.independent else None
+
+
+def _count(size: int, verdicts: Sequence[Verdict], answer: Verdict) -> SmallStudies:
+    counts = Counter(verdicts)
+    n = len(verdicts)
+    shares = {verdict: counts[verdict] / n for verdict in get_args(Verdict)}
+    another = 1 - shares[answer]
+    contradicting = sum(
+        share for verdict, share in shares.items() if verdict not in (answer, "inconclusive")
+    )
+    error = max(math.sqrt(share * (1 - share) / n) for share in [another, *shares.values()])
+    return SmallStudies(size, shares, another, contradicting, error)

@@ -1,0 +1,94 @@
+"""Numbers as the conclusions print them."""
+
+import math
+
+from functional_clf.stats.types import Interval
+
+_MOST_DECIMALS = 4
+
+
+def confidence(alpha: float) -> str:
+    """Return the level of an interval, as in '95 % CI'.
+
+    >>> confidence(0.05)
+    '95 % CI'
+    """
+    return f"{100 * (1 - alpha):.4g} % CI"
+
+
+def points(value: float, decimals: int = 1) -> str:
+    """Return an accuracy difference in percentage points, without a minus before zero.
+
+    >>> points(-0.0001)
+    '0.0'
+    """
+    return f"{round(100 * value, decimals) + 0.0:.{decimals}f}"
+
+
+def point_decimals(interval: Interval, margin: float) -> int:
+    """Return how many decimals show an interval's width and on which side of 0 and margin it is.
+
+    >>> point_decimals(Interval(0.0004, 0.025), margin=0.01)
+    2
+    """
+    width = 100 * (interval.high - interval.low)
+    needed = 1 + math.ceil(-math.log10(width)) if width > 0 else 1
+    decimals = min(max(needed, 1), _MOST_DECIMALS)
+    while decimals < _MOST_DECIMALS and any(
+        end != limit and round(100 * end, decimals) == round(100 * limit, decimals)
+        for end in interval
+        for limit in (-margin, 0.0, margin)
+    ):
+        decimals += 1
+    return decimals
+
+
+def p_value(p: float | None) -> str:
+    """Return a p value with its sign of relation.
+
+    >>> p_value(0.0527), p_value(0.0001), p_value(1.0)
+    ('p = .053', 'p < .001', 'p = 1')
+    """
+    if p is None:
+        return "p not defined"
+    if p < 0.001:
+        return "p < .001"
+    if p >= 0.9995:
+        return "p = 1" if p == 1 else "p > .999"
+    return f"p = {p:.3f}".replace("0.", ".", 1)
+
+
+def rate(count: int, n: int, interval: Interval, alpha: float) -> str:
+    """Return a count with the limit or limits of its rate.
+
+    >>> rate(0, 64, Interval(0.0, 0.0560091), 0.05)
+    '0 of 64, at most 5.6 %'
+    """
+    low, high = percent(interval.low), percent(interval.high)
+    if count == 0:
+        return f"0 of {n}, at most {high} %"
+    if count == n:
+        return f"{n} of {n}, at least {low} %"
+    return f"{count} of {n}, {confidence(alpha)} {low} to {high} %"
+
+
+def plural(count: int, noun: str, plural_noun: str = "") -> str:
+    """Return a count with its noun.
+
+    >>> plural(1, "loss", "losses"), plural(2, "win")
+    ('1 loss', '2 wins')
+    """
+    return f"{count} {noun if count == 1 else plural_noun or noun + 's'}"
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent; near 0 and near 1, with two digits of what is left.
+
+    >>> percent(0.0560091), percent(0.5), percent(0.99996)
+    ('5.6', '50.0', '99.996')
+    """
+    rest = min(share, 1 - share)
+    if rest >= 0.1:
+        return f"{100 * share:.1f}"
+    small = float(f"{100 * rest:.2g}")
+    return f"{small if share < 0.5 else 100 - small:.10g}"
