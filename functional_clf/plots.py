@@ -77,7 +77,8 @@ def boundaries_figure(results: Results) -> Figure:
             _dress_plane(axes, (plane[0].min(), plane[0].max()), (plane[1].min(), plane[1].max()))
             axes.label_outer()
     figure.colorbar(
-        ScalarMappable(Normalize(0, 1), SHARE_COLORS), ax=panels, location="bottom", shrink=0.6, aspect=40,
+        ScalarMappable(Normalize(0, 1), SHARE_COLORS), ax=panels, location="bottom",
+        shrink=0.6, aspect=40,
         label="votes: share of seeds that predict class 1",
     )  # fmt: skip
     figure.suptitle(f"Decision boundaries on {study.dataset}; dots: the seed's test samples")
