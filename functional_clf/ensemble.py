@@ -5,12 +5,9 @@ trained in one go on one thread; the width is part of a result's identity, since
 sums in another order.
 """
 
-import importlib.util
-import os
-import shutil
-import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +18,7 @@ from torch.utils import _pytree as pytree
 from functional_clf.data import ChunkData
 from functional_clf.recipes import Recipe
 from functional_clf.train import TrainStep, fit, init_state, make_eval_step, make_train_step
-from functional_clf.types import Curves, Params, TrainState
+from functional_clf.types import Batch, Curves, Metrics, Params, TrainState
 
 EngineName = Literal["eager", "compile"]
 Tree = TypeVar("Tree")
@@ -71,54 +68,60 @@ def init_chunk(recipe: Recipe, init_seeds: Sequence[int], device: torch.device) 
     return pytree.tree_map(lambda leaf: leaf.to(device), stack(states))
 
 
-def make_engine(name: EngineName) -> Engine:
-    """An engine: the vmapped training step run as it is ("eager"), or compiled once a recipe.
-
-    Args:
-        name: "eager" or "compile".
-
-    Returns:
-        A function of (recipe, state, data, epochs); the engine keeps the graphs it has compiled.
-
-    Raises:
-        ValueError: when the name is neither.
+def eager(
+    recipe: Recipe,
+    state: TrainState,
+    data: ChunkData,
+    epochs: int,
+    after_step: Callable[[], None] = lambda: None,
+) -> tuple[TrainState, Curves]:
+    """The engine that runs the vmapped step as it is.
 
     Example:
         >>> from functional_clf.data import circles, draw_chunk, replicate
         >>> from functional_clf.recipes import model_1
         >>> cpu, chunk = torch.device("cpu"), [replicate(seed, "data") for seed in range(4)]
         >>> recipe, data = model_1(epochs=5), draw_chunk(circles(100), chunk, 0.2, cpu)
-        >>> state, curves = make_engine("eager")(recipe, init_chunk(recipe, range(4), cpu), data, 5)
+        >>> state, curves = eager(recipe, init_chunk(recipe, range(4), cpu), data, recipe.epochs)
         >>> curves.test.correct.shape  # 6 records of 4 replicates
         torch.Size([6, 4])
     """
-    transforms: dict[str, Callable[[TrainStep], TrainStep]] = {
-        "eager": torch.func.vmap,
-        "compile": _compile_vmapped,
-    }
-    if name not in transforms:
-        raise ValueError(f"engine is {name!r}; it must be one of {', '.join(transforms)}")
-    steps: dict[Recipe, TrainStep] = {}
-
-    def engine(
-        recipe: Recipe,
-        state: TrainState,
-        data: ChunkData,
-        epochs: int,
-        after_step: Callable[[], None] = lambda: None,
-    ) -> tuple[TrainState, Curves]:
-        if recipe not in steps:
-            steps[recipe] = transforms[name](make_train_step(recipe.model, recipe.optimizer))
-        eval_step = torch.func.vmap(make_eval_step(recipe.model))
-        return fit(steps[recipe], eval_step, state, data.train, data.test, epochs, after_step)
-
-    return engine
+    train_step = torch.func.vmap(make_train_step(recipe.model, recipe.optimizer))
+    return _fit(train_step, recipe, state, data, epochs, after_step)
 
 
-def _compile_vmapped(train_step: TrainStep) -> TrainStep:
-    vmapped = torch.func.vmap(train_step)
+def compiled(
+    recipe: Recipe,
+    state: TrainState,
+    data: ChunkData,
+    epochs: int,
+    after_step: Callable[[], None] = lambda: None,
+) -> tuple[TrainState, Curves]:
+    """The engine that runs the vmapped step compiled: one graph a recipe and chunk shape."""
+    return _fit(_compiled_step(recipe), recipe, state, data, epochs, after_step)
 
-    def step(state: TrainState, batch: Any) -> Any:
+
+ENGINES: Mapping[EngineName, Engine] = {"eager": eager, "compile": compiled}
+"""The engines by name; another one is a function of the same form beside them."""
+
+
+def _fit(
+    train_step: TrainStep,
+    recipe: Recipe,
+    state: TrainState,
+    data: ChunkData,
+    epochs: int,
+    after_step: Callable[[], None],
+) -> tuple[TrainState, Curves]:
+    eval_step = torch.func.vmap(make_eval_step(recipe.model))
+    return fit(train_step, eval_step, state, data.train, data.test, epochs, after_step)
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled_step(recipe: Recipe) -> TrainStep:
+    vmapped = torch.func.vmap(make_train_step(recipe.model, recipe.optimizer))
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         return vmapped(state, batch)
 
     # Dynamo counts recompiles, and searches its graphs, a code object: one of its own for each
@@ -126,21 +129,6 @@ def _compile_vmapped(train_step: TrainStep) -> TrainStep:
     step.__code__ = step.__code__.replace()
     # cpp_wrapper: the compiled step releases the GIL, so chunks train on several threads at once.
     return torch.compile(step, fullgraph=True, dynamic=False, options={"cpp_wrapper": True})
-
-
-def why_not_compile(device: torch.device) -> str | None:
-    """What `torch.compile` lacks on this machine for `device`, or None where it can work.
-
-    Example:
-        >>> why_not_compile(torch.device("cpu")) in (None, "no C++ compiler was found")
-        True
-    """
-    default = "clang++" if sys.platform == "darwin" else "g++"
-    if device.type == "cpu" and shutil.which(os.environ.get("CXX", default)) is None:
-        return "no C++ compiler was found"
-    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
-        return "the triton package was not found"
-    return None
 
 
 class Trained(NamedTuple):

@@ -5,9 +5,14 @@ The only module that prints or parses arguments.
 
 import signal
 
-if __name__ == "__main__":
+if __name__ == "__main__" and hasattr(signal, "pthread_sigmask"):
     # Until main() takes over, while torch is still being imported, Ctrl-C ends without a traceback.
+    # Polars installs a handler that would swallow it; the mask holds it back till that is undone.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    import polars as _
+
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 import contextlib
 import hashlib
@@ -216,12 +221,11 @@ def _progress(stderr: Console) -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("starting", total=None)
 
         def show(progress: Progress) -> None:
-            share = progress.steps_done / max(progress.steps_total, 1)
             bar.update(
                 task,
                 description=progress.stage,
                 total=progress.seeds_total,
-                completed=round(share * progress.seeds_total),
+                completed=int(progress.share * progress.seeds_total),
             )
 
         yield show
@@ -284,7 +288,7 @@ def _one_line(box: str) -> str:
         text.append(line)
     gist = " ".join(" ".join(text).split())
     # Where it was our own check that failed, its message already names the argument.
-    return re.sub(r"^Error parsing (?:(?!--)\S+: )?", "", gist)
+    return re.sub(r"^Error parsing (?:\S+: (?=\w+ is ))?", "", gist)
 
 
 if __name__ == "__main__":

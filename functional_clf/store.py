@@ -7,6 +7,7 @@ Weights and curves are safetensors, which hold numbers and can run no code.
 
 import hashlib
 import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -102,15 +103,18 @@ class Store:
         self.configuration: dict[str, Any] | None = None
         self._session = 0
         self._path = None if folder is None else folder / FILE_NAME
-        if folder is not None:
-            _make_folder(folder)
         with self._errors():
+            if folder is not None:
+                _make_folder(folder)
+                _make_database(folder / FILE_NAME)
             self._database = sqlite3.connect(
                 ":memory:" if self._path is None else self._path,
                 timeout=0,
                 isolation_level=None,
             )
             try:
+                if self._path is None:
+                    _write_schema(self._database)
                 self._open()
             except BaseException:
                 self._database.close()
@@ -247,13 +251,8 @@ class Store:
         # Exclusive: the lock, once taken, is held until the connection closes.
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA synchronous = FULL")
-        with self._transaction():  # takes the lock before anything is believed
-            if not self._query("SELECT name FROM sqlite_master"):
-                for statement in _SCHEMA.strip().split(";"):
-                    self._database.execute(statement)
-                self._database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                self._database.execute(f"PRAGMA user_version = {FORMAT}")
-                return
+        with self._transaction():
+            pass  # takes the lock before anything is believed
         if self._pragma("application_id") != APPLICATION_ID:
             raise StoreError(f"{self._path} is not a functional_clf study; give another --out")
         if self._pragma("user_version") != FORMAT:
@@ -299,7 +298,8 @@ class Store:
         return self._database.execute(f"PRAGMA {name}").fetchone()[0]
 
     def _query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        return self._database.execute(statement, values).fetchall()
+        with self._errors():
+            return self._database.execute(statement, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -323,7 +323,7 @@ class Store:
                     f"{self._path} is in use by another process; wait for it, or give another --out"
                 ) from error
             raise StoreError(f"{self._path}: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._damaged(str(error)) from error
 
 
@@ -334,6 +334,42 @@ def _make_folder(folder: Path) -> None:
         raise StoreError(f"--out {folder} is a file; it must be a folder, or not exist") from None
     except OSError as error:
         raise StoreError(f"--out {folder} cannot be made: {error.strerror}") from error
+
+
+def _make_database(path: Path) -> None:
+    """Make an empty database where there is none; it appears whole, or not at all.
+
+    So a file that is empty or short was not left by a run that was killed: it is damaged.
+    """
+    if path.exists():
+        if path.stat().st_size < 512:
+            raise StoreError(
+                f"{path} is damaged (it has {path.stat().st_size} bytes); nothing was changed. "
+                "Restore a copy, or remove it to start over"
+            )
+        return
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        unfinished.unlink(missing_ok=True)
+        database = sqlite3.connect(unfinished, isolation_level=None)
+        try:
+            _write_schema(database)
+        finally:
+            database.close()
+        os.link(unfinished, path)
+    except FileExistsError:
+        pass  # another process was first: its database is as good
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _write_schema(database: sqlite3.Connection) -> None:
+    database.executescript(
+        f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; "
+        f"PRAGMA user_version = {FORMAT}; COMMIT;"
+    )
 
 
 def _lanes(rows: Sequence[tuple[Any, ...]]) -> list[int]:

@@ -2,11 +2,8 @@
 
 import logging
 import os
-import platform
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,26 +13,10 @@ import numpy as np
 import polars as pl
 import torch
 
-from functional_clf.data import (
-    MAX_SEED,
-    ChunkData,
-    Dataset,
-    Replicate,
-    Vary,
-    circles,
-    draw_chunk,
-    replicate,
-    split_sizes,
-)
-from functional_clf.ensemble import (
-    Engine,
-    EngineName,
-    Trained,
-    collect,
-    init_chunk,
-    make_engine,
-    why_not_compile,
-)
+from functional_clf.chunks import ChunkTrainer
+from functional_clf.data import MAX_SEED, Dataset, Replicate, Vary, circles, replicate, split_sizes
+from functional_clf.ensemble import ENGINES, EngineName
+from functional_clf.machine import environment, resolve_device, why_not_compile
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.stats import (
     Comparison,
@@ -46,6 +27,7 @@ from functional_clf.stats import (
 )
 from functional_clf.store import ChunkRecord, Store
 from functional_clf.train import curve_epochs
+from functional_clf.workers import Workers
 
 logger = logging.getLogger("functional_clf")
 
@@ -58,13 +40,18 @@ PICTURED_SEEDS = 256
 
 
 class Progress(NamedTuple):
-    """How far the training is; a chunk's seeds count once all its models are trained."""
+    """How far the training is.
 
+    stage: "compiling" or "training".
+    seeds_done: of finished chunks; seeds that an earlier run left are not counted.
+    seeds_total: seeds this run has to train.
+    share: of the training steps, in [0, 1].
+    """
+
+    stage: str
     seeds_done: int
     seeds_total: int
-    steps_done: int
-    steps_total: int
-    stage: str
+    share: float
 
 
 class EngineReport(NamedTuple):
@@ -73,10 +60,6 @@ class EngineReport(NamedTuple):
     requested: EngineChoice
     ran: EngineName
     reason: str
-
-
-class Interrupted(Exception):  # noqa: N818 - a signal to the worker threads, not an error
-    """Raised inside a worker to end its chunk early."""
 
 
 @dataclass(frozen=True)
@@ -183,149 +166,98 @@ class Study:
         device = resolve_device(self.device)
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
-        chunk = self.chunk or (CPU_CHUNK if device.type == "cpu" else CUDA_CHUNK)
-        with Store(None if out is None else Path(out)) as store:
-            trainer = _Trainer(self, device, chunk, store, on_progress)
-            engine = trainer.run()
-            return Results.read(self, store, engine, device, chunk, trainer.timings)
+        width = self.chunk or (CPU_CHUNK if device.type == "cpu" else CUDA_CHUNK)
+        trainer = ChunkTrainer(
+            self.dataset, self.recipes, self.replicate, self.test_size, width, device
+        )
+        timings: dict[str, float] = {}
+        with Store(None if out is None else Path(out)) as store, _matmul_precision(self.tf32):
+            engine = self._train_missing(trainer, store, timings, on_progress)
+            names = [recipe.name for recipe in self.recipes]
+            return Results(
+                study=self,
+                seeds=store.seeds(self.seeds),
+                curves={name: store.curves(name, self.seeds) for name in names},
+                params={name: store.params(name, self.seeds[:PICTURED_SEEDS]) for name in names},
+                engine=engine,
+                device=str(device),
+                chunk=width,
+                environment=environment(device),
+                timings=timings,
+            )
 
-
-class _Trainer:
-    """Trains the missing seeds of one study into one store: the state of a run while it runs."""
-
-    def __init__(
+    def _train_missing(
         self,
-        study: Study,
-        device: torch.device,
-        chunk: int,
+        trainer: ChunkTrainer,
         store: Store,
+        timings: dict[str, float],
         on_progress: Callable[[Progress], None],
-    ) -> None:
-        self.study = study
-        self.device = device
-        self.chunk = chunk
-        self.store = store
-        self.on_progress = on_progress
-        self.timings: dict[str, float] = {}
-        self.stop = threading.Event()
-        self.steps_done = 0
-        self.seeds_done = 0
-        self.missing: list[int] = []
+    ) -> EngineReport:
+        """Train the seeds that the store lacks, a transaction a chunk."""
+        finished = store.finished_seeds()
+        missing = [seed for seed in self.seeds if seed not in finished]
+        width = trainer.width
+        chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
+        steps = len(chunks) * sum(recipe.epochs for recipe in self.recipes)
+        threads = 1 if trainer.device.type != "cpu" else self.threads or torch.get_num_threads()
+        pictured = set(self.seeds[:PICTURED_SEEDS])
 
-    def run(self) -> EngineReport:
-        finished = self.store.finished_seeds()
-        self.missing = [seed for seed in self.study.seeds if seed not in finished]
-        chunks = [
-            self.missing[start : start + self.chunk]
-            for start in range(0, len(self.missing), self.chunk)
-        ]
-        threads = self.study.threads or torch.get_num_threads()
-        if self.device.type != "cpu":
-            threads = 1
-        restore = torch.get_num_threads(), torch.get_float32_matmul_precision()
-        torch.set_num_threads(1)  # a chunk is one core's work, and its bits one thread's
-        torch.set_float32_matmul_precision("high" if self.study.tf32 else "highest")
-        pool = ThreadPoolExecutor(max(1, min(threads, len(chunks))), initializer=_one_core)
-        try:
-            engine, report = self._prepare_engine(pool, chunks)
-            self.store.adopt(
-                {**self.study.identity(), "engine": report.ran, "device": self.device.type,
-                 "chunk": self.chunk},
-                environment(self.device),
-            )  # fmt: skip
-            with _timed(self.timings, "train"):
-                for record in self._train(pool, engine, chunks):
-                    self.store.write_chunk(record)
-            return report
-        finally:
-            self.stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            torch.set_num_threads(restore[0])
-            torch.set_float32_matmul_precision(restore[1])
+        with Workers(max(1, min(threads, len(chunks)))) as workers:
+            seeds_done = 0
+
+            def tick(stage: str) -> None:
+                share = workers.steps_done / max(steps, 1)
+                on_progress(Progress(stage, seeds_done, len(missing), share))
+
+            with _timed(timings, "compile"):
+                report = self._prepare_engine(trainer, workers, store, chunks, tick)
+            engine = ENGINES[report.ran]
+            store.adopt(self._configuration(trainer, report.ran), environment(trainer.device))
+
+            def train(seeds: Sequence[int], after_step: Callable[[], None]) -> ChunkRecord:
+                keep_params = not pictured.isdisjoint(seeds)
+                return trainer.train(engine, seeds, keep_params, after_step)
+
+            with _timed(timings, "train"):
+                for record in workers.map(train, chunks, lambda: tick("training")):
+                    store.write_chunk(record)
+                    seeds_done += len(record.rows) // len(self.recipes)
+        return report
 
     def _prepare_engine(
-        self, pool: ThreadPoolExecutor, chunks: Sequence[Sequence[int]]
-    ) -> tuple[Engine, EngineReport]:
-        """The engine to use, its graphs compiled; "auto" falls back to eager where that fails."""
-        report = choose_engine(self.study.engine, self.device, self.store.configuration)
-        engine = make_engine(report.ran)
+        self,
+        trainer: ChunkTrainer,
+        workers: Workers,
+        store: Store,
+        chunks: Sequence[Sequence[int]],
+        tick: Callable[[str], None],
+    ) -> EngineReport:
+        """Choose the engine and compile its graphs; "auto" takes eager where that fails."""
+        report = choose_engine(self.engine, trainer.device, store.configuration)
         if report.ran == "compile" and chunks:
             try:
-                with _timed(self.timings, "compile"):
-                    warm_up = pool.submit(self._compile, engine, chunks[0])
-                    while not wait([warm_up], timeout=0.1).done:
-                        self._tell("compiling")
-                    warm_up.result()
-            except Exception as error:
+                workers.call(
+                    lambda: trainer.warm_up(ENGINES["compile"], chunks[0]),
+                    lambda: tick("compiling"),
+                )
+            except Exception as error:  # compilers fail in many ways; eager shows what is ours
                 reason = f"torch.compile failed ({_first_line(error)})"
-                if self.study.engine == "compile" or self.store.configuration is not None:
+                if self.engine == "compile" or store.configuration is not None:
                     raise ValueError(f"engine is 'compile', but {reason}") from error
-                report = EngineReport(self.study.engine, "eager", reason)
-                engine = make_engine("eager")
+                report = EngineReport(self.engine, "eager", reason)
         if report.requested == "auto" and report.reason:
             logger.warning("engine: %s, because %s", report.ran, report.reason)
-        return engine, report
+        return report
 
-    def _compile(self, engine: Engine, seeds: Sequence[int]) -> None:
-        """One step of each model, which compiles its graph."""
-        data, replicates = self._draw(seeds)
-        for recipe in self.study.recipes:
-            engine(recipe, self._init(recipe, replicates), data, 1)
-
-    def _train(
-        self, pool: ThreadPoolExecutor, engine: Engine, chunks: Sequence[Sequence[int]]
-    ) -> Iterator[ChunkRecord]:
-        """Train the chunks on the pool's threads; yields each as it ends, here, in this thread."""
-        waiting = iter(chunks)
-        running: set[Future[ChunkRecord]] = set()
-        while True:
-            # A few ahead of the threads, so that none waits, and few results at a time.
-            while len(running) < 2 * pool._max_workers and (seeds := next(waiting, None)):
-                running.add(pool.submit(self._train_chunk, engine, seeds))
-            if not running:
-                return
-            done, running = wait(running, timeout=0.1, return_when=FIRST_COMPLETED)
-            for future in done:
-                record = future.result()
-                yield record
-                self.seeds_done += len(record.rows) // len(self.study.recipes)
-            self._tell("training")
-
-    def _train_chunk(self, engine: Engine, seeds: Sequence[int]) -> ChunkRecord:
-        data, replicates = self._draw(seeds)
-        trained = {
-            recipe.name: collect(
-                *engine(
-                    recipe, self._init(recipe, replicates), data, recipe.epochs, self._after_step
-                )
-            )
-            for recipe in self.study.recipes
+    def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
+        """The study's identity, and what the bits of its results depend on besides."""
+        return {
+            **self.identity(),
+            "engine": engine,
+            "device": trainer.device.type,
+            "tf32": self.tf32,
+            "chunk": trainer.width,
         }
-        position = self.study.seeds.index(seeds[0])
-        return _chunk_record(
-            trained, replicates[: len(seeds)], data, keep_params=position < PICTURED_SEEDS
-        )
-
-    def _draw(self, seeds: Sequence[int]) -> tuple[ChunkData, list[Replicate]]:
-        padded = [*seeds, *[seeds[-1]] * (self.chunk - len(seeds))]
-        replicates = [self.study.replicate(seed) for seed in padded]
-        data = draw_chunk(self.study.dataset, replicates, self.study.test_size, self.device)
-        return data, replicates
-
-    def _init(self, recipe: Recipe, replicates: Sequence[Replicate]):
-        return init_chunk(recipe, [one.init_seed for one in replicates], self.device)
-
-    def _after_step(self) -> None:
-        self.steps_done += 1  # only for the progress bar: a lost update does no harm
-        if self.stop.is_set():
-            raise Interrupted
-
-    def _tell(self, stage: str) -> None:
-        epochs = sum(recipe.epochs for recipe in self.study.recipes)
-        n_chunks = -(-len(self.missing) // self.chunk)
-        self.on_progress(
-            Progress(self.seeds_done, len(self.missing), self.steps_done, n_chunks * epochs, stage)
-        )
 
 
 @dataclass(frozen=True)
@@ -478,28 +410,6 @@ def as_seeds(seeds: int | range) -> range:
     return as_range
 
 
-def resolve_device(name: str) -> torch.device:
-    """The torch device of a name: cpu, cuda, cuda:N, or auto (cuda where there is one).
-
-    Raises:
-        ValueError: when there is no such device here.
-
-    Example:
-        >>> resolve_device("cpu")
-        device(type='cpu')
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
-        raise ValueError(f"device is {name!r}; it must be auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device is {name!r}, but torch finds no CUDA here; use --device cpu")
-    if index and int(index) >= torch.cuda.device_count():
-        raise ValueError(f"device is {name!r}, but there are {torch.cuda.device_count()} here")
-    return torch.device(name)
-
-
 def choose_engine(
     requested: EngineChoice, device: torch.device, configuration: Mapping[str, Any] | None
 ) -> EngineReport:
@@ -518,75 +428,21 @@ def choose_engine(
     return EngineReport(requested, "compile", "")
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Versions and machine, for the record.
-
-    Example:
-        >>> environment(torch.device("cpu"))["python"] == platform.python_version()
-        True
-    """
-    is_cuda = device.type == "cuda"
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "cores": os.cpu_count(),
-        "device_name": torch.cuda.get_device_name(device) if is_cuda else platform.machine(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-    }
-
-
-def _chunk_record(
-    trained: Mapping[str, Trained],
-    replicates: Sequence[Replicate],
-    data: ChunkData,
-    keep_params: bool,
-) -> ChunkRecord:
-    """What is kept of a trained chunk: its first `len(replicates)` lanes; the rest is padding."""
-    n = len(replicates)
-    n_train, n_test = data.train.y.shape[1], data.test.y.shape[1]
-    rows: list[tuple[Any, ...]] = []
-    curves: dict[str, np.ndarray] = {}
-    params: dict[str, np.ndarray] = {}
-    for name, (model_params, model_curves, diverged) in trained.items():
-        by_name = {
-            "train_loss": model_curves.train.loss,
-            "train_correct": model_curves.train.correct.to(torch.int32),
-            "test_loss": model_curves.test.loss,
-            "test_correct": model_curves.test.correct.to(torch.int32),
-        }
-        kept = {key: values[:, :n].contiguous().numpy() for key, values in by_name.items()}
-        last = {key: values[-1].tolist() for key, values in kept.items()}
-        curves |= {f"{name}/{key}": values for key, values in kept.items()}
-        if keep_params:
-            params |= {f"{name}/{key}": value[:n].numpy() for key, value in model_params.items()}
-        rows += [
-            (
-                name,
-                *replicates[lane],
-                last["train_correct"][lane],
-                n_train,
-                last["test_correct"][lane],
-                n_test,
-                last["train_loss"][lane],
-                last["test_loss"][lane],
-                bool(diverged[lane]),
-            )
-            for lane in range(n)
-        ]
-    return ChunkRecord(rows, curves, params)
-
-
-def _one_core() -> None:
-    torch.set_num_threads(1)
-
-
 @contextmanager
 def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
+
+
+@contextmanager
+def _matmul_precision(tf32: bool) -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _first_line(error: Exception) -> str:

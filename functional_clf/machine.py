@@ -1,0 +1,69 @@
+"""What this machine offers: devices, a compiler, and its description for the record."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device of a name: cpu, cuda, cuda:N, or auto (cuda where there is one).
+
+    Raises:
+        ValueError: when there is no such device here.
+
+    Example:
+        >>> resolve_device("cpu")
+        device(type='cpu')
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda") or (index and not (kind == "cuda" and index.isdecimal())):
+        raise ValueError(f"device is {name!r}; it must be auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device is {name!r}, but torch finds no CUDA here; use --device cpu")
+    if index and int(index) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device is {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices here"
+        )
+    return torch.device(name)
+
+
+def why_not_compile(device: torch.device) -> str | None:
+    """What `torch.compile` lacks on this machine for `device`, or None where it can work.
+
+    Example:
+        >>> why_not_compile(torch.device("cpu")) in (None, "no C++ compiler was found")
+        True
+    """
+    default = "clang++" if sys.platform == "darwin" else "g++"
+    if device.type == "cpu" and shutil.which(os.environ.get("CXX", default)) is None:
+        return "no C++ compiler was found"
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        return "the triton package was not found"
+    return None
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """Versions and machine, for the record.
+
+    Example:
+        >>> environment(torch.device("cpu"))["torch"] == torch.__version__
+        True
+    """
+    is_cuda = device.type == "cuda"
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "device_name": torch.cuda.get_device_name(device) if is_cuda else platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }

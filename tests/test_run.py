@@ -1,0 +1,188 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from functional_clf import run
+
+SMALL = ["--samples", "80", "--epochs", "12", "--engine", "eager"]
+PICTURES = {"data.png", "boundaries.png", "curves.png", "accuracies.png"}
+
+
+def in_process(*args, capsys):
+    code = run.main([*map(str, args)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def command(*args):
+    return [sys.executable, "-W", "error", "-m", "functional_clf.run", *map(str, args)]
+
+
+def test_the_main_job_in_small(tmp_path, capsys):
+    out = tmp_path / "out"
+    code, printed, _ = in_process(*SMALL, "--seeds", 20, "--out", out, capsys=capsys)
+    assert code == 0
+    assert "Verdict: " in printed
+    assert "model_0" in printed
+    assert str(out) in printed
+    assert max(map(len, printed.split("Over 20")[0].splitlines())) <= 80
+    assert {path.name for path in (out / "plots").iterdir()} == PICTURES
+    assert not list(out.glob(".*.part"))
+
+    found = json.loads((out / "results.json").read_text())
+    assert found["engine"]["ran"] == "eager"
+    assert found["models"]["model_1"]["seeds"] == 20
+    assert found["conclusion"] in printed
+    table = pl.read_csv(out / "seeds.csv")
+    assert table.height == 40
+    typed = pl.read_parquet(out / "seeds.parquet")
+    assert typed.equals(pl.read_csv(out / "seeds.csv", schema=typed.schema))
+    accuracy = table.filter(model="model_1")["test_correct"].mean() / 16
+    assert found["models"]["model_1"]["test_accuracy"]["mean"] == pytest.approx(accuracy)
+
+
+def test_json_is_all_that_standard_output_holds(tmp_path):
+    out = tmp_path / "out"
+    args = command(*SMALL, "--seeds", 3, "--out", out, "--json", "--no-plots")
+    done = subprocess.run(args, capture_output=True, text=True, timeout=120, check=True)
+    assert json.loads(done.stdout) == json.loads((out / "results.json").read_text())
+    assert not (out / "plots").exists()
+
+
+def test_the_same_command_again_trains_nothing_and_says_the_same(tmp_path, capsys):
+    args = [*SMALL, "--seeds", 3, "--out", tmp_path / "out", "--no-plots"]
+    first, second = (in_process(*args, capsys=capsys)[1] for _ in range(2))
+    assert first == second
+
+
+def test_the_default_folder_is_named_by_the_settings(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for args in ([], ["--seeds", "4"], ["--vary", "init"]):
+        in_process(*SMALL, "--seeds", 3, "--no-plots", *args, capsys=capsys)
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert len(names) == 2
+    assert [name.rsplit("-", 1)[0] for name in names] == ["circles-data", "circles-init"]
+
+
+WRONG = [
+    (["--seeds", "0"], "seeds is 0"),
+    (["--seeds", "-3"], "seeds is -3"),
+    (["--seeds", "9:3"], "seeds is 9:3"),
+    (["--seeds", "x"], "seeds is x"),
+    (["--epochs", "0"], "epochs is 0"),
+    (["--noise", "-1"], "noise is -1"),
+    (["--test-size", "1.5"], "test_size is 1.5"),
+    (["--samples", "3"], "samples is 3"),
+    (["--samples", "many"], "--samples"),
+    (["--engine", "warp"], "warp"),
+    (["--vary", "weather"], "weather"),
+    (["--data", "squares"], "squares"),
+    (["--device", "warp"], "device is 'warp'"),
+    (["--alpha", "0"], "alpha is 0"),
+    (["--margin", "-1"], "margin is -1"),
+    (["--chunk", "0"], "chunk is 0"),
+    (["--model-1.learning-rate", "-1"], "learning_rate is -1"),
+    (["--model-1.layer-sizes", "2", "3"], "layer_sizes is (2, 3)"),
+    (["--bogus", "1"], "--bogus"),
+    (["stray"], "stray"),
+]
+
+
+@pytest.mark.parametrize(("args", "gist"), WRONG, ids=[" ".join(args) for args, _ in WRONG])
+def test_a_wrong_argument_is_one_line_and_leaves_nothing(args, gist, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, printed, complaint = in_process("--out", out, *args, capsys=capsys)
+    assert code == 2
+    assert printed == ""
+    assert gist in complaint
+    assert complaint.startswith("error: ")
+    assert complaint.count("\n") == 1
+    assert not out.exists()
+
+
+def test_cuda_where_there_is_none_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    out = tmp_path / "out"
+    code, _, complaint = in_process("--device", "cuda", "--out", out, capsys=capsys)
+    assert (code, complaint.count("\n"), out.exists()) == (2, 1, False)
+    assert "no CUDA" in complaint
+
+
+def test_an_out_that_cannot_be_a_folder_is_one_line(tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/no-folder-here")):
+        code, printed, complaint = in_process(*SMALL, "--out", out, capsys=capsys)
+        assert (code, printed, complaint.count("\n")) == (2, "", 1)
+        assert str(out) in complaint
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_wrong_input_ends_the_process_with_code_2_and_no_traceback(tmp_path):
+    args = command("--seeds", "x", "--out", tmp_path / "out")
+    done = subprocess.run(args, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert re.fullmatch(r"error: seeds is x; .*\n", done.stderr)
+
+
+def test_help_shows_every_option_with_its_default(capsys):
+    with pytest.raises(SystemExit) as stop:
+        run.main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for option in ("--seeds", "--vary", "--data", "--samples", "--epochs", "--out", "--no-plots"):
+        assert option in text
+
+
+@pytest.mark.parametrize("stage", ["import", "train"])
+def test_ctrl_c_ends_quickly_keeps_finished_chunks_and_continues(stage, tmp_path):
+    out = tmp_path / "out"
+    args = [
+        "--samples", "400", "--epochs", "60", "--engine", "eager", "--seeds", "200",
+        "--threads", "1", "--out", out, "--no-plots",
+    ]  # fmt: skip
+    process = subprocess.Popen(command(*args), stderr=subprocess.PIPE, text=True)
+    if stage == "import":
+        time.sleep(0.7)
+    else:
+        deadline = time.monotonic() + 90
+        while not (out / "study.sqlite").exists() or (out / "study.sqlite").stat().st_size < 60_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    complaint = process.communicate(timeout=20)[1]
+    assert time.monotonic() - asked < 3
+    assert "Traceback" not in complaint
+    if stage == "import":
+        assert process.returncode in (-signal.SIGINT, 130)
+        return
+    assert process.returncode == 130
+    assert complaint.startswith("interrupted: ")
+    assert complaint.count("\n") == 1
+
+    from functional_clf.store import Store
+
+    with Store(out) as store:
+        kept = len(store.finished_seeds())
+    assert 0 < kept < 200
+    subprocess.run(command(*args), check=True, timeout=240, capture_output=True)
+    undisturbed = tmp_path / "undisturbed"
+    again = [undisturbed if arg == out else arg for arg in args]
+    subprocess.run(command(*again), check=True, timeout=240, capture_output=True)
+    assert (out / "seeds.csv").read_bytes() == (undisturbed / "seeds.csv").read_bytes()
+
+
+def test_no_color_and_a_narrow_screen_are_respected(tmp_path):
+    args = command(*SMALL, "--seeds", 3, "--out", tmp_path / "out", "--no-plots")
+    environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "80"}
+    done = subprocess.run(args, capture_output=True, text=True, env=environment, check=True)
+    assert "\x1b" not in done.stdout + done.stderr

@@ -1,0 +1,213 @@
+import json
+import logging
+import math
+
+import polars as pl
+import pytest
+import torch
+from polars.testing import assert_frame_equal
+
+from functional_clf import machine, report
+from functional_clf.data import MAX_SEED, circles
+from functional_clf.recipes import model_0, model_1
+from functional_clf.store import StoreError
+from functional_clf.study import Study, as_seeds
+
+RECIPES = (model_0(epochs=12), model_1(epochs=12))
+
+
+def study_of(seeds, **changes):
+    settings = {"dataset": circles(80), "recipes": RECIPES, "engine": "eager"} | changes
+    return Study(seeds=seeds, **settings)
+
+
+def assert_same_bits(some, all_seeds):
+    """The rows of `some` are, bit for bit, among those of `all_seeds`."""
+    wanted = all_seeds.filter(pl.col("seed").is_in(some["seed"].unique()))
+    assert_frame_equal(some, wanted, check_exact=True)
+    for column in ("train_loss", "test_loss"):
+        assert some[column].to_numpy().tobytes() == wanted[column].to_numpy().tobytes()
+
+
+@pytest.mark.parametrize("engine", ["eager", "compile"])
+def test_a_seed_is_itself_whatever_was_run_beside_it(engine):
+    runs = [
+        study_of(seeds, engine=engine, threads=threads).run().seeds
+        for seeds, threads in ((40, 1), (7, 1), (range(30, 40), 1), (40, 2))
+    ]
+    for rows in runs[1:]:
+        assert_same_bits(rows, runs[0])
+    assert runs[0].height == 80
+    assert runs[0]["test_loss"].n_unique() == 80  # and seeds differ from one another
+
+
+def test_torch_threads_change_no_bit_and_are_left_as_they_were():
+    before = torch.get_num_threads()
+    try:
+        runs = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            runs.append(study_of(5).run().seeds)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert_same_bits(*runs)
+
+
+def test_more_seeds_later_train_only_the_new_ones(tmp_path, monkeypatch):
+    from functional_clf.chunks import ChunkTrainer
+
+    trained = []
+    original = ChunkTrainer.train
+
+    def counting(self, engine, seeds, *rest):
+        trained.append(list(seeds))
+        return original(self, engine, seeds, *rest)
+
+    monkeypatch.setattr(ChunkTrainer, "train", counting)
+    first = study_of(20).run(tmp_path).seeds
+    assert sorted(sum(trained, [])) == list(range(20))
+    trained.clear()
+    again = study_of(20).run(tmp_path).seeds
+    assert trained == []
+    assert_frame_equal(first, again)
+    more = study_of(range(10, 37)).run(tmp_path).seeds
+    assert sorted(sum(trained, [])) == list(range(20, 37))
+    assert_same_bits(more, study_of(40).run().seeds)
+
+
+def test_both_models_meet_the_same_data(monkeypatch):
+    for vary, columns in (
+        ("data", {"data_seed", "split_seed", "init_seed"}),
+        ("split", {"split_seed", "init_seed"}),
+        ("init", {"init_seed"}),
+    ):
+        table = study_of(3, vary=vary).run().seeds
+        a, b = (table.filter(model=recipe.name).drop("model") for recipe in RECIPES)
+        seeds = ["data_seed", "split_seed", "init_seed"]
+        assert_frame_equal(a.select(seeds), b.select(seeds))
+        assert {name for name in seeds if a[name].n_unique() == 3} == columns
+
+
+def test_a_model_that_diverges_is_named_and_counted(tmp_path):
+    wild = model_0(learning_rate=1e6, epochs=60)
+    results = study_of(5, recipes=(wild, RECIPES[1])).run(tmp_path)
+    assert results.of("model_0")["diverged"].all()
+    assert results.of("model_0")["test_loss"].null_count() == 5
+    assert results.failures("model_0") == (5, [0, 1, 2, 3, 4])
+    assert not results.of("model_1")["diverged"].any()
+    assert_frame_equal(results.of("model_1"), study_of(5).run().of("model_1"), check_exact=True)
+    assert "diverged" in results.conclusion
+    text = json.dumps(report.results_dict(results), allow_nan=False)
+    assert json.loads(text)["models"]["model_0"]["diverged_seeds"] == [0, 1, 2, 3, 4]
+    table = report.models_table(results)
+    assert table.row_count == 4
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("vary", ["data", "split", "init"])
+def test_one_or_two_seeds_have_a_conclusion_too(vary, seeds):
+    results = study_of(seeds, vary=vary).run()
+    assert "model_1" in results.conclusion
+    found = json.dumps(report.results_dict(results), allow_nan=False)
+    assert json.loads(found)["comparisons"][0]["verdict"]
+
+
+def test_two_copies_of_one_model_tie():
+    copies = (model_1(epochs=12), model_1(epochs=12))
+    copies = tuple(
+        type(one)(name, one.model, one.optimizer, one.epochs, one.settings)
+        for name, one in zip(("one", "other"), copies, strict=True)
+    )
+    comparison = study_of(6, recipes=copies).run().compare("other", "one")
+    assert comparison.estimate == 0
+    assert (comparison.superiority.wins, comparison.superiority.ties) == (0, 6)
+
+
+def test_three_models_are_compared_pairwise_and_one_with_none():
+    three = (
+        *RECIPES,
+        type(RECIPES[0])("third", *_parts(model_1(layer_sizes=(2, 4, 1), epochs=12))),
+    )
+    assert len(study_of(4, recipes=three).run().comparisons()) == 3
+    assert study_of(4, recipes=RECIPES[:1]).run().comparisons() == []
+
+
+def _parts(recipe):
+    return recipe.model, recipe.optimizer, recipe.epochs, recipe.settings
+
+
+def test_auto_uses_eager_where_there_is_no_compiler_and_says_so(monkeypatch, caplog):
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    with caplog.at_level(logging.WARNING, "functional_clf"):
+        results = study_of(2, engine="auto").run()
+    assert results.engine.ran == "eager"
+    assert caplog.messages == ["engine: eager, because no C++ compiler was found"]
+    assert report.results_dict(results)["engine"]["ran"] == "eager"
+
+
+def test_compile_without_a_compiler_is_a_clear_error(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "/nowhere/g++")
+    with pytest.raises(ValueError, match="engine is 'compile', but no C\\+\\+ compiler"):
+        study_of(2, engine="compile").run(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_goes_on_with_the_engine_it_has(tmp_path):
+    study_of(2, engine="eager").run(tmp_path)
+    assert study_of(4, engine="auto").run(tmp_path).engine.ran == "eager"
+    with pytest.raises(StoreError, match="engine is 'eager' there, 'compile' asked"):
+        study_of(4, engine="compile").run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"vary": "init"}, "vary is 'data' there"),
+        ({"dataset": circles(80, noise=0.1)}, "dataset.noise is 0.03 there"),
+        ({"chunk": 8}, "chunk is 16 there"),
+        ({"recipes": (RECIPES[0], model_1(epochs=13))}, "models.model_1.epochs is 12 there"),
+    ],
+)
+def test_another_configuration_in_the_same_folder_is_refused(tmp_path, changes, difference):
+    before = study_of(2).run(tmp_path).seeds
+    with pytest.raises(StoreError, match=difference):
+        study_of(2, **changes).run(tmp_path)
+    assert_frame_equal(study_of(2).run(tmp_path).seeds, before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"seeds": 0}, "seeds"),
+        ({"seeds": range(3, 9, 2)}, "seeds"),
+        ({"seeds": range(-3, 9)}, "seeds"),
+        ({"seeds": range(MAX_SEED, MAX_SEED + 2)}, "seeds"),
+        ({"vary": "weather"}, "vary"),
+        ({"engine": "warp"}, "engine"),
+        ({"test_size": 1.5}, "test_size"),
+        ({"chunk": 0}, "chunk"),
+        ({"threads": 0}, "threads"),
+        ({"margin": -0.1}, "margin"),
+        ({"alpha": 1.0}, "alpha"),
+        ({"failure_below": math.nan}, "failure_below"),
+        ({"recipes": ()}, "recipes"),
+        ({"recipes": (RECIPES[0], RECIPES[0])}, "recipes"),
+    ],
+)
+def test_arguments_outside_their_range_are_refused(settings, name):
+    with pytest.raises(ValueError, match=f"^{name} "):
+        Study(**settings)
+
+
+@pytest.mark.parametrize("name", ["warp", "cpu:1", "cuda:x", "cuda", "cuda:0", "mps", "cuda:"])
+def test_devices_that_are_not_here_are_refused(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="device is"):
+        machine.resolve_device(name)
+
+
+def test_seeds_are_a_count_or_a_range():
+    assert as_seeds(3) == range(3)
+    assert as_seeds(range(30, 40)) == range(30, 40)
+    assert as_seeds(range(MAX_SEED, MAX_SEED + 1))[0] == MAX_SEED
