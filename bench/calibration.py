@@ -160,7 +160,7 @@ def crossed(repetitions: int, rng: np.random.Generator) -> list[Row]:
 
 
 def superiority(repetitions: int, rng: np.random.Generator) -> list[Row]:
-    """A tie counted as half a win is not Clopper and Pearson's case; the promise must still hold."""
+    """Half a win for a tie is not Clopper and Pearson's case; the promise must still hold."""
     rows = []
     for win, tie, loss in ((0.5, 0.0, 0.5), (0.3, 0.4, 0.3), (0.02, 0.97, 0.01), (0.9, 0.1, 0.0)):
         study = f"superiority, win {win}, tie {tie}, J = 64"
