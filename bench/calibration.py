@@ -7,9 +7,10 @@ the truth is known, runs the public functions on them, and counts rejections or 
 """
 
 import argparse
+import itertools
 import platform
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ from functional_clf.stats import (
 )
 from functional_clf.stats.types import Interval
 
+SIZES = (8, 32)
+MIXTURES = ((1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (0.0, 0.0, 1.0))  # sd of rows, columns, interaction
 REPORT = Path(__file__).parent / "results" / "CALIBRATION.md"
 
 
@@ -138,25 +141,43 @@ def rare_collapse(repetitions: int, rng: np.random.Generator) -> list[Row]:
     return rows
 
 
-def crossed(repetitions: int, rng: np.random.Generator) -> list[Row]:
-    """Random rows, columns and interaction, in three mixtures of standard deviations."""
+def crossed_tables(
+    size: int, sds: tuple[float, float, float], repetitions: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.float64]]:
+    for _ in range(repetitions):
+        yield (
+            sds[0] * rng.normal(size=(size, 1))
+            + sds[1] * rng.normal(size=(1, size))
+            + sds[2] * rng.normal(size=(size, size))
+        )
+
+
+def crossed_mean(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """The interval pays for rows and columns; without any effect it is meant to be cautious.
+
+    Many repetitions, as the 8 x 8 tables without effects come out close to their bound.
+    """
     rows = []
-    for size in (8, 32):
-        for sds in ((1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (0.0, 0.0, 1.0)):
-            study = f"crossed {size} x {size}, sd of data, training, interaction {sds}"
-            tables = (
-                sds[0] * rng.normal(size=(repetitions, size, 1))
-                + sds[1] * rng.normal(size=(repetitions, 1, size))
-                + sds[2] * rng.normal(size=(repetitions, size, size))
-            )
-            mean = [covers(crossed_interval(table), 0) for table in tables]
-            rows.append(count(study, "crossed interval covers", mean, 0.935, 0.975))
-            parts = [variance_components(table) for table in tables]
-            for name, sd in zip(("rows", "columns", "interaction"), sds, strict=True):
-                found = [covers(getattr(part, name).interval, sd**2) for part in parts]
-                what = f"variance interval covers, {name}"
-                rows.append(count(study, what, found, 0.935, 0.985))
+    for size, sds in itertools.product(SIZES, MIXTURES):
+        hits = [covers(crossed_interval(t), 0) for t in crossed_tables(size, sds, repetitions, rng)]
+        rows.append(count(crossed_name(size, sds), "crossed interval covers", hits, 0.935, 0.975))
     return rows
+
+
+def crossed_variances(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """Intervals for where the variance comes from: 97.5 % where a component is absent."""
+    rows = []
+    for size, sds in itertools.product(SIZES, MIXTURES):
+        parts = [variance_components(t) for t in crossed_tables(size, sds, repetitions, rng)]
+        for name, sd in zip(("rows", "columns", "interaction"), sds, strict=True):
+            hits = [covers(getattr(part, name).interval, sd**2) for part in parts]
+            what = f"variance interval covers, {name}"
+            rows.append(count(crossed_name(size, sds), what, hits, 0.935, 0.985))
+    return rows
+
+
+def crossed_name(size: int, sds: tuple[float, float, float]) -> str:
+    return f"crossed {size} x {size}, sd of data, training, interaction {sds}"
 
 
 def superiority(repetitions: int, rng: np.random.Generator) -> list[Row]:
@@ -176,8 +197,9 @@ STUDIES: dict[Callable[[int, np.random.Generator], list[Row]], int] = {
     data_scope_at_the_margin: 4000,
     split_scope: 4000,
     rare_collapse: 4000,
-    crossed: 4000,
+    crossed_variances: 4000,
     superiority: 10000,
+    crossed_mean: 40000,
 }
 
 
@@ -208,6 +230,10 @@ def report(seed: int, scale: float = 1.0) -> str:
             f"rates in per cent ± one standard error; intervals and tests at the 5 % level. "
             f"{seconds:.0f} s on one core, Python {platform.python_version()}, "
             f"NumPy {np.__version__}, SciPy {scipy.__version__}. {summary}",
+            "",
+            "The bounds of the null, rare-collapse and crossed-mean rows are the project's "
+            "contract; those at the margin, of the variances and of superiority are this file's. "
+            "Where the contract asks nothing the bounds say none.",
             "",
             "| study | rate | bounds % | measured % | repetitions | |",
             "|---|---|---|---|---|---|",

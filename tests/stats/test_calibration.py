@@ -29,7 +29,8 @@ def calibration():
         ("data_scope_at_the_margin", 200),
         ("split_scope", 200),
         ("rare_collapse", 100),
-        ("crossed", 100),
+        ("crossed_mean", 300),
+        ("crossed_variances", 100),
         ("superiority", 200),
     ],
 )

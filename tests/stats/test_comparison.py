@@ -102,6 +102,13 @@ def test_counts_and_accuracies_agree(scope):
     assert compare(a, b, total=[200] * 64, scope=scope, **SIZES) == counts
 
 
+def test_small_unsigned_counts_do_not_wrap_around():
+    a, b = columns()
+    small = compare(b.astype(np.uint8), a.astype(np.uint8), total=np.uint8(200))
+    assert small == compare(b, a, total=200)
+    assert small.estimate < 0
+
+
 def sentences(text):
     return re.split(r"(?<=\.) (?=[A-Z0-9])", text)
 

@@ -53,6 +53,15 @@ def test_without_effects_the_error_speaks_alone():
     assert result.standard_error == pytest.approx(np.sqrt(1.5 / 9))
 
 
+def test_degrees_of_freedom_are_no_fewer_than_those_of_the_smaller_effect():
+    # Mean squares 1.1, 1.1 and 1: Satterthwaite's figure is 1.2^2 / (2 1.1^2/7 + 1/49) = 3.9.
+    effect = np.tile([1.0, -1.0], 4) * np.sqrt(1.1 * 7 / 64)
+    noise = np.outer(np.repeat([1.0, -1.0], 4), np.repeat([1.0, -1.0], 4)) * np.sqrt(49 / 64)
+    result = crossed_t_test(effect[:, None] + effect + noise)
+    assert result.df == 7
+    assert result.standard_error == pytest.approx(np.sqrt(1.2 / 64))
+
+
 @pytest.mark.parametrize("value", [0.0, 0.3])
 def test_a_table_without_spread_has_no_interval(value):
     table = np.full((3, 4), value)
