@@ -122,6 +122,7 @@ class Comparison:
         return plain(self) | {
             "scope": self.scope.name,
             "claim": self.scope.sentence(self.scope.claim(self.setting)),
+            "counts_claim": self.scope.counts_reach or self.scope.claim(self.setting),
             "pvalue": self.pvalue,
             "conclusion": self.conclusion,
         }
@@ -257,37 +258,31 @@ def compare(
     chosen = scopes.named(scope)
     alpha = validation.alpha_level(alpha)
     margin = validation.margin_size(margin)
+    failure_below = validation.fraction("failure_below", failure_below)
+    name_a, name_b = validation.model_names(names)
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
+    mask_a = validation.mask("diverged_a", diverged_a, pairs.a.shape)
+    mask_b = validation.mask("diverged_b", diverged_b, pairs.b.shape)
     if n_test is None and total is not None and np.ndim(total) == 0:
         n_test = int(np.asarray(total))
+    n_train = None if n_train is None else validation.integer("n_train", n_train, 1)
+    n_test = None if n_test is None else validation.integer("n_test", n_test, 1)
+
     d = pairs.differences
     test = t_test(d, variance_factor(chosen, d.size, n_train, n_test), alpha)
     bounded = betting_interval(d, -1, 1, alpha) if chosen.independent else None
-    interval, method = test.interval, "paired t" if chosen.independent else "corrected t"
-    if interval is None:
-        interval, method = bounded, "bounded" if bounded else "none"
+    if test.interval is not None:
+        interval = possible(test.interval)
+        method = "paired t" if chosen.independent else "corrected t"
     else:
-        interval = possible(interval)
+        interval = bounded
+        method = "bounded" if bounded else "none"
     verdict = decide(interval, margin)
-    shape = d.shape
-    failure_below = validation.fraction("failure_below", failure_below)
     return Comparison(
-        model_a=describe_model(
-            names[0],
-            pairs.a,
-            validation.mask("diverged_a", diverged_a, shape),
-            failure_below,
-            alpha,
-        ),
-        model_b=describe_model(
-            names[1],
-            pairs.b,
-            validation.mask("diverged_b", diverged_b, shape),
-            failure_below,
-            alpha,
-        ),
+        model_a=describe_model(name_a, pairs.a, mask_a, failure_below, alpha),
+        model_b=describe_model(name_b, pairs.b, mask_b, failure_below, alpha),
         scope=chosen,
-        setting=setting,
+        setting=validation.text("setting", setting),
         n_pairs=d.size,
         estimate=float(d.mean()),
         interval=interval,
@@ -315,10 +310,6 @@ def compare(
 
 def variance_factor(scope: Scope, n_pairs: int, n_train: int | None, n_test: int | None) -> float:
     """Return Var(mean) / s^2."""
-    if n_train is not None:
-        n_train = validation.integer("n_train", n_train, 1)
-    if n_test is not None:
-        n_test = validation.integer("n_test", n_test, 1)
     if scope.independent:
         return 1 / n_pairs
     if n_train is None or n_test is None:

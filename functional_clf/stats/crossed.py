@@ -124,6 +124,8 @@ def crossed_t_test(table: ArrayLike, alpha: float = 0.05) -> TTest:
     Where neither rows nor columns show any effect (MS_rows + MS_columns < 2 MS_e), the difference
     of mean squares can come out near zero or negative though its expectation is at least v_e;
     SE^2 is then MS_e / (a b) with (a - 1)(b - 1) degrees of freedom.
+    Satterthwaite's figure is not let fall below min(a, b) - 1, where the subtraction alone would
+    take it. With no effects at all the interval is cautious (near 97.5 % at 8 x 8).
 
     Args:
         table: (a, b) observations, such as differences; a and b at least 2.

@@ -199,6 +199,7 @@ def compare_crossed(
     alpha = validation.alpha_level(alpha)
     margin = validation.margin_size(margin)
     failure_below = validation.fraction("failure_below", failure_below)
+    name_a, name_b = validation.model_names(names)
     pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
     d = pairs.differences
     test = crossed_t_test(d, alpha)
@@ -206,9 +207,9 @@ def compare_crossed(
     mask_a = validation.mask("diverged_a", diverged_a, d.shape)
     mask_b = validation.mask("diverged_b", diverged_b, d.shape)
     return CrossedComparison(
-        model_a=describe_model(names[0], pairs.a, mask_a, failure_below, None),
-        model_b=describe_model(names[1], pairs.b, mask_b, failure_below, None),
-        setting=setting,
+        model_a=describe_model(name_a, pairs.a, mask_a, failure_below, None),
+        model_b=describe_model(name_b, pairs.b, mask_b, failure_below, None),
+        setting=validation.text("setting", setting),
         n_data_seeds=d.shape[0],
         n_init_seeds=d.shape[1],
         estimate=float(d.mean()),

@@ -144,7 +144,7 @@ def self_calibration(
         drawn = np.stack([rng.choice(d, size, replace=False) for _ in range(repetitions)])
         factor = variance_factor(large.scope, size, large.n_train, large.n_test)
         intervals = _intervals(drawn, large.scope, factor, large.alpha)
-        verdicts = [decide(interval, large.margin) for interval in intervals]
+        verdicts: list[Verdict] = [decide(i, large.margin) for i in intervals]
         studies.append(_count(size, verdicts, large.verdict))
     return SelfCalibration(
         n_pairs=d.size,
@@ -201,10 +201,8 @@ def _interval_without_spread(
 def _count(size: int, verdicts: Sequence[Verdict], answer: Verdict) -> SmallStudies:
     counts = Counter(verdicts)
     n = len(verdicts)
-    shares = {verdict: counts[verdict] / n for verdict in get_args(Verdict)}
-    another = 1 - shares[answer]
-    contradicting = sum(
-        share for verdict, share in shares.items() if verdict not in (answer, "inconclusive")
-    )
-    error = max(math.sqrt(share * (1 - share) / n) for share in [another, *shares.values()])
-    return SmallStudies(size, shares, another, contradicting, error)
+    shares: dict[str, float] = {verdict: counts[verdict] / n for verdict in get_args(Verdict)}
+    another = n - counts[answer]
+    undecided = 0 if answer == "inconclusive" else counts["inconclusive"]
+    error = max(math.sqrt(share * (1 - share) / n) for share in [another / n, *shares.values()])
+    return SmallStudies(size, shares, another / n, (another - undecided) / n, error)

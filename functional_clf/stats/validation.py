@@ -16,7 +16,10 @@ DECIMALS = 12
 
 def numbers(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
     """Return `values` as a non-empty array of finite floats with `ndim` axes."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} has rows of unlike lengths: {ndim} axes are needed") from None
     if array.dtype.kind not in "iuf" and array.size:
         raise TypeError(f"{name} holds {array.dtype} values: numbers are needed")
     if array.ndim != ndim:
@@ -35,8 +38,11 @@ def differences(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
 
 
 def accuracies(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
-    """Return `values` as floats in [0, 1]."""
+    """Return `values` as floats in [0, 1]; a float32 0.995 becomes 0.995, as it was meant."""
     array = numbers(name, values, ndim)
+    dtype = np.asarray(values).dtype
+    if dtype.kind == "f" and dtype.itemsize < array.itemsize:
+        array = np.round(array, np.finfo(dtype).precision)
     outside = (array < 0) | (array > 1)
     _refuse(name, array, outside, "accuracies lie in [0, 1] (for counts of correct, give total=)")
     return array
@@ -44,8 +50,8 @@ def accuracies(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
 
 def counts(name: str, values: ArrayLike, total: ArrayLike, ndim: int = 1) -> NDArray[np.int64]:
     """Return `values` as integer counts between 0 and `total`."""
+    numbers(name, values, ndim)
     array = np.asarray(values)
-    numbers(name, array, ndim)
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} holds {array.dtype} values: with total=, give integer counts")
     above = np.broadcast_to(total, array.shape)
@@ -96,6 +102,22 @@ def integer(name: str, value: object, minimum: int) -> int:
     if number < minimum:
         raise ValueError(f"{name} is {number}: an integer of at least {minimum} is needed")
     return number
+
+
+def text(name: str, value: str) -> str:
+    """Return a string."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is {value!r}: a string is needed")
+    return value
+
+
+def model_names(names: tuple[str, str]) -> tuple[str, str]:
+    """Return two different names."""
+    if isinstance(names, str) or len(names) != 2 or not all(isinstance(n, str) for n in names):
+        raise TypeError(f"names is {names!r}: two strings are needed")
+    if names[0] == names[1]:
+        raise ValueError(f"names is {names!r}: two different names are needed")
+    return names[0], names[1]
 
 
 def alpha_level(alpha: float) -> float:

@@ -1,0 +1,57 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from functional_clf.stats.types import Interval
+from functional_clf.stats.verdicts import decide, verdict_words
+
+MARGIN = 0.01
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict", "words"),
+    [
+        (0.02, 0.03, "better", "better, by more than the 1 pp margin"),
+        (-0.03, -0.02, "worse", "worse, by more than the 1 pp margin"),
+        (-0.005, 0.005, "equivalent", "equivalent within the 1 pp margin"),
+        (0.002, 0.008, "better but negligible", "better but negligible, by less than"),
+        (-0.008, -0.002, "equivalent", "A being worse but by less than that"),
+        (-0.02, 0.005, "inconclusive", "both no difference and one as large as the 1 pp margin"),
+        (0.002, 0.03, "inconclusive", "A being better than B but not surely by as much"),
+        (-0.03, -0.002, "inconclusive", "A being worse than B but not surely by as much"),
+        (0.01, 0.03, "inconclusive", "A being better than B"),
+        (-0.01, 0.01, "inconclusive", "both no difference and one as large"),
+        (0.0, 0.0, "equivalent", "equivalent within"),
+    ],
+)
+def test_each_case(low, high, verdict, words):
+    interval = Interval(low, high)
+    assert decide(interval, MARGIN) == verdict
+    assert words in verdict_words(verdict, interval, MARGIN, "A", "B")
+
+
+def test_no_interval_is_inconclusive():
+    assert decide(None, MARGIN) == "inconclusive"
+    assert "no interval" in verdict_words("inconclusive", None, MARGIN, "A", "B")
+
+
+ends = st.integers(-30, 30).map(lambda k: k / 1000)
+
+
+@settings(derandomize=True, deadline=None)
+@given(ends, ends, st.integers(0, 20).map(lambda k: k / 1000))
+def test_every_verdict_is_true_of_every_difference_in_the_interval(one, other, margin):
+    interval = Interval(min(one, other), max(one, other))
+    verdict = decide(interval, margin)
+    steps = [interval.low + (interval.high - interval.low) * i / 8 for i in range(9)]
+    steps[-1] = interval.high
+    claims = {
+        "better": lambda d: d > margin,
+        "worse": lambda d: d < -margin,
+        "equivalent": lambda d: -margin < d < margin,
+        "better but negligible": lambda d: 0 < d < margin,
+    }
+    if verdict == "inconclusive":
+        assert not any(all(claim(d) for d in steps) for claim in claims.values())
+    else:
+        assert all(claims[verdict](d) for d in steps)
