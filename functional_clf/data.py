@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Int, Shaped
 from numpy import ndarray
 
 from functional_clf.types import Batch
@@ -254,7 +254,7 @@ def draw_chunk(
 
 
 def _stack(
-    x: Sequence[Float[ndarray, "sample feature"]], y: Sequence[ndarray], device: torch.device
+    x: Sequence[Shaped[ndarray, "sample feature"]], y: Sequence[ndarray], device: torch.device
 ) -> Batch:
     return Batch(
         torch.from_numpy(np.stack(x).astype(np.float32)).to(device),

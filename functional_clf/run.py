@@ -9,7 +9,7 @@ if __name__ == "__main__" and hasattr(signal, "pthread_sigmask"):
     # Until main() takes over, while torch is still being imported, Ctrl-C ends without a traceback.
     # Polars installs a handler that would swallow it; the mask holds it back till that is undone.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    import polars as _
+    import polars as _  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

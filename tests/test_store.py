@@ -139,7 +139,7 @@ def test_a_flipped_bit_is_never_silently_believed(folder):
     def contents():
         with Store(folder) as store:
             store.adopt({"vary": "data"}, {})
-            everything = range(0, 20)
+            everything = range(20)
             tables = [store.seeds(everything).rows()]
             for model in ("a", "b"):
                 curves = store.curves(model, everything)

@@ -1,6 +1,7 @@
 import json
 import logging
 import math
+from itertools import chain
 
 import polars as pl
 import pytest
@@ -66,13 +67,13 @@ def test_more_seeds_later_train_only_the_new_ones(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ChunkTrainer, "train", counting)
     first = study_of(20).run(tmp_path).seeds
-    assert sorted(sum(trained, [])) == list(range(20))
+    assert sorted(chain.from_iterable(trained)) == list(range(20))
     trained.clear()
     again = study_of(20).run(tmp_path).seeds
     assert trained == []
     assert_frame_equal(first, again)
     more = study_of(range(10, 37)).run(tmp_path).seeds
-    assert sorted(sum(trained, [])) == list(range(20, 37))
+    assert sorted(chain.from_iterable(trained)) == list(range(20, 37))
     assert_same_bits(more, study_of(40).run().seeds)
 
 
