@@ -115,6 +115,8 @@ class Command(Study):
         dataset: what every replicate draws its samples from.
         recipes: the models to compare.
         out: the run folder. Default: one under runs/, named after the settings.
+        self_calibration: also show how often studies of fewer seeds, drawn from this one, would
+            have ended with another verdict.
         plots: draw the pictures; --no-plots skips them.
         json: print results.json on standard output, and nothing else there.
     """
@@ -128,6 +130,7 @@ class Command(Study):
     ]
     seeds: SeedRange = range(64)
     out: Path | None = None
+    self_calibration: bool = False
     plots: bool = True
     json: bool = False
 
@@ -137,7 +140,8 @@ class Command(Study):
             return self.out
         asked = [self.identity(), self.engine, self.device, self.chunk, self.tf32]
         name = hashlib.blake2b(json.dumps(asked).encode(), digest_size=4).hexdigest()
-        return Path("runs") / f"{self.dataset.name}-{self.vary}-{name}"
+        kind = self.design if self.design == "crossed" else self.vary
+        return Path("runs") / f"{self.dataset.name}-{kind}-{name}"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -188,7 +192,10 @@ def run(command: Command, stdout: Console, stderr: Console) -> None:
             results = command.run(folder, on_progress)
     except KeyboardInterrupt:
         _leave_interrupted(folder)
-    report.write_exports(results, folder)
+    calibration = None
+    if command.self_calibration:
+        calibration = results.self_calibration("model_1", "model_0")
+    report.write_exports(results, folder, calibration)
     if command.plots:
         from functional_clf.plots import write_plots
 
@@ -197,6 +204,11 @@ def run(command: Command, stdout: Console, stderr: Console) -> None:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return
     stdout.print(report.models_table(results))
+    if command.design == "crossed":
+        stdout.print(report.components_table(results))
+    if calibration is not None:
+        stdout.print(report.calibration_table(calibration))
+    stdout.print(report.references_line(results), soft_wrap=True, highlight=False)
     # One line where a program may read it; a terminal gets it wrapped at words.
     stdout.print(
         results.conclusion, soft_wrap=not stdout.is_terminal, markup=False, highlight=False
