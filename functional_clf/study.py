@@ -25,7 +25,12 @@ from functional_clf.data import (
     split_sizes,
 )
 from functional_clf.ensemble import ENGINES, EngineName
-from functional_clf.machine import environment, resolve_device, why_not_compile
+from functional_clf.machine import (
+    environment,
+    keep_freed_memory,
+    resolve_device,
+    why_not_compile,
+)
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.stats import (
     Comparison,
@@ -216,6 +221,7 @@ class Study:
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
         width = self.chunk or (CPU_CHUNK if device.type == "cpu" else CUDA_CHUNK)
+        keep_freed_memory()
         trainer = ChunkTrainer(
             self.dataset, self.recipes, self.replicate, self.test_size, width, device
         )
