@@ -7,7 +7,7 @@ sums in another order.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -135,7 +135,7 @@ def _compiled_step(recipe: Recipe) -> TrainStep:
     return torch.compile(step, fullgraph=True, dynamic=False, options=_compile_options())
 
 
-def _compile_options() -> dict[str, bool]:
+def _compile_options() -> dict[str, Any]:
     # The compiled step releases the GIL, so that chunks train on several threads at once.
     options = {"cpp_wrapper": True}
     if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):

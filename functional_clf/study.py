@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from functional_clf.chunks import ChunkTrainer
+from functional_clf.compilation import Job, compile_all, forecast
 from functional_clf.data import (
     MAX_SEED,
     Dataset,
@@ -287,22 +288,42 @@ class Study:
         chunks: Sequence[Sequence[int]],
         tick: Callable[[str], None],
     ) -> EngineReport:
-        """Choose the engine and compile its graphs; "auto" takes eager where that fails."""
-        report = choose_engine(self.engine, trainer.device, store.configuration)
-        if report.ran == "compile" and chunks:
+        """Choose the engine and compile its graphs; "auto" takes eager where that fails.
+
+        A study that has begun goes on with the engine it has.
+        """
+        report = self._choose_engine(trainer, workers, store, chunks)
+        if not chunks:
+            return report
+        if report.requested == "auto":
+            logger.info("engine: %s, because %s", report.ran, report.reason)
+        data = trainer.draw(chunks[0])
+        if report.ran == "compile":
             try:
-                workers.call(
-                    lambda: trainer.warm_up(ENGINES["compile"], chunks[0]),
-                    lambda: tick("compiling"),
-                )
+                workers.call(lambda: compile_all(self.recipes, data), lambda: tick("compiling"))
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
                 reason = f"torch.compile failed ({_first_line(error)})"
                 if self.engine == "compile" or store.configuration is not None:
                     raise ValueError(f"engine is 'compile', but {reason}") from error
-                report = EngineReport(self.engine, "eager", reason)
-        if report.requested == "auto" and report.reason:
-            logger.warning("engine: %s, because %s", report.ran, report.reason)
+                logger.warning("engine: eager, because %s", reason)
+                return EngineReport(self.engine, "eager", reason)
         return report
+
+    def _choose_engine(
+        self,
+        trainer: ChunkTrainer,
+        workers: Workers,
+        store: Store,
+        chunks: Sequence[Sequence[int]],
+    ) -> EngineReport:
+        if self.engine != "auto":
+            return EngineReport(self.engine, self.engine, "it was asked for")
+        if store.configuration is not None:
+            return EngineReport("auto", store.configuration["engine"], "the study began with it")
+        if lack := why_not_compile(trainer.device):
+            return EngineReport("auto", "eager", lack)
+        job = Job(self.recipes, trainer.draw(chunks[0]), len(chunks), workers.threads)
+        return EngineReport("auto", *workers.call(lambda: forecast(job)))
 
     def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
         """The study's identity, and what the bits of its results depend on besides."""
@@ -502,24 +523,6 @@ def as_seeds(seeds: int | range) -> range:
     if as_range.start < 0 or as_range.stop - 1 > MAX_SEED:
         raise ValueError(f"seeds is {seeds}; seeds lie between 0 and {MAX_SEED}")
     return as_range
-
-
-def choose_engine(
-    requested: EngineChoice, device: torch.device, configuration: Mapping[str, Any] | None
-) -> EngineReport:
-    """The engine that "auto" means here; an existing study goes on with the one it has.
-
-    Example:
-        >>> choose_engine("eager", torch.device("cpu"), None)
-        EngineReport(requested='eager', ran='eager', reason='it was asked for')
-    """
-    if requested != "auto":
-        return EngineReport(requested, requested, "it was asked for")
-    if configuration is not None:
-        return EngineReport(requested, configuration["engine"], "")
-    if lack := why_not_compile(device):
-        return EngineReport(requested, "eager", lack)
-    return EngineReport(requested, "compile", "")
 
 
 @contextmanager
