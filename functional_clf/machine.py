@@ -1,5 +1,6 @@
 """What this machine offers: devices, a compiler, and its description for the record."""
 
+import contextlib
 import ctypes
 import functools
 import importlib.util
@@ -7,6 +8,7 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -70,6 +72,23 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(mmap_threshold, 2**25) and mallopt(trim_threshold, 2**29))
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch work on one thread: on small tensors more are slower, above all on a busy machine.
+
+    Example:
+        >>> with one_torch_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def environment(device: torch.device) -> dict[str, Any]:
