@@ -14,6 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
+CPU_CHUNK = 16
+CUDA_CHUNK = 1024
+
 
 def resolve_device(name: str) -> torch.device:
     """The torch device of a name: cpu, cuda, cuda:N, or auto (cuda where there is one).
@@ -37,6 +40,29 @@ def resolve_device(name: str) -> torch.device:
             f"device is {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices here"
         )
     return torch.device(name)
+
+
+def chunk_width(device: torch.device, bytes_per_replicate: int) -> int:
+    """How many replicates to train together: 16 on the CPU, 1024 on CUDA where memory allows.
+
+    On the CPU a chunk shall fit into one core's cache. On CUDA it shall fill the device; where
+    the free memory is short of twice what a chunk needs, the width is halved until it is not.
+
+    Args:
+        device: where to train.
+        bytes_per_replicate: what one replicate needs, roughly.
+
+    Example:
+        >>> chunk_width(torch.device("cpu"), bytes_per_replicate=10**6)
+        16
+    """
+    if device.type == "cpu":
+        return CPU_CHUNK
+    free, _ = torch.cuda.mem_get_info(device)
+    width = CUDA_CHUNK
+    while width > CPU_CHUNK and 2 * width * bytes_per_replicate > free:
+        width //= 2
+    return width
 
 
 def why_not_compile(device: torch.device) -> str | None:

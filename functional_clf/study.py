@@ -27,6 +27,7 @@ from functional_clf.data import (
 )
 from functional_clf.ensemble import ENGINES, EngineName
 from functional_clf.machine import (
+    chunk_width,
     environment,
     keep_freed_memory,
     resolve_device,
@@ -55,8 +56,6 @@ EngineChoice = Literal["auto", "eager", "compile"]
 Design = Literal["paired", "crossed"]
 AnyComparison = Comparison | CrossedComparison
 
-CPU_CHUNK = 16
-CUDA_CHUNK = 1024
 PICTURED_SEEDS = 256
 """Weights are kept of this many seeds even where nobody asks: the pictures are drawn from them."""
 
@@ -221,7 +220,7 @@ class Study:
         device = resolve_device(self.device)
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
-        width = self.chunk or (CPU_CHUNK if device.type == "cpu" else CUDA_CHUNK)
+        width = self.chunk or chunk_width(device, self._bytes_per_replicate())
         keep_freed_memory()
         trainer = ChunkTrainer(
             self.dataset, self.recipes, self.replicate, self.test_size, width, device
@@ -241,6 +240,11 @@ class Study:
                 environment=environment(device),
                 timings=timings,
             )
+
+    def _bytes_per_replicate(self) -> int:
+        """What one replicate's training step needs, roughly: its activations, a few times over."""
+        sizes = [recipe.settings.get("layer_sizes", (64, 64)) for recipe in self.recipes]
+        return 8 * 4 * self.dataset.n_samples * max(map(sum, sizes))
 
     def _train_missing(
         self,
