@@ -158,7 +158,8 @@ def _captured_step(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
         if not captured:
             captured.append(_capture(compiled_step, state, batch))
         graph, inputs, outputs = captured[0]
-        torch._foreach_copy_(pytree.tree_leaves(inputs), pytree.tree_leaves((state, batch)))
+        pairs = (pytree.tree_leaves(inputs), pytree.tree_leaves((state, batch)))
+        torch._foreach_copy_(*pairs)  # pyright: ignore[reportPrivateImportUsage]
         graph.replay()
         return pytree.tree_map_only(Tensor, torch.clone, outputs)
 
