@@ -13,6 +13,30 @@ from functional_clf.recipes import Recipe
 from functional_clf.store import ChunkRecord
 
 
+class Chunks(Sequence[list[int]]):
+    """Seeds in chunks of one width, the last one maybe shorter; made when looked at.
+
+    Args:
+        seeds: what to train, 8 bytes each however many there are.
+        width: seeds a chunk, at least 1.
+
+    Example:
+        >>> list(Chunks(np.array([3, 5, 6, 9, 11]), width=2))
+        [[3, 5], [6, 9], [11]]
+    """
+
+    def __init__(self, seeds: np.ndarray, width: int) -> None:
+        self.seeds, self.width = seeds, width
+
+    def __len__(self) -> int:
+        return -(-len(self.seeds) // self.width)
+
+    def __getitem__(self, index: int) -> list[int]:  # pyright: ignore[reportIncompatibleMethodOverride] - no slices
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.seeds[index * self.width : (index + 1) * self.width].tolist()
+
+
 @dataclass(frozen=True)
 class ChunkTrainer:
     """Trains chunks of one study, all of one width: a short chunk is padded with its last seed.

@@ -36,6 +36,7 @@ from rich.progress import Progress as Bar
 
 from functional_clf import report
 from functional_clf.data import Dataset, circles, moons
+from functional_clf.ranks import Rank, RankError, launched_rank
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.store import StoreError
 from functional_clf.study import Progress, Study
@@ -148,12 +149,20 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     stdout, stderr = Console(), Console(stderr=True)
+    rank = None
     try:
+        rank = launched_rank()
         command = parse(args)
+        if rank is not None and rank.index > 0:
+            return _assist(command, rank)
         with _notices(stderr):
-            run(command, stdout, stderr)
-    except (ValueError, StoreError) as error:
+            run(command, stdout, stderr, rank)
+    except RankError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, StoreError) as error:
+        if rank is None or rank.index == 0:  # the others find the same wrong
+            print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
@@ -180,12 +189,12 @@ def parse(args: Sequence[str] | None) -> Command:
         raise
 
 
-def run(command: Command, stdout: Console, stderr: Console) -> None:
+def run(command: Command, stdout: Console, stderr: Console, rank: Rank | None = None) -> None:
     """Run a study, write its files, and print what it found."""
     folder = command.folder()
     try:
         with _progress(stderr) as on_progress:
-            results = command.run(folder, on_progress)
+            results = command.run(folder, on_progress, rank)
     except KeyboardInterrupt:
         _leave_interrupted(folder)
     report.write_exports(results, folder)
@@ -202,6 +211,14 @@ def run(command: Command, stdout: Console, stderr: Console) -> None:
         results.conclusion, soft_wrap=not stdout.is_terminal, markup=False, highlight=False
     )
     stdout.print(f"Files: {folder}/", soft_wrap=True, markup=False, highlight=False)
+
+
+def _assist(command: Command, rank: Rank) -> int:
+    """Be one of rank 0's workers; silent, unless what is wrong is this rank's own."""
+    try:
+        return command.assist(rank)
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
 
 
 @contextlib.contextmanager

@@ -146,11 +146,10 @@ class Store:
             if self.configuration is None:
                 self._write_meta("configuration", json.dumps(asked))
                 self.configuration = asked
-            differences = list(_differences(self.configuration, asked))
-            if differences:
+            elif different := differences(self.configuration, asked):
                 raise StoreError(
-                    f"{self.folder} holds another study: {'; '.join(differences)}. Give another "
-                    "--out, or the settings it has"
+                    f"{self.folder} holds another study: {different}. Give another --out, or the "
+                    "settings it has"
                 )
             self._session = self._database.execute(
                 "INSERT INTO session (environment) VALUES (?) RETURNING id",
@@ -400,6 +399,16 @@ def _digest(*parts: bytes) -> bytes:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.digest()
+
+
+def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Where two configurations differ, in words; empty where they do not.
+
+    Example:
+        >>> differences({"vary": "data", "chunk": 16}, {"vary": "init", "chunk": 16})
+        "vary is 'data' there, 'init' asked"
+    """
+    return "; ".join(_differences(found, json.loads(json.dumps(asked))))
 
 
 def _differences(found: Any, asked: Any, name: str = "") -> Iterator[str]:
