@@ -16,7 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
+from functional_clf.curves import Band
 from functional_clf.data import split
+from functional_clf.folder import subfolder, write_whole
 from functional_clf.study import Results
 
 CLASS_COLORS = ("#0072B2", "#E69F00")
@@ -95,9 +97,10 @@ def curves_figure(results: Results) -> Figure:
         table = results.of(recipe.name)
         for part, style in (("train", "--"), ("test", "-")):
             label = f"{recipe.name}, {part}"
-            correct = curves[f"{part}_correct"] / table[f"n_{part}"][0]
+            percent = 100 / table[f"n_{part}"][0]
+            correct = Band(*(percent * values for values in curves[f"{part}_correct"]))
             _band(loss, epochs, curves[f"{part}_loss"], color, style, label)
-            _band(accuracy, epochs, 100 * correct, color, style, None)
+            _band(accuracy, epochs, correct, color, style, None)
     loss.set(xlabel="epoch", ylabel="loss (binary cross-entropy)", yscale="log", title="Loss")
     accuracy.set(xlabel="epoch", ylabel="accuracy (%)", title="Accuracy")
     for axes in (loss, accuracy):
@@ -176,13 +179,14 @@ def write_plots(results: Results, folder: Path) -> list[Path]:
     figures = {"data": data_figure, "curves": curves_figure, "accuracies": accuracies_figure}
     if any(seeds for seeds, _ in results.params.values()):
         figures["boundaries"] = boundaries_figure
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, draw in figures.items():
-        path = folder / f"{name}.png"
-        draw(results).savefig(path, dpi=120)
-        paths.append(path)
-    return paths
+    folder = subfolder(folder.parent, folder.name)
+    return [
+        write_whole(
+            folder / f"{name}.png",
+            lambda path, draw=draw: draw(results).savefig(path, format="png", dpi=120),
+        )
+        for name, draw in figures.items()
+    ]
 
 
 def _draw(results: Results, seed: int):
@@ -236,12 +240,11 @@ def _dress_plane(axes: Axes, xlim=None, ylim=None) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _band(axes: Axes, epochs, values: ndarray, color: str, style: str, label: str | None) -> None:
-    """Median and middle 90 % over seeds; seeds that diverged count as worst, not as missing."""
-    worst = np.nan_to_num(values, nan=np.inf, posinf=np.inf)
-    low, median, high = np.quantile(worst, (0.05, 0.5, 0.95), axis=1, method="nearest")
-    finite = np.isfinite(high)
-    axes.plot(
-        epochs, np.where(np.isfinite(median), median, np.nan), style, color=color, label=label
+def _band(axes: Axes, epochs, band: Band, color: str, style: str, label: str | None) -> None:
+    """Median and middle 90 % over seeds."""
+    median = np.where(np.isfinite(band.median), band.median, np.nan)
+    axes.plot(epochs, median, style, color=color, label=label)
+    finite = np.isfinite(band.high)
+    axes.fill_between(
+        epochs, band.low, band.high, where=finite, color=color, alpha=0.18, linewidth=0
     )
-    axes.fill_between(epochs, low, high, where=finite, color=color, alpha=0.18, linewidth=0)

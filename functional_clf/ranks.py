@@ -9,7 +9,8 @@ The store outlives its workers when torchrun restarts them, so each life of rank
 with keys of its own, and each life of a worker has an id of its own: neither believes what a dead
 one has left behind.
 """
-# pyright: reportPrivateImportUsage=false - torch documents these names, and does not export them
+# torch documents the names of its stores, and does not export them:
+# pyright: reportPrivateImportUsage=false
 
 import contextlib
 import json

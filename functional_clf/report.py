@@ -1,7 +1,6 @@
 """What a study leaves for people and for programs: tables, results.json, seeds.csv and .parquet."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
+from functional_clf.folder import write_whole
 from functional_clf.study import Results
 
 FORMAT = 1
@@ -73,13 +73,7 @@ def write_exports(results: Results, folder: Path) -> list[Path]:
         "seeds.csv": results.seeds.write_csv,
         "seeds.parquet": results.seeds.write_parquet,
     }
-    paths = []
-    for name, write in writers.items():
-        unfinished = folder / f".{name}.part"
-        write(unfinished)
-        paths.append(folder / name)
-        os.replace(unfinished, paths[-1])
-    return paths
+    return [write_whole(folder / name, write) for name, write in writers.items()]
 
 
 def _model_dict(results: Results, model: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from functional_clf.chunks import Chunks, ChunkTrainer
+from functional_clf.curves import Band, bands
 from functional_clf.data import MAX_SEED, Dataset, Replicate, Vary, circles, replicate, split_sizes
 from functional_clf.ensemble import ENGINES, Engine, EngineName
 from functional_clf.machine import environment, resolve_device, why_not_compile
@@ -181,7 +182,7 @@ class Study:
             return Results(
                 study=self,
                 seeds=store.seeds(self.seeds),
-                curves={name: store.curves(name, self.seeds) for name in names},
+                curves={name: bands(store.curve_blocks(name, self.seeds)) for name in names},
                 params={name: store.params(name, self.seeds[:PICTURED_SEEDS]) for name in names},
                 engine=engine,
                 device=str(device),
@@ -218,6 +219,24 @@ class Study:
                 workers.call(lambda: trainer.warm_up(engine, self.seeds[:1]))
             return helper.serve(self._work(trainer, engine))
 
+    def retrain(self, seeds: Sequence[int]) -> tuple[ChunkRecord, Mapping[str, Any]]:
+        """Train some seeds of this study, at most a chunk, and return their record as it is.
+
+        Args:
+            seeds: which ones.
+
+        Returns:
+            The record, weights and all, and the environment it was made in.
+
+        Raises:
+            ValueError: when the device or the engine cannot be had here.
+        """
+        trainer = self._trainer(None)
+        name = choose_engine(self.engine, trainer.device, None).ran
+        with Workers(threads=1) as workers, _matmul_precision(self.tf32):
+            record = workers.call(lambda: trainer.train(ENGINES[name], seeds, keep_params=True))
+        return record, environment(trainer.device)
+
     def _trainer(self, rank: Rank | None) -> ChunkTrainer:
         device = resolve_device(self.device if rank is None else rank.device(self.device))
         if self.engine == "compile" and (lack := why_not_compile(device)):
@@ -250,15 +269,23 @@ class Study:
         leader: Leader | None,
     ) -> EngineReport:
         """Train the seeds that the store lacks, a transaction a chunk."""
-        finished = store.finished_seeds()
-        missing = np.array([seed for seed in self.seeds if seed not in finished], np.int64)
-        chunks = Chunks(missing, trainer.width)
+        missing = store.missing_seeds(self.seeds)
+        bare = store.chunks_without_params(self.seeds) if self.save_params else []
+        again = {seeds[0] for seeds in bare}
+        chunks = Chunks(missing, trainer.width, bare)
         steps = len(chunks) * sum(recipe.epochs for recipe in self.recipes)
         threads = self._threads(trainer, leader and leader.rank)
 
         with Workers(max(1, min(threads, len(chunks)))) as workers:
             team = workers if leader is None else leader.team(workers)
             seeds_done = 0
+
+            def keep(record: ChunkRecord) -> int:
+                if record.rows[0][1] in again:
+                    store.add_params(record)
+                    return 0
+                store.write_chunk(record)
+                return len(record.rows) // len(self.recipes)
 
             def tick(stage: str) -> None:
                 share = team.steps_done / max(steps, 1)
@@ -274,8 +301,7 @@ class Study:
             with _timed(timings, "train"):
                 work = self._work(trainer, ENGINES[report.ran])
                 for record in team.map(work, chunks, lambda: tick("training")):
-                    store.write_chunk(record)
-                    seeds_done += len(record.rows) // len(self.recipes)
+                    seeds_done += keep(record)
             if leader is not None:
                 leader.end(0)
         return report
@@ -323,7 +349,7 @@ class Results:
     Attributes:
         study: the description that was run.
         seeds: one tidy row a (model, seed); see `functional_clf.store.SEED_COLUMNS`.
-        curves: by model and name, arrays `(record, seed)`; losses are means, correct are counts.
+        curves: by model and name, the band of all seeds; losses are means, correct are counts.
         params: by model, the seeds whose weights are kept and their stacked params.
         engine: what ran, and why.
         environment: versions and machine.
@@ -332,7 +358,7 @@ class Results:
 
     study: Study
     seeds: pl.DataFrame
-    curves: Mapping[str, Mapping[str, np.ndarray]]
+    curves: Mapping[str, Mapping[str, Band]]
     params: Mapping[str, tuple[list[int], dict[str, np.ndarray]]]
     engine: EngineReport
     device: str
@@ -355,7 +381,7 @@ class Results:
         return cls(
             study=study,
             seeds=store.seeds(study.seeds),
-            curves={name: store.curves(name, study.seeds) for name in names},
+            curves={name: bands(store.curve_blocks(name, study.seeds)) for name in names},
             params={name: store.params(name, study.seeds[:PICTURED_SEEDS]) for name in names},
             engine=engine,
             device=str(device),
