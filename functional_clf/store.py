@@ -235,7 +235,8 @@ class Store:
         params = safetensors.numpy.save(dict(record.params))
         rows = _rows_with_lanes(record)
         (chunk, digest) = self._query(
-            "SELECT id, digest FROM chunk JOIN replicate ON chunk = id WHERE model = ? AND seed = ?",
+            "SELECT id, digest FROM chunk JOIN replicate ON chunk = id "
+            "WHERE model = ? AND seed = ?",
             rows[0][:2],
         )[0]
         if digest != _chunk_digest(rows, curves, None):
