@@ -219,12 +219,12 @@ def _logits(apply, params: Mapping[str, ndarray], plane: tuple[ndarray, ndarray]
     points = torch.from_numpy(np.stack([side.ravel() for side in plane], 1).astype(np.float32))
     stacked = {key: torch.from_numpy(value) for key, value in params.items()}
     seeds = next(iter(stacked.values())).shape[0]
+    # Into one piece of memory: a small result kept from each of many large sums splits the heap.
+    logits = torch.empty(seeds, len(points))
     with torch.no_grad():
-        logits = [
-            apply({key: value[seed] for key, value in stacked.items()}, points)
-            for seed in range(seeds)
-        ]
-    return torch.stack(logits).numpy().reshape(seeds, GRID, GRID)
+        for seed in range(seeds):
+            logits[seed] = apply({key: value[seed] for key, value in stacked.items()}, points)
+    return logits.numpy().reshape(seeds, GRID, GRID)
 
 
 def _draw_plane(axes: Axes, plane: tuple[ndarray, ndarray], share: ndarray, alpha: float) -> None:
