@@ -98,7 +98,7 @@ def _write(store: Store, model: str, seeds: range, path: Path) -> None:
     with path.open("wb") as file:
         places = {"seeds": _Place(np.int64, (len(order),))}
         for _, params in store.params_blocks(model, seeds):
-            for key, value in params.items():
+            for key, value in sorted(params.items()):
                 places[key] = _Place(value.dtype, (len(order), *value.shape[1:]))
             break  # the first chunk tells the shapes
         _write_header(file, places)
