@@ -7,6 +7,7 @@ the machine for a while disturbs all peers alike.
 """
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,11 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
 
 
 def settings_of(config: pytest.Config) -> Settings:
-    names = [one.name for one in dataclasses.fields(Settings)]
-    return Settings(**{name: config.getoption(f"--bench-{name.replace('_', '-')}") for name in names})
+    given: dict[str, Any] = {
+        one.name: config.getoption(f"--bench-{one.name.replace('_', '-')}")
+        for one in dataclasses.fields(Settings)
+    }
+    return Settings(**given)
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,28 @@
-"""Preparing a peer for the clock: which variant is its best, does it agree, what did compiling cost."""
+"""Preparing a peer for the clock: does it agree, and which of its variants is the fastest?"""
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from bench.job import Job, ModelName, check_agreement, make_job, reference
 from bench.peers.base import Peer, Train
+from functional_clf.types import Params
 
-PROBE_EPOCHS = 50
-"""Epochs of the short job on which variants are checked and compared."""
+CHECK_EPOCHS = 20
+"""Epochs after which outputs are compared: before rounding has had time to grow."""
+
+PROBE_SHARE = 0.1
+"""Share of a round's epochs on which variants are compared."""
 
 
 class Probe(NamedTuple):
-    """One variant on the short job, in seconds a seed-epoch once it is warm."""
+    """One variant: what its first call took, how it agreed, and its time for a seed-epoch."""
 
-    seconds: float
     first_call: float
     disagreement: float
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -35,28 +41,20 @@ class Contestant:
     variant: str
     probes: dict[str, Probe]
 
-    @property
-    def seed_epochs(self) -> int:
-        """The training steps of one round, over all its seeds."""
-        return len(self.job.seeds) * self.job.recipe.epochs
-
     def describe(self) -> dict[str, object]:
         """What the report says of it, as plain values."""
-        best = self.probes[self.variant]
         return {
             "seeds": len(self.job.seeds),
             "epochs": self.job.recipe.epochs,
             "variant": self.variant,
             "disagreement": max(probe.disagreement for probe in self.probes.values()),
-            "first_call": best.first_call,
+            "first_call": max(probe.first_call for probe in self.probes.values()),
             "probes": {name: probe.seconds for name, probe in self.probes.items()},
         }
 
 
-def enter(
-    peer: Peer, model: ModelName, seeds: int, epochs: int, device: str = "cpu"
-) -> Contestant:
-    """Try every variant of a peer on a short job, and prepare the fastest for a round.
+def enter(peer: Peer, model: ModelName, seeds: int, epochs: int, device: str = "cpu") -> Contestant:
+    """Check and time every variant of a peer on short jobs; prepare the fastest for a round.
 
     Args:
         peer: who trains.
@@ -70,25 +68,33 @@ def enter(
     """
     seeds = min(peer.seeds or seeds, seeds)
     epochs = max(1, round(peer.epochs_share * epochs))
-    short = make_job(model, seeds, min(PROBE_EPOCHS, epochs), device)
-    variants = peer.variants(device)
-    probes = {}
+    check_job = make_job(model, seeds, min(CHECK_EPOCHS, epochs), device)
+    optimizer = peer.optimizers.get(check_job.settings["optimizer"])
+    start, expected = reference(model, seeds, check_job.recipe.epochs, optimizer)
+    probe_job = make_job(model, seeds, max(1, round(PROBE_SHARE * epochs)), device)
+
+    variants, probes, best = peer.variants(device), {}, math.inf
     for name, variant in variants.items():
-        train = variant(short)
-        started = time.perf_counter()
-        params = train()
-        first_call = time.perf_counter() - started
-        apart = check_agreement(params, *_expected(model, short))
-        started = time.perf_counter()
+        train = variant(check_job)
+        first, params = timed(train)
+        apart = check_agreement(params, expected, start)
+        again, _ = timed(train)
+
+        train = variant(probe_job)
         train()
-        seconds = time.perf_counter() - started
-        steps = len(short.seeds) * short.recipe.epochs
-        probes[name] = Probe(seconds / steps, max(0.0, first_call - seconds), apart)
-    best = min(probes, key=lambda name: probes[name].seconds)
+        seconds, _ = timed(train)
+        if seconds < 2 * best:  # it may be the fastest yet
+            seconds = min(seconds, timed(train)[0], timed(train)[0])
+        best = min(best, seconds)
+        steps = seeds * probe_job.recipe.epochs
+        probes[name] = Probe(max(0.0, first - again), apart, seconds / steps)
+    fastest = min(probes, key=lambda name: probes[name].seconds)
     job = make_job(model, seeds, epochs, device)
-    return Contestant(job, variants[best](job), best, probes)
+    return Contestant(job, variants[fastest](job), fastest, probes)
 
 
-def _expected(model: ModelName, job: Job):
-    start, final = reference(model, len(job.seeds), job.recipe.epochs)
-    return final, start
+def timed(train: Callable[[], Params]) -> tuple[float, Params]:
+    """The seconds that a call takes, and what it returns."""
+    started = time.perf_counter()
+    params = train()
+    return time.perf_counter() - started, params

@@ -1,6 +1,6 @@
 """The work that every peer is given, and the check that they all did the same."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -14,17 +14,18 @@ from functional_clf.data import ChunkData, circles, draw_chunk, replicate
 from functional_clf.ensemble import eager, init_chunk
 from functional_clf.models import sequential
 from functional_clf.recipes import Recipe, model_0, model_1
-from functional_clf.types import Params
+from functional_clf.types import Optimizer, Params
 
 ModelName = Literal["model_0", "model_1"]
 RECIPES = {"model_0": model_0, "model_1": model_1}
 DATASET = circles()
 TEST_SIZE = 0.2
 
-TOLERANCE = 1e-3
-"""Largest difference from the reference, as a share of how far its weights moved. Peers sum in
-float32 and in orders of their own, which shows in the fifth digit after 50 epochs or so; a
-learning rate that is wrong by one per cent shows in the second."""
+TOLERANCE = 1e-4
+"""Largest difference from the reference, as a share of how far its weights moved, that three seeds
+in four must keep. After 20 epochs in float32 they keep 1e-5. The fourth may have met a sample just
+where a ReLU switches, and go its own way; a learning rate that is wrong by 0.1 % takes all of them
+beyond 1e-4."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ def make_job(
         >>> job.data.train.x.shape, job.start["2.weight"].shape
         (torch.Size([3, 800, 2]), torch.Size([3, 16, 16]))
     """
-    changes = {} if learning_rate is None else {"learning_rate": learning_rate}
+    changes: dict[str, Any] = {} if learning_rate is None else {"learning_rate": learning_rate}
     recipe = RECIPES[model](epochs=epochs, **changes)
     replicates = [replicate(seed, "data") for seed in range(seeds)]
     where = torch.device(device)
@@ -86,25 +87,39 @@ def make_job(
 
 
 @lru_cache
-def reference(model: ModelName, seeds: int, epochs: int) -> tuple[Params, Params]:
+def reference(
+    model: ModelName,
+    seeds: int,
+    epochs: int,
+    optimizer: Callable[[float], Optimizer] | None = None,
+) -> tuple[Params, Params]:
     """The initial and the final params that a job shall yield, computed in float64.
 
     The package's own training function under vmap, not compiled. In float64 its rounding is out
     of the picture, so a peer's difference from it is the peer's own.
+
+    Args:
+        model: "model_0" or "model_1".
+        seeds: how many replicates.
+        epochs: full-batch training steps.
+        optimizer: another one than the model's own, out of its learning rate.
     """
     job = make_job(model, seeds, epochs)
+    recipe = job.recipe
+    if optimizer is not None:
+        recipe = replace(recipe, optimizer=optimizer(job.settings["learning_rate"]))
     init_seeds = [replicate(seed, "data").init_seed for seed in job.seeds]
     state, data = pytree.tree_map_only(
         Tensor,
         lambda leaf: leaf.double() if leaf.is_floating_point() else leaf,
-        (init_chunk(job.recipe, init_seeds, job.device), job.data),
+        (init_chunk(recipe, init_seeds, job.device), job.data),
     )
-    final, _ = eager(job.recipe, state, data, epochs)
+    final, _ = eager(recipe, state, data, epochs)
     return state.params, final.params
 
 
 def disagreement(params: Params, expected: Params, start: Params) -> float:
-    """The worst replicate's distance from where it should be, as a share of how far it moved.
+    """Each replicate's distance from where it should be, as a share of how far it moved.
 
     Args:
         params: stacked final params of a peer.
@@ -112,11 +127,12 @@ def disagreement(params: Params, expected: Params, start: Params) -> float:
         start: those from which both started.
 
     Returns:
-        0.0 where they are equal; NaN where a weight is not finite.
+        What three replicates in four do not exceed: 0.0 where they are equal; infinity where more
+        than a quarter have a weight that is not finite.
 
     Example:
-        >>> start, expected = {"w": torch.zeros(2, 1)}, {"w": torch.ones(2, 1)}
-        >>> disagreement({"w": torch.tensor([[1.0], [1.5]])}, expected, start)
+        >>> start, expected = {"w": torch.zeros(4, 1)}, {"w": torch.ones(4, 1)}
+        >>> disagreement({"w": torch.tensor([[1.0], [1.5], [1.0], [9.0]])}, expected, start)
         0.5
     """
     if params.keys() != expected.keys():
@@ -126,14 +142,15 @@ def disagreement(params: Params, expected: Params, start: Params) -> float:
         parts = [(one[key].double() - other[key].double()).flatten(1) for key in expected]
         return torch.cat(parts, dim=1).norm(dim=1)
 
-    return (distances(params, expected) / distances(expected, start)).max().item()
+    shares = distances(params, expected) / distances(expected, start)
+    return shares.nan_to_num(nan=torch.inf).quantile(0.75, interpolation="lower").item()
 
 
 def check_agreement(params: Params, expected: Params, start: Params) -> float:
     """`disagreement`, where it is small.
 
     Raises:
-        AssertionError: when it is above `TOLERANCE`, or a weight is not finite.
+        AssertionError: when it is above `TOLERANCE`.
     """
     apart = disagreement(params, expected, start)
     if not apart <= TOLERANCE:
@@ -163,8 +180,3 @@ def torch_threads(threads: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def shortened(job: Job, epochs: int) -> Job:
-    """The same job with another number of epochs."""
-    return replace(job, recipe=replace(job.recipe, epochs=epochs))

@@ -32,8 +32,9 @@ def peak_memory() -> int:
 
 def measure(seeds: int, epochs: int, device: str) -> dict[str, float]:
     """Train `seeds` seeds of model_1 into a run folder, once warm."""
-    study = Study(recipes=(model_1(epochs=epochs),), engine="compile", device=device, seeds=seeds)
-    replace(study, seeds=1).run()  # compiles
+    recipes = (model_1(epochs=epochs),)
+    study = Study(recipes=recipes, seeds=range(seeds), engine="compile", device=device)
+    replace(study, seeds=range(1)).run()  # compiles
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         study.run(folder)

@@ -34,11 +34,11 @@ class Settings:
     large_seeds: int = 4096
     recording_rounds: int = 7
 
-    def quick(self) -> Self:
+    def shrunk(self) -> Self:
         """The same measurements, small: to see that everything works, not to quote.
 
         Example:
-            >>> Settings(device="cuda").quick().device
+            >>> Settings(device="cuda").shrunk().device
             'cuda'
         """
         return replace(

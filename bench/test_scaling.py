@@ -15,7 +15,9 @@ def test_scaling(case, benchmark, settings):
     command.append(settings.device)
 
     def measure():
-        return json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+        return json.loads(
+            subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        )
 
     measured = benchmark.pedantic(measure, rounds=1)
     benchmark.extra_info |= {"section": "scaling", "round": n, "seeds": seeds, **measured}

@@ -10,9 +10,7 @@ from bench.peers import PEERS
 
 
 def cases(settings):
-    return [
-        (model, n, peer) for model in RECIPES for n in range(settings.rounds) for peer in PEERS
-    ]
+    return [(model, n, peer) for model in RECIPES for n in range(settings.rounds) for peer in PEERS]
 
 
 @lru_cache

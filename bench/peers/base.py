@@ -1,10 +1,10 @@
 """What a peer is."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.job import Job
-from functional_clf.types import Params
+from functional_clf.types import Optimizer, Params
 
 Train = Callable[[], Params]
 """Trains a job from its start. Returns the stacked final params on the CPU, so the device has
@@ -25,6 +25,9 @@ class Peer:
         seeds: how many seeds a round trains; None for all. A loop over seeds takes time
             proportional to their number, so a few of them show its speed.
         epochs_share: share of the epochs that a round trains, likewise.
+        compiles: whether its first call compiles.
+        optimizers: where one differs in a way that is known ("adam" or "sgd"): the same in this
+            package's terms, out of the learning rate, for the reference that it is checked against.
     """
 
     name: str
@@ -32,3 +35,5 @@ class Peer:
     missing: Callable[[str], str | None] = lambda device: None
     seeds: int | None = None
     epochs_share: float = 1.0
+    compiles: bool = False
+    optimizers: Mapping[str, Callable[[float], Optimizer]] = field(default_factory=dict)

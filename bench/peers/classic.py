@@ -123,5 +123,6 @@ COMPILED_MODULE = Peer(
     "compiled nn.Module loop",
     _variants(compiled=True),
     missing=lambda device: why_not_compile(torch.device(device)),
+    compiles=True,
     seeds=4,
 )

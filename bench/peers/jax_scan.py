@@ -81,7 +81,7 @@ def _make_fit(
     activation = getattr(jax.nn, settings["activation"] or "identity", lambda x: x)
     optimizer = getattr(optax, settings["optimizer"])(settings["learning_rate"])
 
-    def rows(x, weight, bias):
+    def rows(x: Any, weight: Any, bias: Any) -> Any:
         fan_out, fan_in = weight.shape
         if multiply_add and fan_in <= NARROW:
             return sum((x[:, i, None] * weight[:, i] for i in range(fan_in)), start=bias)
@@ -89,7 +89,7 @@ def _make_fit(
             return (x * weight[0]).sum(-1, keepdims=True) + bias
         return x @ weight.T + bias
 
-    def columns(x, weight, bias):
+    def columns(x: Any, weight: Any, bias: Any) -> Any:
         fan_out, fan_in = weight.shape
         if multiply_add and fan_in <= NARROW:
             return sum((weight[:, i, None] * x[i] for i in range(fan_in)), start=bias[:, None])
@@ -99,15 +99,15 @@ def _make_fit(
 
     affine = columns if samples_last else rows
 
-    def loss(params, x, y):
+    def loss(params: Any, x: Any, y: Any) -> Any:
         for name in names:
             if name != names[0]:
                 x = activation(x)
             x = affine(x, params[f"{name}.weight"], params[f"{name}.bias"])
         return jnp.mean(optax.sigmoid_binary_cross_entropy(x.reshape(-1), y))
 
-    def fit(params, x, y):
-        def step(carry, _):
+    def fit(params: Any, x: Any, y: Any) -> Any:
+        def step(carry: Any, _: None) -> Any:
             params, opt_state = carry
             updates, opt_state = optimizer.update(jax.grad(loss)(params, x, y), opt_state, params)
             return (optax.apply_updates(params, updates), opt_state), None
@@ -145,4 +145,4 @@ def _missing(device: str) -> str | None:
     return None
 
 
-JAX = Peer("JAX jit(vmap(scan))", _variants, _missing)
+JAX = Peer("JAX jit(vmap(scan))", _variants, _missing, compiles=True)

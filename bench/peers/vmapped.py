@@ -68,5 +68,6 @@ OURS = Peer(
     "vmap compiled (ours)",
     lambda device: {"Study.run": study("compile")},
     missing=lambda device: why_not_compile(torch.device(device)),
+    compiles=True,
 )
 VMAP_EAGER = Peer("vmap eager (ours)", _eager_variants, epochs_share=0.2)
