@@ -62,7 +62,7 @@ def _standard_job(jobs: Mapping[str, Mapping[str, PeerSpeed]]) -> Figure:
             axes.text(1.15 * speed.high, row, _thousands(speed.median), va="center")
         axes.set_xscale("log")
         axes.set_xlim(min(s.low for s in speeds) / 2, 4 * max(s.high for s in speeds))
-        axes.set_xlabel("seeds × epochs a second (log scale); whiskers: slowest to fastest round")
+        axes.set_xlabel("seed-epochs a second (log scale); whiskers: slowest to fastest round")
         axes.xaxis.label.set_fontsize(9)
         axes.set_title(model)
         axes.spines[["top", "right"]].set_visible(False)

@@ -72,7 +72,7 @@ class Command(Settings):
         return given.shrunk() if self.quick else given
 
 
-def measure(settings: Settings, sections: Sequence[Section]) -> list[Record]:
+def measure(settings: Settings, sections: Sequence[str]) -> list[Record]:
     """Run the benchmark files of some sections; one record a benchmark.
 
     Raises:
@@ -170,8 +170,8 @@ def render(
         parts += [
             "## Scaling",
             f"`Study.run` of model_1 into a run folder, {settings.scaling_epochs} epochs, compile "
-            "engine, in a fresh process for each number of seeds. The time is taken once warm; peak "
-            "memory is the high-water mark of that process with all it has imported and compiled. "
+            "engine, in a fresh process for each number of seeds. The time is taken once warm; "
+            "peak memory is the high-water mark of that process with all it has imported and compiled. "
             "A chunk is always full, so few seeds pay for the padding.",
             _table(
                 ("seeds", "ms a seed", "peak memory, MiB"),
@@ -306,7 +306,7 @@ def _processes(found: Mapping[tuple[str, str], Process], pictures: set[str]) -> 
         ("engine that ran", *(one.ran for one in found.values())),
         ("seeds", *(str(one.seeds) for one in found.values())),
         *(
-            (stage, *(f"{one.stages[stage]:.2f}" if stage in one.stages else "-" for one in found.values()))
+            (stage, *(_seconds(one.stages.get(stage)) for one in found.values()))
             for stage in stages
         ),
         ("**total**", *(f"**{_spread(one.wall)}**" for one in found.values())),
@@ -353,8 +353,8 @@ def _processes(found: Mapping[tuple[str, str], Process], pictures: set[str]) -> 
         share = overhead_share(large)
         missing = [stage for stage in OVERHEAD_STAGES if stage not in large.stages]
         parts.append(
-            f"At {large.seeds} seeds, {', '.join(OVERHEAD_STAGES)} together take {share:.1%} of the "
-            "process."
+            f"At {large.seeds} seeds, {', '.join(OVERHEAD_STAGES)} together take {share:.1%} of "
+            "the process."
             if share is not None
             else f"The share of {', '.join(OVERHEAD_STAGES)} at {large.seeds} seeds was not "
             f"measured: results.json does not time {', '.join(missing)}."
@@ -374,6 +374,10 @@ def _spread(spread: Spread, scale: float = 1.0, unit: str = "") -> str:
     middle, low, high = (_digits(scale * value) for value in spread)
     gap = " " if unit else ""
     return f"{middle} ({low} to {high}){gap}{unit}" if low != high else f"{middle}{gap}{unit}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _digits(value: float) -> str:
