@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Int, Shaped
 from numpy import ndarray
 
+from functional_clf.references import circles_references, moons_references
 from functional_clf.types import Batch
 
 Vary = Literal["data", "split", "init"]
@@ -26,6 +27,7 @@ class Dataset:
         n_samples: rows of one draw, at least 4.
         draw: `draw(seed) -> (x, y)`, arrays `(sample, feature)` and `(sample,)`.
         settings: plain values (JSON) that tell this data set from another of the same name.
+        references: returns what is known of the best accuracies, in [0, 1], by name.
 
     Raises:
         ValueError: when n_samples is below 4.
@@ -40,6 +42,7 @@ class Dataset:
     n_samples: int
     draw: Callable[[int], tuple[ndarray, ndarray]]
     settings: Mapping[str, Any] = field(default_factory=dict)
+    references: Callable[[], Mapping[str, float]] = dict
 
     def __post_init__(self) -> None:
         if self.n_samples < 4:
@@ -86,7 +89,13 @@ def circles(n_samples: int = 1000, noise: float = 0.03, factor: float = 0.8) -> 
         x, y = make_circles(n_samples, noise=noise, factor=factor, random_state=seed)
         return np.asarray(x), np.asarray(y)
 
-    return Dataset("circles", n_samples, draw, {"noise": noise, "factor": factor})
+    return Dataset(
+        "circles",
+        n_samples,
+        draw,
+        {"noise": noise, "factor": factor},
+        lambda: circles_references(noise, factor)._asdict(),
+    )
 
 
 def moons(n_samples: int = 1000, noise: float = 0.03) -> Dataset:
@@ -115,7 +124,13 @@ def moons(n_samples: int = 1000, noise: float = 0.03) -> Dataset:
         x, y = make_moons(n_samples, noise=noise, random_state=seed)
         return np.asarray(x), np.asarray(y)
 
-    return Dataset("moons", n_samples, draw, {"noise": noise})
+    return Dataset(
+        "moons",
+        n_samples,
+        draw,
+        {"noise": noise},
+        lambda: moons_references(noise)._asdict(),
+    )
 
 
 class Split(NamedTuple):
@@ -209,6 +224,23 @@ def replicate(seed: int, vary: Vary) -> Replicate:
     return Replicate(seed, 3 * data_of, 3 * split_of + 1, 3 * seed + 2)
 
 
+def crossed_replicate(seed: int, n_init_seeds: int) -> Replicate:
+    """The named seeds of one cell of a crossed grid, data seeds down and init seeds across.
+
+    Row `seed // n_init_seeds` draws data and split, column `seed % n_init_seeds` the weights.
+
+    Args:
+        seed: the cell's number, row by row.
+        n_init_seeds: columns of the grid.
+
+    Example:
+        >>> crossed_replicate(17, n_init_seeds=16)
+        Replicate(seed=17, data_seed=3, split_seed=4, init_seed=5)
+    """
+    row, column = divmod(seed, n_init_seeds)
+    return Replicate(seed, 3 * row, 3 * row + 1, 3 * column + 2)
+
+
 class ChunkData(NamedTuple):
     """The samples of a chunk of replicates: batches with a leading `replicate` axis."""
 
@@ -256,8 +288,10 @@ def draw_chunk(
 def _stack(
     x: Sequence[Shaped[ndarray, "sample feature"]], y: Sequence[ndarray], device: torch.device
 ) -> Batch:
+    # Samples run along memory, as the models' layers take them; the shape is unchanged.
+    columns = np.stack([one.T for one in x]).astype(np.float32)
     return Batch(
-        torch.from_numpy(np.stack(x).astype(np.float32)).to(device),
+        torch.from_numpy(columns).to(device).mT,
         torch.from_numpy(np.stack(y).astype(np.float32)).to(device),
     )
 

@@ -7,7 +7,7 @@ sums in another order.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -113,8 +113,13 @@ def _fit(
     epochs: int,
     after_step: Callable[[], None],
 ) -> tuple[TrainState, Curves]:
-    eval_step = torch.func.vmap(make_eval_step(recipe.model))
-    return fit(train_step, eval_step, state, data.train, data.test, epochs, after_step)
+    of_replicates = torch.func.vmap(make_eval_step(recipe.model))
+    of_records = torch.func.vmap(of_replicates, in_dims=(0, None))
+
+    def evaluate(snapshots: Sequence[Params], batch: Batch) -> Metrics:
+        return of_records(stack(snapshots), batch)
+
+    return fit(train_step, evaluate, state, data.train, data.test, epochs, after_step)
 
 
 @functools.lru_cache(maxsize=64)
@@ -127,8 +132,18 @@ def _compiled_step(recipe: Recipe) -> TrainStep:
     # Dynamo counts recompiles, and searches its graphs, a code object: one of its own for each
     # recipe keeps a study of many recipes below the limit.
     step.__code__ = step.__code__.replace()
-    # cpp_wrapper: the compiled step releases the GIL, so chunks train on several threads at once.
-    return torch.compile(step, fullgraph=True, dynamic=False, options={"cpp_wrapper": True})
+    return torch.compile(step, fullgraph=True, dynamic=False, options=_compile_options())
+
+
+def _compile_options() -> dict[str, Any]:
+    # The compiled step releases the GIL, so that chunks train on several threads at once.
+    options = {"cpp_wrapper": True}
+    if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
+        # torch has found these instructions; it need not compile and run a test of each again.
+        options["cpp.vec_isa_ok"] = True
+    return {
+        name: value for name, value in options.items() if name in torch._inductor.list_options()
+    }
 
 
 class Trained(NamedTuple):

@@ -30,7 +30,6 @@ from typing import Annotated, Literal, NoReturn
 
 import tyro
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
@@ -115,6 +114,8 @@ class Command(Study):
         dataset: what every replicate draws its samples from.
         recipes: the models to compare.
         out: the run folder. Default: one under runs/, named after the settings.
+        self_calibration: also show how often studies of fewer seeds, drawn from this one, would
+            have ended with another verdict.
         plots: draw the pictures; --no-plots skips them.
         json: print results.json on standard output, and nothing else there.
     """
@@ -128,6 +129,7 @@ class Command(Study):
     ]
     seeds: SeedRange = range(64)
     out: Path | None = None
+    self_calibration: bool = False
     plots: bool = True
     json: bool = False
 
@@ -137,7 +139,8 @@ class Command(Study):
             return self.out
         asked = [self.identity(), self.engine, self.device, self.chunk, self.tf32]
         name = hashlib.blake2b(json.dumps(asked).encode(), digest_size=4).hexdigest()
-        return Path("runs") / f"{self.dataset.name}-{self.vary}-{name}"
+        kind = self.design if self.design == "crossed" else self.vary
+        return Path("runs") / f"{self.dataset.name}-{kind}-{name}"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -188,7 +191,10 @@ def run(command: Command, stdout: Console, stderr: Console) -> None:
             results = command.run(folder, on_progress)
     except KeyboardInterrupt:
         _leave_interrupted(folder)
-    report.write_exports(results, folder)
+    calibration = None
+    if command.self_calibration:
+        calibration = results.self_calibration("model_1", "model_0")
+    report.write_exports(results, folder, calibration)
     if command.plots:
         from functional_clf.plots import write_plots
 
@@ -197,6 +203,11 @@ def run(command: Command, stdout: Console, stderr: Console) -> None:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return
     stdout.print(report.models_table(results))
+    if command.design == "crossed":
+        stdout.print(report.components_table(results))
+    if calibration is not None:
+        stdout.print(report.calibration_table(calibration))
+    stdout.print(report.references_line(results), soft_wrap=True, highlight=False)
     # One line where a program may read it; a terminal gets it wrapped at words.
     stdout.print(
         results.conclusion, soft_wrap=not stdout.is_terminal, markup=False, highlight=False
@@ -250,10 +261,12 @@ def _plain_progress(stderr: Console) -> Callable[[Progress], None]:
 @contextlib.contextmanager
 def _notices(stderr: Console) -> Iterator[None]:
     """The package's log lines, on standard error, above the progress bar."""
-    logger = logging.getLogger("functional_clf")
-    handler = RichHandler(
-        console=stderr, show_time=False, show_level=False, show_path=False, highlighter=None
-    )
+
+    class Notice(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            stderr.print(record.getMessage(), soft_wrap=True, markup=False, highlight=False)
+
+    logger, handler = logging.getLogger("functional_clf"), Notice()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:

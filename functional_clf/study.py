@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +14,36 @@ import polars as pl
 import torch
 
 from functional_clf.chunks import ChunkTrainer
-from functional_clf.data import MAX_SEED, Dataset, Replicate, Vary, circles, replicate, split_sizes
+from functional_clf.compilation import Job, compile_all, forecast
+from functional_clf.data import (
+    MAX_SEED,
+    Dataset,
+    Replicate,
+    Vary,
+    circles,
+    crossed_replicate,
+    replicate,
+    split_sizes,
+)
 from functional_clf.ensemble import ENGINES, EngineName
-from functional_clf.machine import environment, resolve_device, why_not_compile
+from functional_clf.machine import (
+    environment,
+    keep_freed_memory,
+    resolve_device,
+    why_not_compile,
+)
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.stats import (
     Comparison,
+    CrossedComparison,
     Interval,
+    SelfCalibration,
     compare_all,
+    compare_crossed,
     corrected_t_test,
+    crossed_interval,
     paired_t_interval,
+    self_calibration,
 )
 from functional_clf.store import ChunkRecord, Store
 from functional_clf.train import curve_epochs
@@ -32,6 +52,8 @@ from functional_clf.workers import Workers
 logger = logging.getLogger("functional_clf")
 
 EngineChoice = Literal["auto", "eager", "compile"]
+Design = Literal["paired", "crossed"]
+AnyComparison = Comparison | CrossedComparison
 
 CPU_CHUNK = 16
 CUDA_CHUNK = 1024
@@ -72,6 +94,10 @@ class Study:
         seeds: the replicates to train: a count, or a range of seeds.
         vary: what a replicate redraws. data: data, split and initial weights; split: split and
             initial weights of one data set; init: the initial weights only.
+        design: paired: each seed is a replicate of its own; crossed: every data seed (data and
+            split) with every init seed, `data_seeds x init_seeds` cells instead of `seeds`.
+        data_seeds: rows of a crossed grid, at least 2.
+        init_seeds: columns of a crossed grid, at least 2.
         test_size: share of the samples held out for testing, in (0, 1).
         engine: eager, compile, or auto: compile where it can work.
         device: cpu, cuda, cuda:N, or auto: cuda where there is one.
@@ -99,6 +125,9 @@ class Study:
     recipes: tuple[Recipe, ...] = field(default_factory=lambda: (model_0(), model_1()))
     seeds: range = range(64)
     vary: Vary = "data"
+    design: Design = "paired"
+    data_seeds: int = 16
+    init_seeds: int = 16
     test_size: float = 0.2
     engine: EngineChoice = "auto"
     device: str = "auto"
@@ -118,6 +147,8 @@ class Study:
         if len(set(names)) < len(names) or any("/" in name for name in names):
             raise ValueError(f"recipes are named {names}; names must differ and hold no '/'")
         _check_choice("vary", self.vary, Vary)
+        _check_choice("design", self.design, Design)
+        self._check_design()
         _check_choice("engine", self.engine, EngineChoice)
         split_sizes(self.dataset.n_samples, self.test_size)
         for name in ("chunk", "threads"):
@@ -131,13 +162,37 @@ class Study:
         if not 0 <= self.failure_below <= 1:
             raise ValueError(f"failure_below is {self.failure_below}; it must be between 0 and 1")
 
+    def _check_design(self) -> None:
+        if self.design == "paired":
+            return
+        for name in ("data_seeds", "init_seeds"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"{name} is {getattr(self, name)}; a crossed grid needs 2 or more")
+        if self.vary != "data":
+            raise ValueError(f"vary is {self.vary!r}; a crossed design varies data and weights")
+        if len(self.recipes) != 2:
+            raise ValueError(f"recipes holds {len(self.recipes)}; a crossed design compares two")
+        cells = range(self.data_seeds * self.init_seeds)
+        if self.seeds not in (range(64), cells):
+            raise ValueError(
+                f"seeds is {self.seeds.start}:{self.seeds.stop}; a crossed design takes data_seeds "
+                "and init_seeds instead"
+            )
+        object.__setattr__(self, "seeds", as_seeds(cells))
+
     def replicate(self, seed: int) -> Replicate:
         """The named seeds that one seed of this study fixes."""
+        if self.design == "crossed":
+            return crossed_replicate(seed, self.init_seeds)
         return replicate(seed, self.vary)
 
     def identity(self) -> dict[str, Any]:
         """What its results are results of, as plain values; not how many seeds, nor how fast."""
+        # Rows may be added to a crossed grid later; another number of columns renames its cells.
+        crossed = {"init_seeds": self.init_seeds} if self.design == "crossed" else {}
         return {
+            "design": self.design,
+            **crossed,
             "dataset": self.dataset.describe(),
             "models": {recipe.name: recipe.describe() for recipe in self.recipes},
             "vary": self.vary,
@@ -167,6 +222,7 @@ class Study:
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
         width = self.chunk or (CPU_CHUNK if device.type == "cpu" else CUDA_CHUNK)
+        keep_freed_memory()
         trainer = ChunkTrainer(
             self.dataset, self.recipes, self.replicate, self.test_size, width, device
         )
@@ -232,22 +288,42 @@ class Study:
         chunks: Sequence[Sequence[int]],
         tick: Callable[[str], None],
     ) -> EngineReport:
-        """Choose the engine and compile its graphs; "auto" takes eager where that fails."""
-        report = choose_engine(self.engine, trainer.device, store.configuration)
-        if report.ran == "compile" and chunks:
+        """Choose the engine and compile its graphs; "auto" takes eager where that fails.
+
+        A study that has begun goes on with the engine it has.
+        """
+        report = self._choose_engine(trainer, workers, store, chunks)
+        if not chunks:
+            return report
+        if report.requested == "auto":
+            logger.info("engine: %s, because %s", report.ran, report.reason)
+        data = trainer.draw(chunks[0])
+        if report.ran == "compile":
             try:
-                workers.call(
-                    lambda: trainer.warm_up(ENGINES["compile"], chunks[0]),
-                    lambda: tick("compiling"),
-                )
+                workers.call(lambda: compile_all(self.recipes, data), lambda: tick("compiling"))
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
                 reason = f"torch.compile failed ({_first_line(error)})"
                 if self.engine == "compile" or store.configuration is not None:
                     raise ValueError(f"engine is 'compile', but {reason}") from error
-                report = EngineReport(self.engine, "eager", reason)
-        if report.requested == "auto" and report.reason:
-            logger.warning("engine: %s, because %s", report.ran, report.reason)
+                logger.warning("engine: eager, because %s", reason)
+                return EngineReport(self.engine, "eager", reason)
         return report
+
+    def _choose_engine(
+        self,
+        trainer: ChunkTrainer,
+        workers: Workers,
+        store: Store,
+        chunks: Sequence[Sequence[int]],
+    ) -> EngineReport:
+        if self.engine != "auto":
+            return EngineReport(self.engine, self.engine, "it was asked for")
+        if store.configuration is not None:
+            return EngineReport("auto", store.configuration["engine"], "the study began with it")
+        if lack := why_not_compile(trainer.device):
+            return EngineReport("auto", "eager", lack)
+        job = Job(self.recipes, trainer.draw(chunks[0]), len(chunks), workers.threads)
+        return EngineReport("auto", *workers.call(lambda: forecast(job)))
 
     def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
         """The study's identity, and what the bits of its results depend on besides."""
@@ -328,7 +404,7 @@ class Results:
         table = self.of(model)
         return (table[f"{part}_correct"] / table[f"n_{part}"]).to_numpy()
 
-    def compare(self, model: str, baseline: str) -> Comparison:
+    def compare(self, model: str, baseline: str) -> AnyComparison:
         """Compare two models seed by seed, as the difference `model - baseline` in test accuracy.
 
         Args:
@@ -336,22 +412,20 @@ class Results:
             baseline: whom it challenges.
 
         Returns:
-            The comparison, whose claim reaches as far as the study's `vary` allows.
+            The comparison, whose claim reaches as far as the study's `vary` or `design` allows.
 
         Raises:
             ValueError: when there is no such model.
         """
-        both = {name: self.of(name)["test_correct"].to_numpy() for name in (baseline, model)}
-        return compare_all(both, **self._comparison_settings(both))[0]
+        return self._compare((baseline, model))[0]
 
-    def comparisons(self) -> list[Comparison]:
+    def comparisons(self) -> Sequence[AnyComparison]:
         """Every pair of models, later minus earlier; with more than two, adjusted for their number.
 
         Empty where the study has one model.
         """
         names = [recipe.name for recipe in self.study.recipes]
-        columns = {name: self.of(name)["test_correct"].to_numpy() for name in names}
-        return compare_all(columns, **self._comparison_settings(columns)) if len(names) > 1 else []
+        return self._compare(names) if len(names) > 1 else []
 
     @property
     def conclusion(self) -> str:
@@ -359,34 +433,75 @@ class Results:
         lines = [comparison.conclusion for comparison in self.comparisons()]
         return "\n".join(lines) or "One model: there is nothing to compare it with."
 
+    def self_calibration(self, model: str, baseline: str) -> SelfCalibration:
+        """How often smaller studies of these models would have ended with another verdict.
+
+        Draws many studies of fewer seeds from this one, whose verdict stands for the answer.
+
+        Raises:
+            ValueError: when there is no such model, the design is crossed, or seeds are few.
+        """
+        if self.study.design == "crossed":
+            raise ValueError("design is 'crossed'; self-calibration needs a paired design")
+        columns = [self._column(name, "test_correct") for name in (model, baseline)]
+        return self_calibration(*columns, scope=self.study.vary, **self._sizes(), **self._rules())
+
     def mean_interval(self, model: str, part: Literal["train", "test"] = "test") -> Interval | None:
-        """The t interval of one model's mean accuracy; None where its seeds show no spread."""
-        accuracies = self.accuracies(model, part)
-        if self.study.vary == "split":
-            sizes = split_sizes(self.study.dataset.n_samples, self.study.test_size)
-            return corrected_t_test(accuracies, *sizes, alpha=self.study.alpha).interval
-        return paired_t_interval(accuracies, self.study.alpha)
+        """The t interval of one model's mean accuracy, cut to [0, 1]; None without any spread."""
+        accuracies, alpha = self.accuracies(model, part), self.study.alpha
+        if self.study.design == "crossed":
+            interval = crossed_interval(self._grid(accuracies), alpha)
+        elif self.study.vary == "split":
+            interval = corrected_t_test(accuracies, **self._sizes(), alpha=alpha).interval
+        else:
+            interval = paired_t_interval(accuracies, alpha)
+        return interval and Interval(max(interval.low, 0.0), min(interval.high, 1.0))
 
     def failures(self, model: str) -> tuple[int, list[int]]:
         """How many seeds of one model failed or diverged, and which of them diverged."""
-        diverged = self.of(model)["diverged"].to_numpy()
+        diverged = self._column(model, "diverged")
         failed = diverged | (self.accuracies(model) < self.study.failure_below)
-        return int(failed.sum()), self.of(model)["seed"].to_numpy()[diverged].tolist()
+        return int(failed.sum()), self._column(model, "seed")[diverged].tolist()
 
-    def _comparison_settings(self, names: Iterable[str]) -> dict[str, Any]:
-        study = self.study
-        n_train, n_test = split_sizes(study.dataset.n_samples, study.test_size)
-        return {
-            "scope": study.vary,
-            "total": n_test,
-            "n_train": n_train,
-            "n_test": n_test,
-            "margin": study.margin,
-            "alpha": study.alpha,
-            "diverged": {name: self.of(name)["diverged"].to_numpy() for name in names},
-            "failure_below": study.failure_below,
-            "setting": str(study.dataset),
+    def _compare(self, names: Sequence[str]) -> Sequence[AnyComparison]:
+        correct = {name: self._column(name, "test_correct") for name in names}
+        diverged = {name: self._column(name, "diverged") for name in names}
+        about = {
+            **self._rules(),
+            "failure_below": self.study.failure_below,
+            "references": {
+                name.replace("_", " "): accuracy
+                for name, accuracy in self.study.dataset.references().items()
+            },
+            "setting": str(self.study.dataset),
         }
+        if self.study.design == "paired":
+            scope = self.study.vary
+            return compare_all(correct, diverged=diverged, scope=scope, **self._sizes(), **about)
+        baseline, model = names
+        crossed = compare_crossed(
+            self._grid(correct[model]),
+            self._grid(correct[baseline]),
+            names=(model, baseline),
+            diverged_a=self._grid(diverged[model]),
+            diverged_b=self._grid(diverged[baseline]),
+            **about,
+        )
+        return [crossed]
+
+    def _column(self, model: str, column: str) -> np.ndarray:
+        return self.of(model)[column].to_numpy()
+
+    def _grid(self, values: np.ndarray) -> np.ndarray:
+        return values.reshape(self.study.data_seeds, self.study.init_seeds)
+
+    def _sizes(self) -> dict[str, Any]:
+        n_train, n_test = split_sizes(self.study.dataset.n_samples, self.study.test_size)
+        return {"n_train": n_train, "n_test": n_test}
+
+    def _rules(self) -> dict[str, Any]:
+        _, n_test = split_sizes(self.study.dataset.n_samples, self.study.test_size)
+        return {"total": n_test, "margin": self.study.margin, "alpha": self.study.alpha}
 
 
 def as_seeds(seeds: int | range) -> range:
@@ -408,24 +523,6 @@ def as_seeds(seeds: int | range) -> range:
     if as_range.start < 0 or as_range.stop - 1 > MAX_SEED:
         raise ValueError(f"seeds is {seeds}; seeds lie between 0 and {MAX_SEED}")
     return as_range
-
-
-def choose_engine(
-    requested: EngineChoice, device: torch.device, configuration: Mapping[str, Any] | None
-) -> EngineReport:
-    """The engine that "auto" means here; an existing study goes on with the one it has.
-
-    Example:
-        >>> choose_engine("eager", torch.device("cpu"), None)
-        EngineReport(requested='eager', ran='eager', reason='it was asked for')
-    """
-    if requested != "auto":
-        return EngineReport(requested, requested, "it was asked for")
-    if configuration is not None:
-        return EngineReport(requested, configuration["engine"], "")
-    if lack := why_not_compile(device):
-        return EngineReport(requested, "eager", lack)
-    return EngineReport(requested, "compile", "")
 
 
 @contextmanager

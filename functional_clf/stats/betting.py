@@ -10,8 +10,8 @@ from functional_clf.stats.types import FloatArray, Interval
 
 # Largest share of the capital put at risk in one bet. Any fixed value below 1 keeps the
 # guarantee; the paper names 1/2 and 3/4. Values that all but agree (what accuracies do) are
-# bounded by this cap: 0.9 gives intervals 40 % shorter than 1/2 on them, and at most a few per
-# cent longer ones on values that keep jumping between the two bounds.
+# bounded by this cap: 0.9 gives intervals 40 % shorter than 1/2 on them, and up to 15 %
+# longer ones on values that keep jumping between the two bounds.
 _LARGEST_STAKE = 0.9
 _HALVINGS = 50
 
