@@ -171,7 +171,7 @@ def render(
             "## Scaling",
             f"`Study.run` of model_1 into a run folder, {settings.scaling_epochs} epochs, compile "
             "engine, in a fresh process for each number of seeds. The time is taken once warm; "
-            "peak memory is the high-water mark of that process with all it has imported and compiled. "
+            "peak memory is the high-water mark of that process, imports and compiler included. "
             "A chunk is always full, so few seeds pay for the padding.",
             _table(
                 ("seeds", "ms a seed", "peak memory, MiB"),

@@ -1,5 +1,6 @@
 """A study: a frozen description of what to train, and its way through chunks to results."""
 
+import functools
 import logging
 import os
 import time
@@ -354,14 +355,19 @@ class Study:
                 share = team.steps_done / max(steps, 1)
                 on_progress(Progress(stage, seeds_done, len(missing), share))
 
-            with _timed(timings, "compile"):
-                report = self._prepare_engine(trainer, workers, store, chunks, tick)
+            job = None
+            if chunks:
+                with timed(timings, "data"):  # of one chunk; the others are drawn while training
+                    data = trainer.draw(chunks[0])
+                job = Job(self.recipes, data, len(chunks), workers.threads)
+            with timed(timings, "compile"):
+                report = self._prepare_engine(workers, store, job, tick)
             configuration = self._configuration(trainer, report.ran)
             store.adopt(configuration, environment(trainer.device))
             if leader is not None:
                 leader.start({"configuration": configuration})
 
-            with _timed(timings, "train"):
+            with timed(timings, "train"):
                 work = self._work(trainer, ENGINES[report.ran])
                 for record in team.map(work, chunks, lambda: tick("training")):
                     seeds_done += keep(record)
@@ -370,26 +376,20 @@ class Study:
         return report
 
     def _prepare_engine(
-        self,
-        trainer: ChunkTrainer,
-        workers: Workers,
-        store: Store,
-        chunks: Sequence[Sequence[int]],
-        tick: Callable[[str], None],
+        self, workers: Workers, store: Store, job: Job | None, tick: Callable[[str], None]
     ) -> EngineReport:
         """Choose the engine and compile its graphs; "auto" takes eager where that fails.
 
         A study that has begun goes on with the engine it has.
         """
-        report = self._choose_engine(trainer, workers, store, chunks)
-        if not chunks:
+        report = self._choose_engine(workers, store, job)
+        if job is None:
             return report
         if report.requested == "auto":
             logger.info("engine: %s, because %s", report.ran, report.reason)
-        data = trainer.draw(chunks[0])
         if report.ran == "compile":
             try:
-                workers.call(lambda: compile_all(self.recipes, data), lambda: tick("compiling"))
+                workers.call(lambda: compile_all(job.recipes, job.data), lambda: tick("compiling"))
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
                 reason = f"torch.compile failed ({_first_line(error)})"
                 if self.engine == "compile" or store.configuration is not None:
@@ -398,20 +398,15 @@ class Study:
                 return EngineReport(self.engine, "eager", reason)
         return report
 
-    def _choose_engine(
-        self,
-        trainer: ChunkTrainer,
-        workers: Workers,
-        store: Store,
-        chunks: Sequence[Sequence[int]],
-    ) -> EngineReport:
+    def _choose_engine(self, workers: Workers, store: Store, job: Job | None) -> EngineReport:
         if self.engine != "auto":
             return EngineReport(self.engine, self.engine, "it was asked for")
         if store.configuration is not None:
             return EngineReport("auto", store.configuration["engine"], "the study began with it")
-        if lack := why_not_compile(trainer.device):
+        if job is None:
+            return EngineReport("auto", "eager", "there was nothing to train")
+        if lack := why_not_compile(job.data.train.x.device):
             return EngineReport("auto", "eager", lack)
-        job = Job(self.recipes, trainer.draw(chunks[0]), len(chunks), workers.threads)
         return EngineReport("auto", *workers.call(lambda: forecast(job)))
 
     def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
@@ -447,7 +442,7 @@ class Results:
     device: str
     chunk: int
     environment: Mapping[str, Any]
-    timings: Mapping[str, float]
+    timings: dict[str, float]
 
     def of(self, model: str) -> pl.DataFrame:
         """The rows of one model, in order of seed.
@@ -489,6 +484,10 @@ class Results:
 
         Empty where the study has one model.
         """
+        return self._comparisons
+
+    @functools.cached_property
+    def _comparisons(self) -> Sequence[AnyComparison]:
         names = [recipe.name for recipe in self.study.recipes]
         return self._compare(names) if len(names) > 1 else []
 
@@ -591,7 +590,8 @@ def as_seeds(seeds: int | range) -> range:
 
 
 @contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds that a block takes to those of its stage."""
     start = time.perf_counter()
     yield
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
