@@ -90,12 +90,9 @@ class ChunkTrainer:
             trained[recipe.name] = collect(*engine(recipe, state, data, recipe.epochs, after_step))
         return _record(trained, replicates[: len(seeds)], data, keep_params)
 
-    def warm_up(self, engine: Engine, seeds: Sequence[int]) -> None:
-        """Take one step of every recipe, which compiles what there is to compile."""
-        replicates, data = self._draw(seeds)
-        for recipe in self.recipes:
-            state = init_chunk(recipe, [one.init_seed for one in replicates], self.device)
-            engine(recipe, state, data, 1)
+    def draw(self, seeds: Sequence[int]) -> ChunkData:
+        """The samples of one chunk."""
+        return self._draw(seeds)[1]
 
     def _draw(self, seeds: Sequence[int]) -> tuple[list[Replicate], ChunkData]:
         padded = [*seeds, *[seeds[-1]] * (self.width - len(seeds))]

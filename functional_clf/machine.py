@@ -1,14 +1,21 @@
 """What this machine offers: devices, a compiler, and its description for the record."""
 
+import contextlib
+import ctypes
+import functools
 import importlib.util
 import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+
+CPU_CHUNK = 16
+CUDA_CHUNK = 1024
 
 
 def resolve_device(name: str) -> torch.device:
@@ -35,6 +42,29 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def chunk_width(device: torch.device, bytes_per_replicate: int) -> int:
+    """How many replicates to train together: 16 on the CPU, 1024 on CUDA where memory allows.
+
+    On the CPU a chunk shall fit into one core's cache. On CUDA it shall fill the device; where
+    the free memory is short of twice what a chunk needs, the width is halved until it is not.
+
+    Args:
+        device: where to train.
+        bytes_per_replicate: what one replicate needs, roughly.
+
+    Example:
+        >>> chunk_width(torch.device("cpu"), bytes_per_replicate=10**6)
+        16
+    """
+    if device.type == "cpu":
+        return CPU_CHUNK
+    free, _ = torch.cuda.mem_get_info(device)
+    width = CUDA_CHUNK
+    while width > CPU_CHUNK and 2 * width * bytes_per_replicate > free:
+        width //= 2
+    return width
+
+
 def why_not_compile(device: torch.device) -> str | None:
     """What `torch.compile` lacks on this machine for `device`, or None where it can work.
 
@@ -48,6 +78,43 @@ def why_not_compile(device: torch.device) -> str | None:
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         return "the triton package was not found"
     return None
+
+
+@functools.cache
+def keep_freed_memory() -> bool:
+    """Tell glibc's allocator to keep freed memory for the next step; False where there is none.
+
+    By default it hands a chunk's larger tensors back to the kernel after each step and gets them
+    again page by page: hundreds of page faults a step, a sixth of the training time. What is kept
+    is at most what was in use at once.
+
+    Example:
+        >>> keep_freed_memory() in (True, False)
+        True
+    """
+    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(mmap_threshold, 2**25) and mallopt(trim_threshold, 2**29))
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch work on one thread: on small tensors more are slower, above all on a busy machine.
+
+    Example:
+        >>> with one_torch_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -25,35 +25,36 @@ NARROW_FAN_IN = 4
 
 
 def affine(
-    x: Float[Tensor, "*batch fan_in"],
     weight: Float[Tensor, "fan_out fan_in"],
     bias: Float[Tensor, " fan_out"],
-) -> Float[Tensor, "*batch fan_out"]:
-    """One linear layer, `x @ weight.T + bias`, without a matmul where the layer is narrow.
+    columns: Float[Tensor, "fan_in sample"],
+) -> Float[Tensor, "fan_out sample"]:
+    """One linear layer on samples as columns, `weight @ columns + bias`.
 
-    A matmul with an inner or outer dimension of 1 or 2 leaves a BLAS kernel mostly idle and is a
-    barrier that a compiler cannot fuse across; as multiply-add it melts into its neighbours. The
-    numbers are the same up to rounding.
+    Samples come last, so that they run along memory: a compiler vectorises over them, however
+    narrow the layer. And a narrow layer needs no matmul, which with an inner or outer dimension of
+    1 or 2 leaves a BLAS kernel mostly idle and is a barrier that a compiler cannot fuse across; as
+    multiply-add it melts into its neighbours. The numbers are the same up to rounding.
 
     Args:
-        x: inputs, `(..., fan_in)`.
         weight: `(fan_out, fan_in)`, as in `nn.Linear`.
         bias: `(fan_out,)`.
+        columns: inputs, `(fan_in, sample)`.
 
     Returns:
-        `(..., fan_out)`.
+        `(fan_out, sample)`.
 
     Example:
-        >>> affine(torch.tensor([[1.0, 2.0]]), torch.tensor([[10.0, 1.0]]), torch.tensor([0.5]))
+        >>> affine(torch.tensor([[10.0, 1.0]]), torch.tensor([0.5]), torch.tensor([[1.0], [2.0]]))
         tensor([[12.5000]])
     """
     fan_out, fan_in = weight.shape
     if fan_in <= NARROW_FAN_IN:
-        products = (x[..., i, None] * weight[:, i] for i in range(fan_in))
-        return sum(products, start=bias)
+        products = (weight[:, i, None] * columns[i] for i in range(fan_in))
+        return sum(products, start=bias[:, None])
     if fan_out == 1:
-        return (x * weight[0]).sum(-1, keepdim=True) + bias
-    return x @ weight.T + bias
+        return (weight[0, :, None] * columns).sum(0, keepdim=True) + bias[:, None]
+    return weight @ columns + bias[:, None]
 
 
 def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Model:
@@ -101,11 +102,12 @@ def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Mod
         return params
 
     def apply(params: Params, x: Float[Tensor, "sample feature"]) -> Float[Tensor, " sample"]:
+        columns = x.mT
         for name in names:
             if activation is not None and name != names[0]:
-                x = activation(x)
-            x = affine(x, params[f"{name}.weight"], params[f"{name}.bias"])
-        return x.squeeze(-1)
+                columns = activation(columns)
+            columns = affine(params[f"{name}.weight"], params[f"{name}.bias"], columns)
+        return columns.squeeze(0)
 
     return Model(init, apply)
 

@@ -19,6 +19,7 @@ from numpy import ndarray
 from functional_clf.curves import Band
 from functional_clf.data import split
 from functional_clf.folder import subfolder, write_whole
+from functional_clf.machine import one_torch_thread
 from functional_clf.study import Results
 
 CLASS_COLORS = ("#0072B2", "#E69F00")
@@ -26,7 +27,7 @@ MODEL_COLORS = ("#CC79A7", "#009E73", "#56B4E9", "#D55E00", "#000000")
 SHARE_COLORS = LinearSegmentedColormap.from_list(
     "share", (CLASS_COLORS[0], "#FFFFFF", CLASS_COLORS[1])
 )
-GRID = 200
+GRID = 100
 """Points along each side of the grid on which decisions are drawn."""
 DRAWN_SEEDS = 500
 """Above this many seeds, the picture of accuracies draws an evenly spaced selection."""
@@ -65,15 +66,13 @@ def boundaries_figure(results: Results) -> Figure:
 
         top, bottom = panels[:, column]
         x, y, rows = _draw(results, seeds[median])
-        _draw_plane(top, plane, (logits[median] > 0).astype(float), alpha=0.35)
-        if np.ptp(np.sign(logits[median])) > 0:
-            top.contour(*plane, logits[median], levels=[0.0], colors="black", linewidths=1.2)
+        _draw_decisions(top, plane, logits[median])
         _scatter(top, x, y, rows.test, "o", size=18, alpha=1.0, edge="white")
         top.set_title(
             f"{recipe.name}, median seed ({seeds[median]})\n"
             f"test accuracy {100 * accuracies[median]:.1f} %"
         )
-        _draw_plane(bottom, plane, (logits > 0).mean(0), alpha=1.0)
+        _draw_votes(bottom, plane, (logits > 0).mean(0))
         bottom.set_title(f"{recipe.name}, votes of {len(seeds)} seeds")
         for axes in (top, bottom):
             _dress_plane(axes, (plane[0].min(), plane[0].max()), (plane[1].min(), plane[1].max()))
@@ -221,17 +220,24 @@ def _logits(apply, params: Mapping[str, ndarray], plane: tuple[ndarray, ndarray]
     seeds = next(iter(stacked.values())).shape[0]
     # Into one piece of memory: a small result kept from each of many large sums splits the heap.
     logits = torch.empty(seeds, len(points))
-    with torch.no_grad():
+    with torch.no_grad(), one_torch_thread():
         for seed in range(seeds):
             logits[seed] = apply({key: value[seed] for key, value in stacked.items()}, points)
     return logits.numpy().reshape(seeds, GRID, GRID)
 
 
-def _draw_plane(axes: Axes, plane: tuple[ndarray, ndarray], share: ndarray, alpha: float) -> None:
+def _draw_decisions(axes: Axes, plane: tuple[ndarray, ndarray], logits: ndarray) -> None:
+    bounded = np.clip(logits, -1e6, 1e6)
+    axes.contourf(*plane, bounded, levels=[-2e6, 0.0, 2e6], colors=CLASS_COLORS, alpha=0.35)
+    if np.nanmin(bounded) < 0 < np.nanmax(bounded):
+        axes.contour(*plane, bounded, levels=[0.0], colors="black", linewidths=1.2)
+
+
+def _draw_votes(axes: Axes, plane: tuple[ndarray, ndarray], share: ndarray) -> None:
     across, up = plane
     axes.imshow(
         share, origin="lower", extent=(across.min(), across.max(), up.min(), up.max()),
-        cmap=SHARE_COLORS, vmin=0, vmax=1, alpha=alpha, aspect="equal",
+        cmap=SHARE_COLORS, vmin=0, vmax=1, aspect="equal", interpolation="bilinear",
     )  # fmt: skip
 
 

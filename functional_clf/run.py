@@ -32,7 +32,6 @@ from typing import Annotated, Literal, NoReturn
 
 import tyro
 from rich.console import Console
-from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
@@ -357,10 +356,12 @@ def _plain_progress(stderr: Console) -> Callable[[Progress], None]:
 @contextlib.contextmanager
 def _notices(stderr: Console) -> Iterator[None]:
     """The package's log lines, on standard error, above the progress bar."""
-    logger = logging.getLogger("functional_clf")
-    handler = RichHandler(
-        console=stderr, show_time=False, show_level=False, show_path=False, highlighter=None
-    )
+
+    class Notice(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            stderr.print(record.getMessage(), soft_wrap=True, markup=False, highlight=False)
+
+    logger, handler = logging.getLogger("functional_clf"), Notice()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:

@@ -14,6 +14,7 @@ import polars as pl
 import torch
 
 from functional_clf.chunks import Chunks, ChunkTrainer
+from functional_clf.compilation import Job, compile_all, compile_one, forecast
 from functional_clf.curves import Band, bands
 from functional_clf.data import (
     MAX_SEED,
@@ -26,7 +27,13 @@ from functional_clf.data import (
     split_sizes,
 )
 from functional_clf.ensemble import ENGINES, Engine, EngineName
-from functional_clf.machine import environment, resolve_device, why_not_compile
+from functional_clf.machine import (
+    chunk_width,
+    environment,
+    keep_freed_memory,
+    resolve_device,
+    why_not_compile,
+)
 from functional_clf.ranks import Helper, Leader, Rank, RankError, Work
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.stats import (
@@ -51,8 +58,6 @@ EngineChoice = Literal["auto", "eager", "compile"]
 Design = Literal["paired", "crossed"]
 AnyComparison = Comparison | CrossedComparison
 
-CPU_CHUNK = 16
-CUDA_CHUNK = 1024
 PICTURED_SEEDS = 256
 """Weights are kept of this many seeds even where nobody asks: the pictures are drawn from them."""
 
@@ -218,27 +223,16 @@ class Study:
             StoreError: when the run folder cannot be used.
             KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
         """
-        trainer = self._trainer(rank)
-        width, device = trainer.width, trainer.device
+        device = self._device(rank)
         timings: dict[str, float] = {}
         with (
             nullcontext() if rank is None else Leader(rank) as leader,
             Store(None if out is None else Path(out)) as store,
             _matmul_precision(self.tf32),
         ):
+            trainer = self._trainer(device, store.configuration)
             engine = self._train_missing(trainer, store, timings, on_progress, leader)
-            names = [recipe.name for recipe in self.recipes]
-            return Results(
-                study=self,
-                seeds=store.seeds(self.seeds),
-                curves={name: bands(store.curve_blocks(name, self.seeds)) for name in names},
-                params={name: store.params(name, self.seeds[:PICTURED_SEEDS]) for name in names},
-                engine=engine,
-                device=str(device),
-                chunk=width,
-                environment=environment(device),
-                timings=timings,
-            )
+            return Results.read(self, store, engine, device, trainer.width, timings)
 
     def assist(self, rank: Rank) -> int:
         """Train chunks of this study for rank 0, until it ends the job; returns its exit code.
@@ -250,23 +244,24 @@ class Study:
             ValueError: when the device or the engine cannot be had here.
             RankError: when rank 0 runs another study, or does not answer.
         """
-        trainer = self._trainer(rank)
+        device = self._device(rank)
         with (
-            Workers(self._threads(trainer, rank)) as workers,
+            Workers(self._threads(device, rank)) as workers,
             Helper(rank, workers) as helper,
             _matmul_precision(self.tf32),
         ):
             job = helper.join()
             if job is None:
                 return 0
+            trainer = self._trainer(device, job["configuration"])
             own = self._configuration(trainer, job["configuration"]["engine"])
             if different := differences(job["configuration"], own):
                 raise RankError(f"rank {rank.index} runs another study than rank 0: {different}")
-            engine = ENGINES[own["engine"]]
             if own["engine"] == "compile":
-                # From the cache that rank 0 filled, where they share one.
-                workers.call(lambda: trainer.warm_up(engine, self.seeds[:1]))
-            return helper.serve(self._work(trainer, engine))
+                # One after another: where ranks share a cache, rank 0 has filled it.
+                data = trainer.draw(self.seeds[:1])
+                workers.call(lambda: [compile_one(recipe, data) for recipe in self.recipes])
+            return helper.serve(self._work(trainer, ENGINES[own["engine"]]))
 
     def retrain(self, seeds: Sequence[int]) -> tuple[ChunkRecord, Mapping[str, Any]]:
         """Train some seeds of this study, at most a chunk, and return their record as it is.
@@ -280,23 +275,38 @@ class Study:
         Raises:
             ValueError: when the device or the engine cannot be had here.
         """
-        trainer = self._trainer(None)
-        name = choose_engine(self.engine, trainer.device, None).ran
-        with Workers(threads=1) as workers, _matmul_precision(self.tf32):
-            record = workers.call(lambda: trainer.train(ENGINES[name], seeds, keep_params=True))
+        trainer = self._trainer(self._device(None))
+        with Workers(threads=1) as workers, Store(None) as store, _matmul_precision(self.tf32):
+            engine = self._prepare_engine(trainer, workers, store, [seeds], lambda stage: None)
+            record = workers.call(
+                lambda: trainer.train(ENGINES[engine.ran], seeds, keep_params=True)
+            )
         return record, environment(trainer.device)
 
-    def _trainer(self, rank: Rank | None) -> ChunkTrainer:
+    def _device(self, rank: Rank | None) -> torch.device:
         device = resolve_device(self.device if rank is None else rank.device(self.device))
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
-        width = self.chunk or (CPU_CHUNK if device.type == "cpu" else CUDA_CHUNK)
+        return device
+
+    def _trainer(
+        self, device: torch.device, recorded: Mapping[str, Any] | None = None
+    ) -> ChunkTrainer:
+        """Of the width that a study began with, where nobody asks for another."""
+        keep_freed_memory()
+        begun_with = (recorded or {}).get("chunk")
+        width = self.chunk or (begun_with if isinstance(begun_with, int) else None)
         return ChunkTrainer(
-            self.dataset, self.recipes, self.replicate, self.test_size, width, device
+            self.dataset,
+            self.recipes,
+            self.replicate,
+            self.test_size,
+            width or chunk_width(device, self._bytes_per_replicate()),
+            device,
         )
 
-    def _threads(self, trainer: ChunkTrainer, rank: Rank | None) -> int:
-        if trainer.device.type != "cpu":
+    def _threads(self, device: torch.device, rank: Rank | None) -> int:
+        if device.type != "cpu":
             return 1
         return self.threads or (torch.get_num_threads() if rank is None else rank.threads())
 
@@ -309,6 +319,11 @@ class Study:
 
         return train
 
+    def _bytes_per_replicate(self) -> int:
+        """What one replicate's training step needs, roughly: its activations, a few times over."""
+        sizes = [recipe.settings.get("layer_sizes", (64, 64)) for recipe in self.recipes]
+        return 8 * 4 * self.dataset.n_samples * max(map(sum, sizes))
+
     def _train_missing(
         self,
         trainer: ChunkTrainer,
@@ -318,12 +333,16 @@ class Study:
         leader: Leader | None,
     ) -> EngineReport:
         """Train the seeds that the store lacks, a transaction a chunk."""
+        if store.configuration is not None:  # before anything is compiled
+            begun_with = store.configuration.get("engine")
+            known = [name for name in ENGINES if name in (self.engine, begun_with)]
+            store.refuse_other(self._configuration(trainer, known[0] if known else "eager"))
         missing = store.missing_seeds(self.seeds)
         bare = store.chunks_without_params(self.seeds) if self.save_params else []
         again = {seeds[0] for seeds in bare}
         chunks = Chunks(missing, trainer.width, bare)
         steps = len(chunks) * sum(recipe.epochs for recipe in self.recipes)
-        threads = self._threads(trainer, leader and leader.rank)
+        threads = self._threads(trainer.device, leader and leader.rank)
 
         with Workers(max(1, min(threads, len(chunks)))) as workers:
             team = workers if leader is None else leader.team(workers)
@@ -341,7 +360,8 @@ class Study:
                 on_progress(Progress(stage, seeds_done, len(missing), share))
 
             with _timed(timings, "compile"):
-                report = self._prepare_engine(trainer, workers, store, chunks, tick)
+                ranks = 1 if leader is None else leader.rank.size
+                report = self._prepare_engine(trainer, workers, store, chunks, tick, ranks)
             configuration = self._configuration(trainer, report.ran)
             store.adopt(configuration, environment(trainer.device))
             if leader is not None:
@@ -362,23 +382,46 @@ class Study:
         store: Store,
         chunks: Sequence[Sequence[int]],
         tick: Callable[[str], None],
+        ranks: int = 1,
     ) -> EngineReport:
-        """Choose the engine and compile its graphs; "auto" takes eager where that fails."""
-        report = choose_engine(self.engine, trainer.device, store.configuration)
-        if report.ran == "compile" and chunks:
+        """Choose the engine and compile its graphs; "auto" takes eager where that fails.
+
+        A study that has begun goes on with the engine it has.
+        """
+        report = self._choose_engine(trainer, workers, store, chunks, ranks)
+        if not chunks:
+            return report
+        if report.requested == "auto":
+            logger.info("engine: %s, because %s", report.ran, report.reason)
+        data = trainer.draw(chunks[0])
+        if report.ran == "compile":
             try:
-                workers.call(
-                    lambda: trainer.warm_up(ENGINES["compile"], chunks[0]),
-                    lambda: tick("compiling"),
-                )
+                workers.call(lambda: compile_all(self.recipes, data), lambda: tick("compiling"))
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
                 reason = f"torch.compile failed ({_first_line(error)})"
                 if self.engine == "compile" or store.configuration is not None:
                     raise ValueError(f"engine is 'compile', but {reason}") from error
-                report = EngineReport(self.engine, "eager", reason)
-        if report.requested == "auto" and report.reason:
-            logger.warning("engine: %s, because %s", report.ran, report.reason)
+                logger.warning("engine: eager, because %s", reason)
+                return EngineReport(self.engine, "eager", reason)
         return report
+
+    def _choose_engine(
+        self,
+        trainer: ChunkTrainer,
+        workers: Workers,
+        store: Store,
+        chunks: Sequence[Sequence[int]],
+        ranks: int,
+    ) -> EngineReport:
+        if self.engine != "auto":
+            return EngineReport(self.engine, self.engine, "it was asked for")
+        if store.configuration is not None:
+            return EngineReport("auto", store.configuration["engine"], "the study began with it")
+        if lack := why_not_compile(trainer.device):
+            return EngineReport("auto", "eager", lack)
+        share = -(-len(chunks) // ranks)
+        job = Job(self.recipes, trainer.draw(chunks[0]), share, workers.threads)
+        return EngineReport("auto", *workers.call(lambda: forecast(job)))
 
     def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
         """The study's identity, and what the bits of its results depend on besides."""
@@ -578,24 +621,6 @@ def as_seeds(seeds: int | range) -> range:
     if as_range.start < 0 or as_range.stop - 1 > MAX_SEED:
         raise ValueError(f"seeds is {seeds}; seeds lie between 0 and {MAX_SEED}")
     return as_range
-
-
-def choose_engine(
-    requested: EngineChoice, device: torch.device, configuration: Mapping[str, Any] | None
-) -> EngineReport:
-    """The engine that "auto" means here; an existing study goes on with the one it has.
-
-    Example:
-        >>> choose_engine("eager", torch.device("cpu"), None)
-        EngineReport(requested='eager', ran='eager', reason='it was asked for')
-    """
-    if requested != "auto":
-        return EngineReport(requested, requested, "it was asked for")
-    if configuration is not None:
-        return EngineReport(requested, configuration["engine"], "")
-    if lack := why_not_compile(device):
-        return EngineReport(requested, "eager", lack)
-    return EngineReport(requested, "compile", "")
 
 
 @contextmanager

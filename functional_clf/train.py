@@ -3,7 +3,7 @@
 No seed axis anywhere. `functional_clf.ensemble` puts `torch.func.vmap` around the steps made here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,9 +14,13 @@ from functional_clf.types import Batch, Curves, Metrics, Model, Optimizer, Param
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 EvalStep = Callable[[Params, Batch], Metrics]
+Evaluate = Callable[[Sequence[Params], Batch], Metrics]
 
 CURVE_RECORDS = 32
 """A learning curve has about this many points, whatever the number of epochs."""
+
+SNAPSHOTS = 4
+"""Weights held back for the learning curve before they are evaluated together."""
 
 
 def init_state(model: Model, optimizer: Optimizer, seed: int) -> TrainState:
@@ -101,6 +105,23 @@ def make_eval_step(model: Model) -> EvalStep:
     return eval_step
 
 
+def one_by_one(eval_step: EvalStep) -> Evaluate:
+    """The plain way to evaluate snapshots of the weights: one after the other.
+
+    Args:
+        eval_step: from `make_eval_step`.
+
+    Returns:
+        `evaluate(snapshots, batch) -> metrics` with a leading `record` axis.
+    """
+
+    def evaluate(snapshots: Sequence[Params], batch: Batch) -> Metrics:
+        records = [eval_step(params, batch) for params in snapshots]
+        return Metrics(*(torch.stack(values) for values in zip(*records, strict=True)))
+
+    return evaluate
+
+
 def curve_epochs(epochs: int) -> tuple[int, ...]:
     """The numbers of finished epochs at which a learning curve is read: 0, evenly on, and the last.
 
@@ -116,7 +137,7 @@ def curve_epochs(epochs: int) -> tuple[int, ...]:
 
 def fit(
     train_step: TrainStep,
-    eval_step: EvalStep,
+    evaluate: Evaluate,
     state: TrainState,
     train: Batch,
     test: Batch,
@@ -125,11 +146,13 @@ def fit(
 ) -> tuple[TrainState, Curves]:
     """The training loop: `epochs` full-batch steps, with a learning curve read along the way.
 
-    Nothing in it waits for the device. The curve's last point is the result of the training.
+    Nothing in it waits for the device. The loss and accuracy on the training data come with the
+    steps; for the test data, weights are held back (nothing changes them in place) and evaluated a
+    few at a time. The curve's last point is the result of the training.
 
     Args:
         train_step: from `make_train_step`, or the same under vmap.
-        eval_step: from `make_eval_step`, or the same under vmap.
+        evaluate: metrics of snapshots of the weights, as from `one_by_one`.
         state: where to start.
         train: samples to learn from.
         test: samples only looked at.
@@ -145,25 +168,30 @@ def fit(
         >>> model, optimizer = mlp((1, 1)), sgd(1.0)
         >>> batch = Batch(torch.tensor([[-1.0], [1.0]]), torch.tensor([0.0, 1.0]))
         >>> state, curves = fit(
-        ...     make_train_step(model, optimizer), make_eval_step(model),
+        ...     make_train_step(model, optimizer), one_by_one(make_eval_step(model)),
         ...     init_state(model, optimizer, seed=0), batch, batch, epochs=20,
         ... )
         >>> int(curves.train.correct[-1]), len(curves.epochs)
         (2, 21)
     """
     record_at = curve_epochs(epochs)
-    train_records, test_records = [], []
+    train_records: list[Metrics] = []
+    test_records: list[Metrics] = []
+    snapshots: list[Params] = []
     with torch.no_grad():
         for epoch in range(epochs):
-            next_state, train_metrics = train_step(state, train)
+            next_state, metrics = train_step(state, train)
             if epoch == record_at[len(train_records)]:
-                train_records.append(train_metrics)
-                test_records.append(eval_step(state.params, test))
+                train_records.append(Metrics(metrics.loss[None], metrics.correct[None]))
+                snapshots.append(state.params)
+            if len(snapshots) == SNAPSHOTS:
+                test_records.append(evaluate(snapshots, test))
+                snapshots = []
             state = next_state
             after_step()
-        train_records.append(eval_step(state.params, train))
-        test_records.append(eval_step(state.params, test))
-    return state, Curves(record_at, _stack(train_records), _stack(test_records))
+        train_records.append(evaluate([state.params], train))
+        test_records.append(evaluate([*snapshots, state.params], test))
+    return state, Curves(record_at, _concatenate(train_records), _concatenate(test_records))
 
 
 def _metrics(model: Model, params: Params, batch: Batch) -> Metrics:
@@ -171,5 +199,5 @@ def _metrics(model: Model, params: Params, batch: Batch) -> Metrics:
     return Metrics(bce_with_logits(logits, batch.y), count_correct(logits, batch.y))
 
 
-def _stack(records: list[Metrics]) -> Metrics:
-    return Metrics(*(torch.stack(values) for values in zip(*records, strict=True)))
+def _concatenate(records: Sequence[Metrics]) -> Metrics:
+    return Metrics(*(torch.cat(values) for values in zip(*records, strict=True)))

@@ -5,7 +5,7 @@ from torch.utils import _pytree as pytree
 from functional_clf.data import circles, draw_chunk, replicate
 from functional_clf.ensemble import ENGINES, collect, init_chunk, stack
 from functional_clf.recipes import model_0, model_1
-from functional_clf.train import fit, init_state, make_eval_step, make_train_step
+from functional_clf.train import fit, init_state, make_eval_step, make_train_step, one_by_one
 from functional_clf.types import Batch
 
 CPU = torch.device("cpu")
@@ -42,7 +42,8 @@ def test_a_chunk_equals_one_seed_at_a_time(name, engine, float64):
     recipe, seeds = RECIPES[name], range(5)
     data = pytree.tree_map(lambda leaf: leaf.double(), chunk_of(seeds))
     params, _, test = train(engine, recipe, init_chunk(recipe, seeds, CPU), data)
-    step, look = make_train_step(recipe.model, recipe.optimizer), make_eval_step(recipe.model)
+    step = make_train_step(recipe.model, recipe.optimizer)
+    look = one_by_one(make_eval_step(recipe.model))
     for lane, seed in enumerate(seeds):
         start = init_state(recipe.model, recipe.optimizer, seed)
         batches = (Batch(part.x[lane], part.y[lane]) for part in data)

@@ -44,11 +44,11 @@ def test_apply_equals_the_module_with_weights_swapped_both_ways(layer_sizes, act
 @pytest.mark.parametrize("fan_out", [1, 2, 16])
 def test_affine_equals_nn_linear_forward_and_backward(fan_in, fan_out):
     generator = torch.Generator().manual_seed(fan_in)
-    shapes = (30, fan_in), (fan_out, fan_in), (fan_out,)
+    shapes = (fan_out, fan_in), (fan_out,), (fan_in, 30)
     inputs = [torch.randn(s, generator=generator).double().requires_grad_() for s in shapes]
-    seen = torch.randn(30, fan_out, generator=generator).double()
+    seen = torch.randn(fan_out, 30, generator=generator).double()
     results = []
-    for layer in (affine, nn.functional.linear):
+    for layer in (affine, lambda w, b, columns: nn.functional.linear(columns.mT, w, b).mT):
         output = layer(*inputs)
         grads = torch.autograd.grad((output * seen).sum(), inputs)
         results.append((output, *grads))

@@ -138,7 +138,7 @@ def _parts(recipe):
 
 def test_auto_uses_eager_where_there_is_no_compiler_and_says_so(monkeypatch, caplog):
     monkeypatch.setenv("CXX", "/nowhere/g++")
-    with caplog.at_level(logging.WARNING, "functional_clf"):
+    with caplog.at_level(logging.INFO, "functional_clf"):
         results = study_of(2, engine="auto").run()
     assert results.engine.ran == "eager"
     assert caplog.messages == ["engine: eager, because no C++ compiler was found"]

@@ -5,7 +5,14 @@ from torch import nn
 from functional_clf.data import circles, draw_chunk, replicate
 from functional_clf.models import sequential
 from functional_clf.recipes import model_0, model_1
-from functional_clf.train import curve_epochs, fit, init_state, make_eval_step, make_train_step
+from functional_clf.train import (
+    curve_epochs,
+    fit,
+    init_state,
+    make_eval_step,
+    make_train_step,
+    one_by_one,
+)
 from functional_clf.types import Batch
 
 STEPS = 200
@@ -80,7 +87,7 @@ def test_fit_records_the_curve_it_says(float64):
     eval_step = make_eval_step(recipe.model)
     start = init_state(recipe.model, recipe.optimizer, seed=0)
     test = a_batch(seed=1)
-    state, curves = fit(train_step, eval_step, start, batch, test, recipe.epochs)
+    state, curves = fit(train_step, one_by_one(eval_step), start, batch, test, recipe.epochs)
 
     by_hand = start
     for epoch in range(recipe.epochs + 1):
@@ -118,5 +125,5 @@ def test_what_after_step_raises_ends_the_training():
     single = Batch(batch.x.float(), batch.y.float())
     step, look = make_train_step(recipe.model, recipe.optimizer), make_eval_step(recipe.model)
     with pytest.raises(KeyboardInterrupt):
-        fit(step, look, state, single, single, 10, after_step)
+        fit(step, one_by_one(look), state, single, single, 10, after_step)
     assert len(steps) == 3

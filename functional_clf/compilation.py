@@ -1,0 +1,236 @@
+"""What compiling costs here, so that "auto" can pick the engine that ends first.
+
+A compiled graph is cached by torch between processes. Beside torch's cache a small note is kept for
+each graph of ours: that it is there, and how long it took. From that, and from a few eager steps,
+follows which engine ends first. Where several graphs are missing, all but the first are compiled in
+child processes at the same time; this process then finds them in the cache.
+"""
+
+import contextlib
+import getpass
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from functional_clf.data import ChunkData
+from functional_clf.ensemble import ENGINES, EngineName, init_chunk
+from functional_clf.recipes import Recipe, mlp_recipe
+from functional_clf.types import Batch
+
+COLD_SECONDS = (14.0, 7.0)
+"""Compiling the first graph of a process, and each further one (2 cores, torch 2.13)."""
+WARM_SECONDS = (3.3, 1.0)
+"""The same with the graph in torch's cache."""
+SPEED_UP = 6.0
+"""How many times as fast a compiled step is (measured: 6 to 10 on the two models)."""
+EAGER_SCALING = 0.7
+"""Share of each further thread's time that eager chunks use: they hold the interpreter's lock."""
+PATIENCE = 3.0
+"""Seconds that a compilation may end later than eager would: the next run finds its graphs."""
+PROBE_STEPS = 3
+
+
+class Job(NamedTuple):
+    """The work that is to be done by one engine or the other.
+
+    recipes: what to train, each on every chunk.
+    data: one chunk's samples, for their shapes.
+    chunks: how many there are.
+    threads: how many are trained at the same time.
+    """
+
+    recipes: Sequence[Recipe]
+    data: ChunkData
+    chunks: int
+    threads: int
+
+
+class Forecast(NamedTuple):
+    """The engine that ends first, and why, in words."""
+
+    engine: EngineName
+    reason: str
+
+
+def forecast(job: Job) -> Forecast:
+    """Which engine ends first: eager at once, or compiled after compiling.
+
+    Takes a few eager steps to know this machine's pace.
+
+    Args:
+        job: the work to be done.
+
+    Returns:
+        "compile" where it ends before eager, or within `PATIENCE` of it.
+
+    Example:
+        >>> from functional_clf.data import circles, draw_chunk, replicate
+        >>> from functional_clf.recipes import model_0
+        >>> one = [replicate(0, "data")]
+        >>> data = draw_chunk(circles(100), one, 0.2, torch.device("cpu"))
+        >>> forecast(Job([model_0(epochs=2)], data, chunks=1, threads=1)).engine
+        'eager'
+    """
+    at_once = min(job.threads, job.chunks)
+    rounds = job.chunks / (1 + EAGER_SCALING * (at_once - 1))
+    eager = rounds * sum(one.epochs * _eager_step_seconds(one, job.data) for one in job.recipes)
+    missing = [one for one in job.recipes if not is_cached(one, job.data)]
+    compiling = compile_seconds(len(job.recipes), len(missing))
+    compiled = compiling + eager / SPEED_UP
+    graphs = f"{len(missing)} of {len(job.recipes)} graphs are new"
+    words = (
+        f"eager would take about {eager:.0f} s, and compile {compiled:.0f} s, of which "
+        f"{compiling:.0f} s to begin with ({graphs})"
+    )
+    return Forecast("compile" if compiled <= eager + PATIENCE else "eager", words)
+
+
+def compile_seconds(graphs: int, missing: int) -> float:
+    """How long it takes to have `graphs` graphs ready, `missing` of them not in torch's cache.
+
+    Example:
+        >>> compile_seconds(2, missing=0) < compile_seconds(2, missing=2)
+        True
+    """
+    warm = WARM_SECONDS[0] + WARM_SECONDS[1] * (graphs - 1)
+    if not missing:
+        return warm
+    cold = _remembered_seconds() or COLD_SECONDS[0]
+    if (os.cpu_count() or 1) > 1:  # side by side, then read from the cache
+        return cold + WARM_SECONDS[1] * (graphs - 1)
+    return cold + COLD_SECONDS[1] * (missing - 1) + WARM_SECONDS[1] * (graphs - missing)
+
+
+def is_cached(recipe: Recipe, data: ChunkData) -> bool:
+    """Whether a recipe's graph was compiled before, for data of this shape, in torch's cache.
+
+    Example:
+        >>> from functional_clf.data import circles, draw_chunk, replicate
+        >>> from functional_clf.models import mlp
+        >>> from functional_clf.optim import sgd
+        >>> one = [replicate(0, "data")]
+        >>> data = draw_chunk(circles(100), one, 0.2, torch.device("cpu"))
+        >>> is_cached(Recipe("nameless settings", mlp((2, 1)), sgd(0.1), epochs=1), data)
+        False
+    """
+    return bool(recipe.settings) and _note(recipe, data).exists()
+
+
+def compile_all(recipes: Sequence[Recipe], data: ChunkData) -> None:
+    """Compile every recipe's graph for data of this shape, and note it.
+
+    Args:
+        recipes: what to compile; those whose settings do not rebuild them are compiled here.
+        data: one chunk's samples.
+    """
+    missing = [one for one in recipes if not is_cached(one, data)]
+    is_cpu = data.train.x.device.type == "cpu"
+    beside = missing[1:] if is_cpu and (os.cpu_count() or 1) > 1 else []
+    with _children([_spec(one, data) for one in beside if "layer_sizes" in one.settings]) as wait:
+        for recipe in missing[:1]:
+            compile_one(recipe, data)
+        wait()
+    for recipe in recipes:
+        if recipe not in missing[:1]:
+            compile_one(recipe, data)
+
+
+def compile_one(recipe: Recipe, data: ChunkData) -> None:
+    """Take one compiled step of a recipe, and note that its graph is now in torch's cache."""
+    was_cached = is_cached(recipe, data)
+    start = time.perf_counter()
+    _step("compile", recipe, data, steps=1)
+    if recipe.settings and not was_cached:
+        note = _note(recipe, data)
+        with contextlib.suppress(OSError):  # a note is a convenience
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(json.dumps({"seconds": time.perf_counter() - start}))
+
+
+def _eager_step_seconds(recipe: Recipe, data: ChunkData) -> float:
+    _step("eager", recipe, data, steps=1)
+    start = time.perf_counter()
+    _step("eager", recipe, data, PROBE_STEPS)
+    return (time.perf_counter() - start) / PROBE_STEPS
+
+
+def _step(engine: EngineName, recipe: Recipe, data: ChunkData, steps: int) -> None:
+    width, device = data.train.y.shape[0], data.train.y.device
+    ENGINES[engine](recipe, init_chunk(recipe, range(width), device), data, steps)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _spec(recipe: Recipe, data: ChunkData) -> dict[str, Any]:
+    """What a graph depends on, as plain values."""
+    return {
+        "settings": dict(recipe.settings),
+        "shape": list(data.train.x.shape),
+        "device": data.train.x.device.type,
+        "torch": torch.__version__,
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def _note(recipe: Recipe, data: ChunkData) -> Path:
+    text = json.dumps(_spec(recipe, data), sort_keys=True)
+    return _notes() / f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.json"
+
+
+def _notes() -> Path:
+    """A folder in torch's cache, so that both are cleared together."""
+    default = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
+    return Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default)) / "functional_clf"
+
+
+def _remembered_seconds() -> float | None:
+    """The longest cold compilation that this machine's notes tell of."""
+    seconds = []
+    for note in _notes().glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            seconds.append(float(json.loads(note.read_text())["seconds"]))
+    return max(seconds, default=None)
+
+
+@contextlib.contextmanager
+def _children(specs: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
+    """Child processes that compile into torch's cache; yields what waits for them."""
+    command = [sys.executable, "-m", "functional_clf.compilation"]
+    children = [
+        subprocess.Popen(
+            [*command, json.dumps(spec)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for spec in specs
+    ]
+    try:
+        yield lambda: [child.wait() for child in children]
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+
+
+def _compile_spec(spec: Mapping[str, Any]) -> None:
+    """Compile the graph of a spec; what a child process does."""
+    torch.set_num_threads(1)
+    recipe = mlp_recipe("graph", **spec["settings"], epochs=1)
+    width, samples, features = spec["shape"]
+    x = torch.zeros(width, features, samples).mT
+    batch = Batch(x, torch.zeros(width, samples))
+    compile_one(recipe, ChunkData(batch, batch))
+
+
+if __name__ == "__main__":
+    _compile_spec(json.loads(sys.argv[1]))

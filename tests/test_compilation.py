@@ -1,0 +1,79 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from functional_clf import compilation
+from functional_clf.compilation import Job, compile_all, compile_seconds, forecast, is_cached
+from functional_clf.data import circles, draw_chunk, replicate
+from functional_clf.recipes import model_0, model_1
+
+RECIPES = (model_0(epochs=1000), model_1(epochs=1000))
+
+
+@pytest.fixture
+def data():
+    chunk = [replicate(seed, "data") for seed in range(16)]
+    return draw_chunk(circles(100), chunk, 0.2, torch.device("cpu"))
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Steps that take no time, and are remembered."""
+    taken = []
+    monkeypatch.setattr(compilation, "_step", lambda *step, steps=0: taken.append(step[:2]))
+    return taken
+
+
+def test_short_work_runs_eager_and_long_work_compiles(data, empty_cache, monkeypatch):
+    monkeypatch.setattr(compilation, "_eager_step_seconds", lambda recipe, data: 3e-3)
+    few, many = (forecast(Job(RECIPES, data, chunks, threads=2)) for chunks in (1, 100))
+    assert few.engine == "eager"
+    assert "2 of 2 graphs are new" in few.reason
+    assert many.engine == "compile"
+
+
+def test_cached_graphs_make_compiling_pay_earlier(data, empty_cache, steps, monkeypatch):
+    monkeypatch.setattr(compilation, "_eager_step_seconds", lambda recipe, data: 1.5e-3)
+    monkeypatch.setattr(compilation, "_children", compilation.contextlib.nullcontext)
+    job = Job(RECIPES, data, chunks=3, threads=2)
+    assert forecast(job).engine == "eager"
+    for recipe in RECIPES:
+        compilation.compile_one(recipe, data)
+        assert is_cached(recipe, data)
+    assert forecast(job).engine == "compile"
+    other = data._replace(train=data.train._replace(x=data.train.x[:, :50]))
+    assert not is_cached(RECIPES[0], other)
+    assert not is_cached(model_0(learning_rate=0.2), data)
+
+
+def test_more_graphs_and_missing_ones_cost_more():
+    costs = [compile_seconds(*pair) for pair in ((1, 0), (2, 0), (1, 1), (2, 2))]
+    assert costs == sorted(costs)
+
+
+def test_a_damaged_note_does_no_harm(data, empty_cache):
+    notes = empty_cache / "functional_clf"
+    notes.mkdir()
+    for name, text in {"a.json": "", "b.json": "[]", "c.json": '{"seconds": "long"}'}.items():
+        (notes / name).write_text(text)
+    assert compile_seconds(2, missing=1) > compile_seconds(2, missing=0)
+
+
+def test_a_child_fills_the_cache_for_its_parent(data, empty_cache):
+    spec = compilation._spec(RECIPES[0], data)
+    command = [sys.executable, "-m", "functional_clf.compilation", json.dumps(spec)]
+    subprocess.run(command, check=True, timeout=240)
+    assert is_cached(RECIPES[0], data)
+    counters = torch._dynamo.utils.counters["inductor"]
+    before = counters["fxgraph_cache_miss"]
+    compile_all(RECIPES[:1], data)
+    assert counters["fxgraph_cache_miss"] == before
