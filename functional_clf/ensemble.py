@@ -102,10 +102,12 @@ def compiled(
     On CUDA the compiled step is captured as a CUDA graph as well, and replayed.
     """
     device = data.train.x.device
-    train_step = _compiled_step(recipe, device.type)
-    if device.type == "cuda":
+    if device.type != "cuda":
+        train_step = _compiled_step(recipe, device.type)
+        return _fit(train_step, recipe, state, data, epochs, after_step)
+    with torch.cuda.device(device):  # a capture is of the current device, which may be another
         train_step = _captured_step(recipe, tuple(data.train.x.shape), device)
-    return _fit(train_step, recipe, state, data, epochs, after_step)
+        return _fit(train_step, recipe, state, data, epochs, after_step)
 
 
 ENGINES: Mapping[EngineName, Engine] = {"eager": eager, "compile": compiled}

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from polars.exceptions import PolarsError
+
 from functional_clf.store import FILE_NAME, DamagedError, Store, StoreError, WriteError
 
 EXPORTS = ("results.json", "seeds.csv", "seeds.parquet")
@@ -36,12 +38,13 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         write(unfinished)
         os.replace(unfinished, path)
-    except OSError as error:
+    except (OSError, PolarsError) as error:  # the latter from a full disk, writing parquet
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise WriteError(
-            f"{path} cannot be written: {error.strerror or error}; finished chunks are kept, and "
-            "the same command continues"
+            f"{path} cannot be written: {why}; finished chunks are kept, and the same command "
+            "continues"
         ) from error
     return path
 

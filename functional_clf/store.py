@@ -158,20 +158,30 @@ class Store:
         Raises:
             StoreError: when the folder holds a study of another configuration.
         """
+        self.refuse_other(configuration)
         asked = json.loads(json.dumps(configuration))  # what JSON makes of tuples
         with self._errors(), self._transaction():
             if self.configuration is None:
                 self._write_meta("configuration", json.dumps(asked))
                 self.configuration = asked
-            elif different := differences(self.configuration, asked):
-                raise StoreError(
-                    f"{self.folder} holds another study: {different}. Give another --out, or the "
-                    "settings it has"
-                )
             self._session = self._database.execute(
                 "INSERT INTO session (environment) VALUES (?) RETURNING id",
                 (json.dumps(environment),),
             ).fetchone()[0]
+
+    def refuse_other(self, configuration: Mapping[str, Any]) -> None:
+        """See that the study here, if any, is this one.
+
+        Raises:
+            StoreError: when it is another.
+        """
+        if self.configuration is None:
+            return
+        if different := differences(self.configuration, configuration):
+            raise StoreError(
+                f"{self.folder} holds another study: {different}. Give another --out, or the "
+                "settings it has"
+            )
 
     def finished_seeds(self) -> set[int]:
         """The seeds whose results are here, of all models."""

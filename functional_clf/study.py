@@ -15,7 +15,7 @@ import polars as pl
 import torch
 
 from functional_clf.chunks import Chunks, ChunkTrainer
-from functional_clf.compilation import Job, compile_all, forecast
+from functional_clf.compilation import Job, compile_all, compile_one, forecast
 from functional_clf.curves import Band, bands
 from functional_clf.data import (
     MAX_SEED,
@@ -224,14 +224,14 @@ class Study:
             StoreError: when the run folder cannot be used.
             KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
         """
-        trainer = self._trainer(rank)
-        width, device = trainer.width, trainer.device
+        device = self._device(rank)
         timings: dict[str, float] = {}
         with (
             nullcontext() if rank is None else Leader(rank) as leader,
             Store(None if out is None else Path(out)) as store,
             _matmul_precision(self.tf32),
         ):
+            trainer = self._trainer(device, store.configuration)
             engine = self._train_missing(trainer, store, timings, on_progress, leader)
             names = [recipe.name for recipe in self.recipes]
             return Results(
@@ -241,15 +241,10 @@ class Study:
                 params={name: store.params(name, self.seeds[:PICTURED_SEEDS]) for name in names},
                 engine=engine,
                 device=str(device),
-                chunk=width,
+                chunk=trainer.width,
                 environment=environment(device),
                 timings=timings,
             )
-
-    def _bytes_per_replicate(self) -> int:
-        """What one replicate's training step needs, roughly: its activations, a few times over."""
-        sizes = [recipe.settings.get("layer_sizes", (64, 64)) for recipe in self.recipes]
-        return 8 * 4 * self.dataset.n_samples * max(map(sum, sizes))
 
     def assist(self, rank: Rank) -> int:
         """Train chunks of this study for rank 0, until it ends the job; returns its exit code.
@@ -261,24 +256,24 @@ class Study:
             ValueError: when the device or the engine cannot be had here.
             RankError: when rank 0 runs another study, or does not answer.
         """
-        trainer = self._trainer(rank)
+        device = self._device(rank)
         with (
-            Workers(self._threads(trainer, rank)) as workers,
+            Workers(self._threads(device, rank)) as workers,
             Helper(rank, workers) as helper,
             _matmul_precision(self.tf32),
         ):
             job = helper.join()
             if job is None:
                 return 0
+            trainer = self._trainer(device, job["configuration"])
             own = self._configuration(trainer, job["configuration"]["engine"])
             if different := differences(job["configuration"], own):
                 raise RankError(f"rank {rank.index} runs another study than rank 0: {different}")
-            engine = ENGINES[own["engine"]]
             if own["engine"] == "compile":
-                # From the cache that rank 0 filled, where they share one.
+                # One after another: where ranks share a cache, rank 0 has filled it.
                 data = trainer.draw(self.seeds[:1])
-                workers.call(lambda: compile_all(self.recipes, data))
-            return helper.serve(self._work(trainer, engine))
+                workers.call(lambda: [compile_one(recipe, data) for recipe in self.recipes])
+            return helper.serve(self._work(trainer, ENGINES[own["engine"]]))
 
     def retrain(self, seeds: Sequence[int]) -> tuple[ChunkRecord, Mapping[str, Any]]:
         """Train some seeds of this study, at most a chunk, and return their record as it is.
@@ -294,24 +289,39 @@ class Study:
         Raises:
             ValueError: when the device or the engine cannot be had here.
         """
-        trainer = self._trainer(None)
+        trainer = self._trainer(self._device(None))
         name = "eager" if self.engine == "auto" else self.engine
         with Workers(threads=1) as workers, _matmul_precision(self.tf32):
+            if name == "compile":
+                data = trainer.draw(seeds)
+                workers.call(lambda: compile_all(self.recipes, data))
             record = workers.call(lambda: trainer.train(ENGINES[name], seeds, keep_params=True))
         return record, environment(trainer.device)
 
-    def _trainer(self, rank: Rank | None) -> ChunkTrainer:
+    def _device(self, rank: Rank | None) -> torch.device:
         device = resolve_device(self.device if rank is None else rank.device(self.device))
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
+        return device
+
+    def _trainer(
+        self, device: torch.device, recorded: Mapping[str, Any] | None = None
+    ) -> ChunkTrainer:
+        """Of the width that a study began with, where nobody asks for another."""
         keep_freed_memory()
-        width = self.chunk or chunk_width(device, self._bytes_per_replicate())
+        begun_with = (recorded or {}).get("chunk")
+        width = self.chunk or (begun_with if isinstance(begun_with, int) else None)
         return ChunkTrainer(
-            self.dataset, self.recipes, self.replicate, self.test_size, width, device
+            self.dataset,
+            self.recipes,
+            self.replicate,
+            self.test_size,
+            width or chunk_width(device, self._bytes_per_replicate()),
+            device,
         )
 
-    def _threads(self, trainer: ChunkTrainer, rank: Rank | None) -> int:
-        if trainer.device.type != "cpu":
+    def _threads(self, device: torch.device, rank: Rank | None) -> int:
+        if device.type != "cpu":
             return 1
         return self.threads or (torch.get_num_threads() if rank is None else rank.threads())
 
@@ -324,6 +334,11 @@ class Study:
 
         return train
 
+    def _bytes_per_replicate(self) -> int:
+        """What one replicate's training step needs, roughly: its activations, a few times over."""
+        sizes = [recipe.settings.get("layer_sizes", (64, 64)) for recipe in self.recipes]
+        return 8 * 4 * self.dataset.n_samples * max(map(sum, sizes))
+
     def _train_missing(
         self,
         trainer: ChunkTrainer,
@@ -333,12 +348,16 @@ class Study:
         leader: Leader | None,
     ) -> EngineReport:
         """Train the seeds that the store lacks, a transaction a chunk."""
+        if store.configuration is not None:  # before anything is compiled
+            begun_with = store.configuration.get("engine", "eager")
+            engine = begun_with if self.engine == "auto" else self.engine
+            store.refuse_other(self._configuration(trainer, engine))
         missing = store.missing_seeds(self.seeds)
         bare = store.chunks_without_params(self.seeds) if self.save_params else []
         again = {seeds[0] for seeds in bare}
         chunks = Chunks(missing, trainer.width, bare)
         steps = len(chunks) * sum(recipe.epochs for recipe in self.recipes)
-        threads = self._threads(trainer, leader and leader.rank)
+        threads = self._threads(trainer.device, leader and leader.rank)
 
         with Workers(max(1, min(threads, len(chunks)))) as workers:
             team = workers if leader is None else leader.team(workers)
@@ -359,7 +378,8 @@ class Study:
             if chunks:
                 with timed(timings, "data"):  # of one chunk; the others are drawn while training
                     data = trainer.draw(chunks[0])
-                job = Job(self.recipes, data, len(chunks), workers.threads)
+                ranks = 1 if leader is None else leader.rank.size
+                job = Job(self.recipes, data, -(-len(chunks) // ranks), workers.threads)
             with timed(timings, "compile"):
                 report = self._prepare_engine(workers, store, job, tick)
             configuration = self._configuration(trainer, report.ran)
@@ -409,7 +429,7 @@ class Study:
             return EngineReport("auto", "eager", lack)
         return EngineReport("auto", *workers.call(lambda: forecast(job)))
 
-    def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
+    def _configuration(self, trainer: ChunkTrainer, engine: str) -> dict[str, Any]:
         """The study's identity, and what the bits of its results depend on besides."""
         return {
             **self.identity(),
