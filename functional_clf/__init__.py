@@ -15,6 +15,7 @@ _HOMES = {
     "train": ("fit", "init_state", "make_eval_step", "make_train_step"),
     "data": ("Dataset", "circles", "moons"),
     "study": ("Results", "Study"),
+    "params": ("load_seed",),
     "store": ("StoreError",),
     "stats": ("Comparison", "compare"),
 }

@@ -13,6 +13,36 @@ from functional_clf.recipes import Recipe
 from functional_clf.store import ChunkRecord
 
 
+class Chunks(Sequence[list[int]]):
+    """Seeds in chunks of one width, the last one maybe shorter; made when looked at.
+
+    Args:
+        seeds: what to train, 8 bytes each however many there are.
+        width: seeds a chunk, at least 1.
+        more: further chunks, made already.
+
+    Example:
+        >>> list(Chunks(np.array([3, 5, 6, 9, 11]), width=2, more=[[1, 2]]))
+        [[3, 5], [6, 9], [11], [1, 2]]
+    """
+
+    def __init__(self, seeds: np.ndarray, width: int, more: Sequence[Sequence[int]] = ()) -> None:
+        self.seeds, self.width, self.more = seeds, width, more
+
+    def __len__(self) -> int:
+        return self._n_whole() + len(self.more)
+
+    def _n_whole(self) -> int:
+        return -(-len(self.seeds) // self.width)
+
+    def __getitem__(self, index: int) -> list[int]:  # pyright: ignore[reportIncompatibleMethodOverride] - no slices
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index >= self._n_whole():
+            return list(self.more[index - self._n_whole()])
+        return self.seeds[index * self.width : (index + 1) * self.width].tolist()
+
+
 @dataclass(frozen=True)
 class ChunkTrainer:
     """Trains chunks of one study, all of one width: a short chunk is padded with its last seed.

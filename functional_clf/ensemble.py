@@ -97,8 +97,15 @@ def compiled(
     epochs: int,
     after_step: Callable[[], None] = lambda: None,
 ) -> tuple[TrainState, Curves]:
-    """The engine that runs the vmapped step compiled: one graph a recipe and chunk shape."""
-    return _fit(_compiled_step(recipe), recipe, state, data, epochs, after_step)
+    """The engine that runs the vmapped step compiled: one graph a recipe and chunk shape.
+
+    On CUDA the compiled step is captured as a CUDA graph as well, and replayed.
+    """
+    device = data.train.x.device
+    train_step = _compiled_step(recipe, device.type)
+    if device.type == "cuda":
+        train_step = _captured_step(recipe, tuple(data.train.x.shape), device)
+    return _fit(train_step, recipe, state, data, epochs, after_step)
 
 
 ENGINES: Mapping[EngineName, Engine] = {"eager": eager, "compile": compiled}
@@ -123,7 +130,7 @@ def _fit(
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled_step(recipe: Recipe) -> TrainStep:
+def _compiled_step(recipe: Recipe, device_type: str) -> TrainStep:
     vmapped = torch.func.vmap(make_train_step(recipe.model, recipe.optimizer))
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -132,10 +139,49 @@ def _compiled_step(recipe: Recipe) -> TrainStep:
     # Dynamo counts recompiles, and searches its graphs, a code object: one of its own for each
     # recipe keeps a study of many recipes below the limit.
     step.__code__ = step.__code__.replace()
-    return torch.compile(step, fullgraph=True, dynamic=False, options=_compile_options())
+    options = _cpu_options() if device_type == "cpu" else None
+    return torch.compile(step, fullgraph=True, dynamic=False, options=options)
 
 
-def _compile_options() -> dict[str, Any]:
+@functools.lru_cache(maxsize=64)
+def _captured_step(recipe: Recipe, shape: tuple[int, ...], device: torch.device) -> TrainStep:
+    """The compiled step as a CUDA graph, captured at its first call and replayed ever after.
+
+    Launching a step's kernels one by one takes longer than running them. A graph reads and writes
+    fixed memory, so the state is copied in and out, which keeps the step a pure function.
+    """
+    del shape  # a key of the cache: another shape is another graph
+    compiled_step = _compiled_step(recipe, device.type)
+    captured: list[Any] = []
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        if not captured:
+            captured.append(_capture(compiled_step, state, batch))
+        graph, inputs, outputs = captured[0]
+        pairs = (pytree.tree_leaves(inputs), pytree.tree_leaves((state, batch)))
+        torch._foreach_copy_(*pairs)  # pyright: ignore[reportPrivateImportUsage]
+        graph.replay()
+        return pytree.tree_map_only(Tensor, torch.clone, outputs)
+
+    return step
+
+
+def _capture(step: TrainStep, state: TrainState, batch: Batch) -> Any:
+    """A CUDA graph of one step, with the fixed memory that it reads and that it writes."""
+    inputs = pytree.tree_map_only(Tensor, torch.clone, (state, batch))
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):  # compiles, and lets libraries allocate, before the capture
+        for _ in range(3):
+            step(*inputs)
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        outputs = step(*inputs)
+    return graph, inputs, outputs
+
+
+def _cpu_options() -> dict[str, Any]:
     # The compiled step releases the GIL, so that chunks train on several threads at once.
     options = {"cpp_wrapper": True}
     if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):

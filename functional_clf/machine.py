@@ -1,5 +1,6 @@
 """What this machine offers: devices, a compiler, and its description for the record."""
 
+import contextlib
 import ctypes
 import functools
 import importlib.util
@@ -7,10 +8,14 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+
+CPU_CHUNK = 16
+CUDA_CHUNK = 1024
 
 
 def resolve_device(name: str) -> torch.device:
@@ -35,6 +40,29 @@ def resolve_device(name: str) -> torch.device:
             f"device is {name!r}, but torch finds {torch.cuda.device_count()} CUDA devices here"
         )
     return torch.device(name)
+
+
+def chunk_width(device: torch.device, bytes_per_replicate: int) -> int:
+    """How many replicates to train together: 16 on the CPU, 1024 on CUDA where memory allows.
+
+    On the CPU a chunk shall fit into one core's cache. On CUDA it shall fill the device; where
+    the free memory is short of twice what a chunk needs, the width is halved until it is not.
+
+    Args:
+        device: where to train.
+        bytes_per_replicate: what one replicate needs, roughly.
+
+    Example:
+        >>> chunk_width(torch.device("cpu"), bytes_per_replicate=10**6)
+        16
+    """
+    if device.type == "cpu":
+        return CPU_CHUNK
+    free, _ = torch.cuda.mem_get_info(device)
+    width = CUDA_CHUNK
+    while width > CPU_CHUNK and 2 * width * bytes_per_replicate > free:
+        width //= 2
+    return width
 
 
 def why_not_compile(device: torch.device) -> str | None:
@@ -70,6 +98,23 @@ def keep_freed_memory() -> bool:
     except (AttributeError, OSError, TypeError):
         return False
     return bool(mallopt(mmap_threshold, 2**25) and mallopt(trim_threshold, 2**29))
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Let torch work on one thread: on small tensors more are slower, above all on a busy machine.
+
+    Example:
+        >>> with one_torch_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
+from functional_clf.curves import Band
 from functional_clf.data import split
+from functional_clf.folder import subfolder, write_whole
+from functional_clf.machine import one_torch_thread
 from functional_clf.study import Results
 
 CLASS_COLORS = ("#0072B2", "#E69F00")
@@ -24,7 +27,7 @@ MODEL_COLORS = ("#CC79A7", "#009E73", "#56B4E9", "#D55E00", "#000000")
 SHARE_COLORS = LinearSegmentedColormap.from_list(
     "share", (CLASS_COLORS[0], "#FFFFFF", CLASS_COLORS[1])
 )
-GRID = 200
+GRID = 100
 """Points along each side of the grid on which decisions are drawn."""
 DRAWN_SEEDS = 500
 """Above this many seeds, the picture of accuracies draws an evenly spaced selection."""
@@ -63,15 +66,13 @@ def boundaries_figure(results: Results) -> Figure:
 
         top, bottom = panels[:, column]
         x, y, rows = _draw(results, seeds[median])
-        _draw_plane(top, plane, (logits[median] > 0).astype(float), alpha=0.35)
-        if np.ptp(np.sign(logits[median])) > 0:
-            top.contour(*plane, logits[median], levels=[0.0], colors="black", linewidths=1.2)
+        _draw_decisions(top, plane, logits[median])
         _scatter(top, x, y, rows.test, "o", size=18, alpha=1.0, edge="white")
         top.set_title(
             f"{recipe.name}, median seed ({seeds[median]})\n"
             f"test accuracy {100 * accuracies[median]:.1f} %"
         )
-        _draw_plane(bottom, plane, (logits > 0).mean(0), alpha=1.0)
+        _draw_votes(bottom, plane, (logits > 0).mean(0))
         bottom.set_title(f"{recipe.name}, votes of {len(seeds)} seeds")
         for axes in (top, bottom):
             _dress_plane(axes, (plane[0].min(), plane[0].max()), (plane[1].min(), plane[1].max()))
@@ -95,9 +96,10 @@ def curves_figure(results: Results) -> Figure:
         table = results.of(recipe.name)
         for part, style in (("train", "--"), ("test", "-")):
             label = f"{recipe.name}, {part}"
-            correct = curves[f"{part}_correct"] / table[f"n_{part}"][0]
+            percent = 100 / table[f"n_{part}"][0]
+            correct = Band(*(percent * values for values in curves[f"{part}_correct"]))
             _band(loss, epochs, curves[f"{part}_loss"], color, style, label)
-            _band(accuracy, epochs, 100 * correct, color, style, None)
+            _band(accuracy, epochs, correct, color, style, None)
     loss.set(xlabel="epoch", ylabel="loss (binary cross-entropy)", yscale="log", title="Loss")
     accuracy.set(xlabel="epoch", ylabel="accuracy (%)", title="Accuracy")
     for axes in (loss, accuracy):
@@ -176,13 +178,14 @@ def write_plots(results: Results, folder: Path) -> list[Path]:
     figures = {"data": data_figure, "curves": curves_figure, "accuracies": accuracies_figure}
     if any(seeds for seeds, _ in results.params.values()):
         figures["boundaries"] = boundaries_figure
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, draw in figures.items():
-        path = folder / f"{name}.png"
-        draw(results).savefig(path, dpi=120)
-        paths.append(path)
-    return paths
+    folder = subfolder(folder.parent, folder.name)
+    return [
+        write_whole(
+            folder / f"{name}.png",
+            lambda path, draw=draw: draw(results).savefig(path, format="png", dpi=120),
+        )
+        for name, draw in figures.items()
+    ]
 
 
 def _draw(results: Results, seed: int):
@@ -215,19 +218,26 @@ def _logits(apply, params: Mapping[str, ndarray], plane: tuple[ndarray, ndarray]
     points = torch.from_numpy(np.stack([side.ravel() for side in plane], 1).astype(np.float32))
     stacked = {key: torch.from_numpy(value) for key, value in params.items()}
     seeds = next(iter(stacked.values())).shape[0]
-    with torch.no_grad():
-        logits = [
-            apply({key: value[seed] for key, value in stacked.items()}, points)
-            for seed in range(seeds)
-        ]
-    return torch.stack(logits).numpy().reshape(seeds, GRID, GRID)
+    # Into one piece of memory: a small result kept from each of many large sums splits the heap.
+    logits = torch.empty(seeds, len(points))
+    with torch.no_grad(), one_torch_thread():
+        for seed in range(seeds):
+            logits[seed] = apply({key: value[seed] for key, value in stacked.items()}, points)
+    return logits.numpy().reshape(seeds, GRID, GRID)
 
 
-def _draw_plane(axes: Axes, plane: tuple[ndarray, ndarray], share: ndarray, alpha: float) -> None:
+def _draw_decisions(axes: Axes, plane: tuple[ndarray, ndarray], logits: ndarray) -> None:
+    bounded = np.clip(logits, -1e6, 1e6)
+    axes.contourf(*plane, bounded, levels=[-2e6, 0.0, 2e6], colors=CLASS_COLORS, alpha=0.35)
+    if np.nanmin(bounded) < 0 < np.nanmax(bounded):
+        axes.contour(*plane, bounded, levels=[0.0], colors="black", linewidths=1.2)
+
+
+def _draw_votes(axes: Axes, plane: tuple[ndarray, ndarray], share: ndarray) -> None:
     across, up = plane
     axes.imshow(
         share, origin="lower", extent=(across.min(), across.max(), up.min(), up.max()),
-        cmap=SHARE_COLORS, vmin=0, vmax=1, alpha=alpha, aspect="equal",
+        cmap=SHARE_COLORS, vmin=0, vmax=1, aspect="equal", interpolation="bilinear",
     )  # fmt: skip
 
 
@@ -236,12 +246,11 @@ def _dress_plane(axes: Axes, xlim=None, ylim=None) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _band(axes: Axes, epochs, values: ndarray, color: str, style: str, label: str | None) -> None:
-    """Median and middle 90 % over seeds; seeds that diverged count as worst, not as missing."""
-    worst = np.nan_to_num(values, nan=np.inf, posinf=np.inf)
-    low, median, high = np.quantile(worst, (0.05, 0.5, 0.95), axis=1, method="nearest")
-    finite = np.isfinite(high)
-    axes.plot(
-        epochs, np.where(np.isfinite(median), median, np.nan), style, color=color, label=label
+def _band(axes: Axes, epochs, band: Band, color: str, style: str, label: str | None) -> None:
+    """Median and middle 90 % over seeds."""
+    median = np.where(np.isfinite(band.median), band.median, np.nan)
+    axes.plot(epochs, median, style, color=color, label=label)
+    finite = np.isfinite(band.high)
+    axes.fill_between(
+        epochs, band.low, band.high, where=finite, color=color, alpha=0.18, linewidth=0
     )
-    axes.fill_between(epochs, low, high, where=finite, color=color, alpha=0.18, linewidth=0)

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from rich import box
 from rich.console import Group
 from rich.table import Table
 
+from functional_clf.folder import write_whole
 from functional_clf.stats import CrossedComparison, SelfCalibration
 from functional_clf.study import Results
 
@@ -120,13 +120,7 @@ def write_exports(
         "seeds.csv": results.seeds.write_csv,
         "seeds.parquet": results.seeds.write_parquet,
     }
-    paths = []
-    for name, write in writers.items():
-        unfinished = folder / f".{name}.part"
-        write(unfinished)
-        paths.append(folder / name)
-        os.replace(unfinished, paths[-1])
-    return paths
+    return [write_whole(folder / name, write) for name, write in writers.items()]
 
 
 def _model_dict(results: Results, model: str) -> dict[str, Any]:

@@ -22,24 +22,31 @@ import logging
 import os
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from functional_clf import report
 from functional_clf.data import Dataset, circles, moons
+from functional_clf.folder import start_over
+from functional_clf.params import write_params
+from functional_clf.ranks import Rank, RankError, launched_rank
 from functional_clf.recipes import Recipe, model_0, model_1
-from functional_clf.store import StoreError
+from functional_clf.replay import replay
+from functional_clf.store import StoreError, WriteError, differences
 from functional_clf.study import Progress, Study
 
 INTERRUPTED = 130
+TERMINATED = 143
 PLAIN_PROGRESS_SECONDS = 5.0
 
 
@@ -116,6 +123,8 @@ class Command(Study):
         out: the run folder. Default: one under runs/, named after the settings.
         self_calibration: also show how often studies of fewer seeds, drawn from this one, would
             have ended with another verdict.
+        fresh: start over: delete what earlier runs have left in the run folder.
+        replay: train this one seed of the run folder's study again, and compare every bit.
         plots: draw the pictures; --no-plots skips them.
         json: print results.json on standard output, and nothing else there.
     """
@@ -130,6 +139,8 @@ class Command(Study):
     seeds: SeedRange = range(64)
     out: Path | None = None
     self_calibration: bool = False
+    fresh: bool = False
+    replay: int | None = None
     plots: bool = True
     json: bool = False
 
@@ -151,12 +162,22 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     stdout, stderr = Console(), Console(stderr=True)
+    rank = None
     try:
+        rank = launched_rank()
         command = parse(args)
+        if command.replay is not None:
+            return 0 if rank is not None and rank.index > 0 else _replay(command, stdout)
+        if rank is not None and rank.index > 0:
+            return _assist(command, rank)
         with _notices(stderr):
-            run(command, stdout, stderr)
-    except (ValueError, StoreError) as error:
+            run(command, stdout, stderr, rank)
+    except (RankError, WriteError) as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (ValueError, StoreError) as error:
+        if rank is None or rank.index == 0:  # the others find the same wrong
+            print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
 
@@ -183,14 +204,18 @@ def parse(args: Sequence[str] | None) -> Command:
         raise
 
 
-def run(command: Command, stdout: Console, stderr: Console) -> None:
+def run(command: Command, stdout: Console, stderr: Console, rank: Rank | None = None) -> None:
     """Run a study, write its files, and print what it found."""
     folder = command.folder()
+    if command.fresh and (rank is None or rank.is_first_start()):
+        names = [recipe.name for recipe in command.recipes]
+        start_over(folder, names, lambda line: _announce(line, ask=rank is None))
+    _on_terminate(folder)
     try:
         with _progress(stderr) as on_progress:
-            results = command.run(folder, on_progress)
+            results = command.run(folder, on_progress, rank)
     except KeyboardInterrupt:
-        _leave_interrupted(folder)
+        _leave(folder, "interrupted", INTERRUPTED)
     calibration = None
     if command.self_calibration:
         calibration = results.self_calibration("model_1", "model_0")
@@ -199,6 +224,8 @@ def run(command: Command, stdout: Console, stderr: Console) -> None:
         from functional_clf.plots import write_plots
 
         write_plots(results, folder / "plots")
+    if command.save_params:
+        write_params(folder, [recipe.name for recipe in command.recipes], command.seeds)
     if command.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return
@@ -215,6 +242,38 @@ def run(command: Command, stdout: Console, stderr: Console) -> None:
     stdout.print(f"Files: {folder}/", soft_wrap=True, markup=False, highlight=False)
 
 
+def _replay(command: Command, stdout: Console) -> int:
+    """Train one seed again and say what came of it, a line a model; 0 where every bit is equal."""
+    found = replay(command.folder(), command.replay or 0)
+    for model in found.models:
+        what = "losses, counts, learning curves" + (" and weights" if model.has_params else "")
+        verdict = f"DIFFERS: {'; '.join(model.differences)}" if model.differences else "identical"
+        line = f"{model.model}, seed {command.replay}: {verdict} ({what} compared)"
+        stdout.print(line, soft_wrap=True, markup=False, highlight=False)
+    if not any(model.differences for model in found.models):
+        return 0
+    if changed := differences(found.recorded_on, found.replayed_on):
+        stdout.print(f"Recorded elsewhere: {changed}", soft_wrap=True, markup=False)
+    return 1
+
+
+def _announce(line: str, ask: bool) -> bool:
+    """Say what will be deleted; on a terminal, whether it shall be."""
+    print(line, file=sys.stderr)
+    if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    print("Delete it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _assist(command: Command, rank: Rank) -> int:
+    """Be one of rank 0's workers; silent, unless what is wrong is this rank's own."""
+    try:
+        return command.assist(rank)
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
+
+
 @contextlib.contextmanager
 def _progress(stderr: Console) -> Iterator[Callable[[Progress], None]]:
     """A bar on a terminal, plain lines elsewhere."""
@@ -225,11 +284,11 @@ def _progress(stderr: Console) -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("seeds"),
-        TimeRemainingColumn(),
+        TextColumn("seeds, {task.fields[speed]}"),
     )
+    pace = Pace()
     with Bar(*columns, console=stderr, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
+        task = bar.add_task("starting", total=None, speed="")
 
         def show(progress: Progress) -> None:
             bar.update(
@@ -237,21 +296,57 @@ def _progress(stderr: Console) -> Iterator[Callable[[Progress], None]]:
                 description=progress.stage,
                 total=progress.seeds_total,
                 completed=int(progress.share * progress.seeds_total),
+                speed=pace.words(progress),
             )
 
         yield show
 
 
+class Pace:
+    """Seeds per second since training began, and the time left at that speed."""
+
+    def __init__(self) -> None:
+        self._start: tuple[float, float] | None = None
+
+    def words(self, progress: Progress, now: float | None = None) -> str:
+        """As `12.5 seeds/s, 0:01:20 left`; empty until there is something to say.
+
+        Args:
+            progress: how far the training is.
+            now: seconds on any clock; None reads it.
+
+        Example:
+            >>> pace = Pace()
+            >>> for now, share in ((100.0, 0.0), (110.0, 0.5)):
+            ...     words = pace.words(Progress("training", 0, 1000, share), now)
+            >>> words
+            '50.0 seeds/s, 0:00:10 left'
+        """
+        now = time.monotonic() if now is None else now
+        if progress.stage != "training" or self._start is None:
+            self._start = (now, progress.share)
+        start, share_then = self._start
+        share = progress.share - share_then
+        if now - start < 1 or share <= 0:
+            return ""
+        left = round((1 - progress.share) / share * (now - start))
+        speed = share * progress.seeds_total / (now - start)
+        return f"{speed:.1f} seeds/s, {timedelta(seconds=max(left, 0))} left"
+
+
 def _plain_progress(stderr: Console) -> Callable[[Progress], None]:
     shown_at = time.monotonic()
+    pace = Pace()
 
     def show(progress: Progress) -> None:
         nonlocal shown_at
+        speed = pace.words(progress)
         if time.monotonic() - shown_at < PLAIN_PROGRESS_SECONDS:
             return
         shown_at = time.monotonic()
         print(
-            f"{progress.stage}: {progress.seeds_done} of {progress.seeds_total} seeds done",
+            f"{progress.stage}: {progress.seeds_done} of {progress.seeds_total} seeds done"
+            + (f", {speed}" if speed else ""),
             file=sys.stderr,
         )
 
@@ -275,15 +370,21 @@ def _notices(stderr: Console) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _leave_interrupted(folder: Path) -> NoReturn:
+def _leave(folder: Path, why: str, code: int) -> NoReturn:
     """End at once: a compilation in another thread would hold the interpreter for seconds."""
     print(
-        f"interrupted: finished chunks are kept in {folder}; the same command continues",
+        f"{why}: finished chunks are kept in {folder}; the same command continues",
         file=sys.stderr,
     )
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(INTERRUPTED)
+    os._exit(code)
+
+
+def _on_terminate(folder: Path) -> None:
+    """Let SIGTERM, by which torchrun and schedulers stop a process, say the same as Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: _leave(folder, "stopped", TERMINATED))
 
 
 def _one_line(box: str) -> str:

@@ -43,6 +43,10 @@ SEED_COLUMNS: Mapping[str, Any] = {
 CURVES = ("train_loss", "train_correct", "test_loss", "test_correct")
 """The learning curves kept of every seed."""
 
+ROWS_AT_ONCE = 8192
+BLOCK_BYTES = 2**24
+"""About as much of the learning curves is in memory at once."""
+
 _SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest BLOB NOT NULL);
 CREATE TABLE session (id INTEGER PRIMARY KEY, environment TEXT NOT NULL);
@@ -67,6 +71,14 @@ class StoreError(Exception):
     """The run folder cannot be used as asked; the message says why and what to do."""
 
 
+class DamagedError(StoreError):
+    """The database is not what was once written."""
+
+
+class WriteError(StoreError):
+    """The disk is full, or failing; what was finished is kept, and the same command continues."""
+
+
 class ChunkRecord(NamedTuple):
     """What one finished chunk leaves behind, padding already removed.
 
@@ -87,6 +99,7 @@ class Store:
 
     Args:
         folder: the run folder, made where there is none; None for a record in memory.
+        must_exist: refuse a folder without a study.
 
     Raises:
         StoreError: when the folder is in use, damaged, of another format, or cannot be written.
@@ -98,14 +111,18 @@ class Store:
         ({'vary': 'data'}, set())
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, must_exist: bool = False) -> None:
         self.folder = folder
         self.configuration: dict[str, Any] | None = None
         self._session = 0
         self._path = None if folder is None else folder / FILE_NAME
         with self._errors():
             if folder is not None:
+                if must_exist and not (folder / FILE_NAME).exists():
+                    raise StoreError(f"{folder} holds no study: there is no {FILE_NAME} in it")
                 _make_folder(folder)
+                _refuse_links(folder)
+                _clean_up(folder)
                 _make_database(folder / FILE_NAME)
             self._database = sqlite3.connect(
                 ":memory:" if self._path is None else self._path,
@@ -146,11 +163,10 @@ class Store:
             if self.configuration is None:
                 self._write_meta("configuration", json.dumps(asked))
                 self.configuration = asked
-            differences = list(_differences(self.configuration, asked))
-            if differences:
+            elif different := differences(self.configuration, asked):
                 raise StoreError(
-                    f"{self.folder} holds another study: {'; '.join(differences)}. Give another "
-                    "--out, or the settings it has"
+                    f"{self.folder} holds another study: {different}. Give another --out, or the "
+                    "settings it has"
                 )
             self._session = self._database.execute(
                 "INSERT INTO session (environment) VALUES (?) RETURNING id",
@@ -161,6 +177,23 @@ class Store:
         """The seeds whose results are here, of all models."""
         return {seed for (seed,) in self._query("SELECT DISTINCT seed FROM replicate")}
 
+    def missing_seeds(self, seeds: range) -> np.ndarray:
+        """Which of these seeds have no results here, in order."""
+        found = self._numbers(
+            "SELECT DISTINCT seed FROM replicate WHERE seed BETWEEN ? AND ?",
+            (seeds.start, seeds.stop - 1),
+        )
+        return np.setdiff1d(np.arange(seeds.start, seeds.stop, dtype=np.int64), found)
+
+    def environment_of(self, seed: int) -> dict[str, Any]:
+        """What the session ran on that trained this seed; empty where it is not here."""
+        found = self._query(
+            "SELECT environment FROM session JOIN chunk ON session = session.id "
+            "JOIN replicate ON chunk = chunk.id WHERE seed = ? LIMIT 1",
+            (seed,),
+        )
+        return json.loads(found[0][0]) if found else {}
+
     def write_chunk(self, record: ChunkRecord) -> None:
         """Add a finished chunk, whole or not at all.
 
@@ -169,8 +202,7 @@ class Store:
         """
         curves = safetensors.numpy.save(dict(record.curves))
         params = safetensors.numpy.save(dict(record.params)) if record.params else None
-        lanes = _lanes(record.rows)
-        rows = [(*row, lane) for row, lane in zip(record.rows, lanes, strict=True)]
+        rows = _rows_with_lanes(record)
         with self._errors(), self._transaction():
             (chunk,) = self._database.execute(
                 "INSERT INTO chunk (session, curves, params, digest) VALUES (?, ?, ?, ?) "
@@ -183,18 +215,113 @@ class Store:
                 [(*row[:-1], chunk, row[-1]) for row in rows],
             )
 
+    def chunks_without_params(self, seeds: range) -> list[list[int]]:
+        """The seeds of each chunk that has no weights and has one of these seeds, lane by lane."""
+        chunks = self._query(
+            "SELECT chunk, MIN(model) FROM replicate JOIN chunk ON chunk = id "
+            "WHERE params IS NULL AND seed BETWEEN ? AND ? GROUP BY chunk",
+            (seeds.start, seeds.stop - 1),
+        )
+        members = "SELECT seed FROM replicate WHERE chunk = ? AND model = ? ORDER BY lane"
+        return [[seed for (seed,) in self._query(members, chunk)] for chunk in chunks]
+
+    def add_params(self, record: ChunkRecord) -> None:
+        """Add the weights to a chunk that was recorded without them, and is now trained again.
+
+        Raises:
+            StoreError: when the record is another than the one here, or it cannot be written.
+        """
+        curves = safetensors.numpy.save(dict(record.curves))
+        params = safetensors.numpy.save(dict(record.params))
+        rows = _rows_with_lanes(record)
+        (chunk, digest) = self._query(
+            "SELECT id, digest FROM chunk JOIN replicate ON chunk = id "
+            "WHERE model = ? AND seed = ?",
+            rows[0][:2],
+        )[0]
+        if digest != _chunk_digest(rows, curves, None):
+            raise StoreError(
+                f"{self._path} has other results of seed {rows[0][1]} than this machine gets, so "
+                "its weights cannot be added; give another --out"
+            )
+        with self._errors(), self._transaction():
+            self._database.execute(
+                "UPDATE chunk SET params = ?, digest = ? WHERE id = ?",
+                (params, _chunk_digest(rows, curves, params), chunk),
+            )
+
     def seeds(self, seeds: range) -> pl.DataFrame:
         """The table of seeds (`SEED_COLUMNS`), in order of model and seed.
 
         Args:
             seeds: which ones.
         """
-        rows = self._query(
+        statement = (
             f"SELECT {', '.join(SEED_COLUMNS)} FROM replicate WHERE seed BETWEEN ? AND ? "
-            "ORDER BY model, seed",
-            (seeds.start, seeds.stop - 1),
+            "ORDER BY model, seed"
         )
-        return pl.DataFrame(rows, schema=dict(SEED_COLUMNS), orient="row")
+        schema = dict(SEED_COLUMNS)
+        parts = [pl.DataFrame(schema=schema)]
+        with self._errors():
+            # A row is ten times larger as Python's objects than in the table: a few at a time.
+            cursor = self._database.execute(statement, (seeds.start, seeds.stop - 1))
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
+        return pl.concat(parts, rechunk=True)
+
+    def curve_blocks(self, model: str, seeds: range) -> Iterator[dict[str, np.ndarray]]:
+        """The learning curves of one model, some records at a time, however many the seeds.
+
+        Args:
+            model: whose.
+            seeds: which ones.
+
+        Yields:
+            By name (`CURVES`), arrays `(record, seed)` of the next records; seeds in no order.
+        """
+        lanes = self._lanes_by_chunk(model, seeds)
+        n_seeds = sum(len(members) for _, members in lanes)
+        start, n_records = 0, 1
+        at_once = max(1, BLOCK_BYTES // max(1, 4 * len(CURVES) * n_seeds))
+        while lanes and start < n_records:
+            parts: dict[str, list[np.ndarray]] = {name: [] for name in CURVES}
+            for chunk, members in lanes:
+                arrays = safetensors.numpy.load(self._blob("curves", chunk))
+                for name in CURVES:
+                    whole = arrays[f"{model}/{name}"]
+                    n_records = len(whole)
+                    parts[name].append(whole[start : start + at_once, members])
+            yield {name: np.concatenate(arrays, 1) for name, arrays in parts.items()}
+            start += at_once
+
+    def params_blocks(
+        self, model: str, seeds: range
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """The weights kept of one model, a chunk at a time: its seeds, and their stacked params."""
+        for chunk, members in self._lanes_by_chunk(model, seeds):
+            if (blob := self._blob("params", chunk)) is None:
+                continue
+            found = self._numbers(
+                "SELECT seed FROM replicate WHERE chunk = ? AND model = ? ORDER BY lane",
+                (chunk, model),
+            )
+            arrays = safetensors.numpy.load(blob)
+            yield (
+                found[members],
+                {
+                    key.removeprefix(f"{model}/"): array[members]
+                    for key, array in arrays.items()
+                    if key.startswith(f"{model}/")
+                },
+            )
+
+    def seeds_with_params(self, model: str, seeds: range) -> np.ndarray:
+        """Which of these seeds have weights of one model here, in order."""
+        return self._numbers(
+            "SELECT seed FROM replicate JOIN chunk ON chunk = id WHERE model = ? "
+            "AND seed BETWEEN ? AND ? AND params IS NOT NULL ORDER BY seed",
+            (model, seeds.start, seeds.stop - 1),
+        )
 
     def curves(self, model: str, seeds: range) -> dict[str, np.ndarray]:
         """The learning curves of one model, by name (`CURVES`), arrays `(record, seed)`."""
@@ -202,12 +329,8 @@ class Store:
 
     def params(self, model: str, seeds: range) -> tuple[list[int], dict[str, np.ndarray]]:
         """The weights kept of one model: the seeds that have them, and their stacked params."""
-        where = "model = ? AND seed BETWEEN ? AND ? AND params IS NOT NULL"
-        rows = self._query(
-            f"SELECT seed FROM replicate JOIN chunk ON chunk = id WHERE {where} ORDER BY seed",
-            (model, seeds.start, seeds.stop - 1),
-        )
-        return [seed for (seed,) in rows], self._gather("params", model, seeds, names=None, axis=0)
+        found = self.seeds_with_params(model, seeds).tolist()
+        return found, self._gather("params", model, seeds, names=None, axis=0)
 
     def _gather(
         self,
@@ -226,10 +349,7 @@ class Store:
             (model, seeds.start, seeds.stop - 1),
         )
         for chunk, members in chunks:
-            blob = self._database.execute(
-                f"SELECT {column} FROM chunk WHERE id = ?", (chunk,)
-            ).fetchone()[0]
-            if blob is None:
+            if (blob := self._blob(column, chunk)) is None:
                 continue
             arrays = safetensors.numpy.load(blob)
             own = [key for key in arrays if key.startswith(f"{model}/")]
@@ -246,6 +366,25 @@ class Store:
             name: np.take(np.concatenate(arrays, axis), by_seed, axis)
             for name, arrays in keep.items()
         }
+
+    def _blob(self, column: str, chunk: int) -> Any:
+        return self._query(f"SELECT {column} FROM chunk WHERE id = ?", (chunk,))[0][0]
+
+    def _lanes_by_chunk(self, model: str, seeds: range) -> list[tuple[int, np.ndarray]]:
+        """The chunks that hold these seeds, and the lanes in which they do."""
+        with self._errors():
+            cursor = self._database.execute(
+                "SELECT chunk, json_group_array(lane) FROM replicate "
+                "WHERE model = ? AND seed BETWEEN ? AND ? GROUP BY chunk",
+                (model, seeds.start, seeds.stop - 1),
+            )
+            return [(chunk, np.array(json.loads(lanes), np.int32)) for chunk, lanes in cursor]
+
+    def _numbers(self, statement: str, values: Sequence[Any]) -> np.ndarray:
+        """The integers that a query of one column finds, eight bytes each."""
+        with self._errors():
+            found = self._database.execute(statement, values)
+            return np.fromiter((number for (number,) in found), np.int64)
 
     def _open(self) -> None:
         # Exclusive: the lock, once taken, is held until the connection closes.
@@ -284,10 +423,10 @@ class Store:
             if digest != _chunk_digest(rows, curves, params):
                 raise self._damaged(f"chunk {chunk} does not match its checksum")
 
-    def _damaged(self, how: str) -> StoreError:
-        return StoreError(
+    def _damaged(self, how: str) -> DamagedError:
+        return DamagedError(
             f"{self._path} is damaged ({how}); nothing was changed. Restore a copy, or start over "
-            "in another --out"
+            "with --fresh"
         )
 
     def _write_meta(self, key: str, value: str) -> None:
@@ -322,6 +461,11 @@ class Store:
                 raise StoreError(
                     f"{self._path} is in use by another process; wait for it, or give another --out"
                 ) from error
+            if error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                raise WriteError(
+                    f"{self._path}: {error}; finished chunks are kept, and the same command "
+                    "continues once there is room"
+                ) from error
             raise StoreError(f"{self._path}: {error}") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._damaged(str(error)) from error
@@ -343,9 +487,9 @@ def _make_database(path: Path) -> None:
     """
     if path.exists():
         if path.stat().st_size < 512:
-            raise StoreError(
+            raise DamagedError(
                 f"{path} is damaged (it has {path.stat().st_size} bytes); nothing was changed. "
-                "Restore a copy, or remove it to start over"
+                "Restore a copy, or start over with --fresh"
             )
         return
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -360,9 +504,35 @@ def _make_database(path: Path) -> None:
     except FileExistsError:
         pass  # another process was first: its database is as good
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error.strerror}") from error
+        raise WriteError(f"{path} cannot be written: {error.strerror}") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder whose database, or a file that SQLite keeps beside it, lies elsewhere."""
+    for ending in ("", "-journal", "-wal", "-shm"):
+        path = folder / f"{FILE_NAME}{ending}"
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise StoreError(f"{path} is not a regular file; remove it, or give another --out")
+
+
+def _clean_up(folder: Path) -> None:
+    """Remove the beginnings of databases that killed processes have left."""
+    for path in folder.glob(f".{FILE_NAME}.*.part*"):
+        owner = path.name.removeprefix(f".{FILE_NAME}.").partition(".")[0]
+        if owner.isdecimal() and not _is_alive(int(owner)):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def _write_schema(database: sqlite3.Connection) -> None:
@@ -372,14 +542,14 @@ def _write_schema(database: sqlite3.Connection) -> None:
     )
 
 
-def _lanes(rows: Sequence[tuple[Any, ...]]) -> list[int]:
-    """Each row's position among the rows of its model."""
+def _rows_with_lanes(record: ChunkRecord) -> list[tuple[Any, ...]]:
+    """The rows, each with its position among the rows of its model."""
     seen: dict[str, int] = {}
-    lanes = []
-    for model, *_ in rows:
-        lanes.append(seen.get(model, 0))
-        seen[model] = lanes[-1] + 1
-    return lanes
+    rows = []
+    for row in record.rows:
+        rows.append((*row, seen.get(row[0], 0)))
+        seen[row[0]] = rows[-1][-1] + 1
+    return rows
 
 
 def _chunk_digest(rows: Sequence[tuple[Any, ...]], curves: bytes, params: bytes | None) -> bytes:
@@ -400,6 +570,16 @@ def _digest(*parts: bytes) -> bytes:
         digest.update(len(part).to_bytes(8, "little"))
         digest.update(part)
     return digest.digest()
+
+
+def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Where two configurations differ, in words; empty where they do not.
+
+    Example:
+        >>> differences({"vary": "data", "chunk": 16}, {"vary": "init", "chunk": 16})
+        "vary is 'data' there, 'init' asked"
+    """
+    return "; ".join(_differences(found, json.loads(json.dumps(asked))))
 
 
 def _differences(found: Any, asked: Any, name: str = "") -> Iterator[str]:

@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 import torch
 
-from functional_clf.chunks import ChunkTrainer
+from functional_clf.chunks import Chunks, ChunkTrainer
 from functional_clf.compilation import Job, compile_all, forecast
+from functional_clf.curves import Band, bands
 from functional_clf.data import (
     MAX_SEED,
     Dataset,
@@ -25,13 +26,15 @@ from functional_clf.data import (
     replicate,
     split_sizes,
 )
-from functional_clf.ensemble import ENGINES, EngineName
+from functional_clf.ensemble import ENGINES, Engine, EngineName
 from functional_clf.machine import (
+    chunk_width,
     environment,
     keep_freed_memory,
     resolve_device,
     why_not_compile,
 )
+from functional_clf.ranks import Helper, Leader, Rank, RankError, Work
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.stats import (
     Comparison,
@@ -45,7 +48,7 @@ from functional_clf.stats import (
     paired_t_interval,
     self_calibration,
 )
-from functional_clf.store import ChunkRecord, Store
+from functional_clf.store import ChunkRecord, Store, differences
 from functional_clf.train import curve_epochs
 from functional_clf.workers import Workers
 
@@ -55,8 +58,6 @@ EngineChoice = Literal["auto", "eager", "compile"]
 Design = Literal["paired", "crossed"]
 AnyComparison = Comparison | CrossedComparison
 
-CPU_CHUNK = 16
-CUDA_CHUNK = 1024
 PICTURED_SEEDS = 256
 """Weights are kept of this many seeds even where nobody asks: the pictures are drawn from them."""
 
@@ -110,6 +111,7 @@ class Study:
             point. Set it before you look.
         alpha: one minus the confidence of the intervals, in (0, 1).
         failure_below: test accuracy, as a share, below which a seed counts as failed.
+        save_params: keep the weights of every seed, and export them; no result depends on it.
 
     Raises:
         ValueError: when an argument is outside its range; the message names it.
@@ -137,6 +139,7 @@ class Study:
     margin: float = 0.01
     alpha: float = 0.05
     failure_below: float = 0.75
+    save_params: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "recipes", tuple(self.recipes))
@@ -203,12 +206,14 @@ class Study:
         self,
         out: str | os.PathLike[str] | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
+        rank: Rank | None = None,
     ) -> "Results":
         """Train the seeds that are not there yet, chunk by chunk, and gather the results.
 
         Args:
             out: run folder that keeps every finished chunk; None keeps them in memory.
             on_progress: called about ten times a second from this thread.
+            rank: of this process, rank 0, where others `assist`; None where it works alone.
 
         Returns:
             The results of `seeds`, also of those trained by an earlier run in the same folder.
@@ -218,22 +223,20 @@ class Study:
             StoreError: when the run folder cannot be used.
             KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
         """
-        device = resolve_device(self.device)
-        if self.engine == "compile" and (lack := why_not_compile(device)):
-            raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
-        width = self.chunk or (CPU_CHUNK if device.type == "cpu" else CUDA_CHUNK)
-        keep_freed_memory()
-        trainer = ChunkTrainer(
-            self.dataset, self.recipes, self.replicate, self.test_size, width, device
-        )
+        trainer = self._trainer(rank)
+        width, device = trainer.width, trainer.device
         timings: dict[str, float] = {}
-        with Store(None if out is None else Path(out)) as store, _matmul_precision(self.tf32):
-            engine = self._train_missing(trainer, store, timings, on_progress)
+        with (
+            nullcontext() if rank is None else Leader(rank) as leader,
+            Store(None if out is None else Path(out)) as store,
+            _matmul_precision(self.tf32),
+        ):
+            engine = self._train_missing(trainer, store, timings, on_progress, leader)
             names = [recipe.name for recipe in self.recipes]
             return Results(
                 study=self,
                 seeds=store.seeds(self.seeds),
-                curves={name: store.curves(name, self.seeds) for name in names},
+                curves={name: bands(store.curve_blocks(name, self.seeds)) for name in names},
                 params={name: store.params(name, self.seeds[:PICTURED_SEEDS]) for name in names},
                 engine=engine,
                 device=str(device),
@@ -242,42 +245,128 @@ class Study:
                 timings=timings,
             )
 
+    def _bytes_per_replicate(self) -> int:
+        """What one replicate's training step needs, roughly: its activations, a few times over."""
+        sizes = [recipe.settings.get("layer_sizes", (64, 64)) for recipe in self.recipes]
+        return 8 * 4 * self.dataset.n_samples * max(map(sum, sizes))
+
+    def assist(self, rank: Rank) -> int:
+        """Train chunks of this study for rank 0, until it ends the job; returns its exit code.
+
+        Args:
+            rank: of this process, not 0.
+
+        Raises:
+            ValueError: when the device or the engine cannot be had here.
+            RankError: when rank 0 runs another study, or does not answer.
+        """
+        trainer = self._trainer(rank)
+        with (
+            Workers(self._threads(trainer, rank)) as workers,
+            Helper(rank, workers) as helper,
+            _matmul_precision(self.tf32),
+        ):
+            job = helper.join()
+            if job is None:
+                return 0
+            own = self._configuration(trainer, job["configuration"]["engine"])
+            if different := differences(job["configuration"], own):
+                raise RankError(f"rank {rank.index} runs another study than rank 0: {different}")
+            engine = ENGINES[own["engine"]]
+            if own["engine"] == "compile":
+                # From the cache that rank 0 filled, where they share one.
+                data = trainer.draw(self.seeds[:1])
+                workers.call(lambda: compile_all(self.recipes, data))
+            return helper.serve(self._work(trainer, engine))
+
+    def retrain(self, seeds: Sequence[int]) -> tuple[ChunkRecord, Mapping[str, Any]]:
+        """Train some seeds of this study, at most a chunk, and return their record as it is.
+
+        With `engine="auto"` eager runs: a chunk is not worth compiling.
+
+        Args:
+            seeds: which ones.
+
+        Returns:
+            The record, weights and all, and the environment it was made in.
+
+        Raises:
+            ValueError: when the device or the engine cannot be had here.
+        """
+        trainer = self._trainer(None)
+        name = "eager" if self.engine == "auto" else self.engine
+        with Workers(threads=1) as workers, _matmul_precision(self.tf32):
+            record = workers.call(lambda: trainer.train(ENGINES[name], seeds, keep_params=True))
+        return record, environment(trainer.device)
+
+    def _trainer(self, rank: Rank | None) -> ChunkTrainer:
+        device = resolve_device(self.device if rank is None else rank.device(self.device))
+        if self.engine == "compile" and (lack := why_not_compile(device)):
+            raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
+        keep_freed_memory()
+        width = self.chunk or chunk_width(device, self._bytes_per_replicate())
+        return ChunkTrainer(
+            self.dataset, self.recipes, self.replicate, self.test_size, width, device
+        )
+
+    def _threads(self, trainer: ChunkTrainer, rank: Rank | None) -> int:
+        if trainer.device.type != "cpu":
+            return 1
+        return self.threads or (torch.get_num_threads() if rank is None else rank.threads())
+
+    def _work(self, trainer: ChunkTrainer, engine: Engine) -> Work:
+        pictured = self.seeds[:PICTURED_SEEDS]
+
+        def train(seeds: Sequence[int], after_step: Callable[[], None]) -> ChunkRecord:
+            keep_params = self.save_params or any(seed in pictured for seed in seeds)
+            return trainer.train(engine, seeds, keep_params, after_step)
+
+        return train
+
     def _train_missing(
         self,
         trainer: ChunkTrainer,
         store: Store,
         timings: dict[str, float],
         on_progress: Callable[[Progress], None],
+        leader: Leader | None,
     ) -> EngineReport:
         """Train the seeds that the store lacks, a transaction a chunk."""
-        finished = store.finished_seeds()
-        missing = [seed for seed in self.seeds if seed not in finished]
-        width = trainer.width
-        chunks = [missing[start : start + width] for start in range(0, len(missing), width)]
+        missing = store.missing_seeds(self.seeds)
+        bare = store.chunks_without_params(self.seeds) if self.save_params else []
+        again = {seeds[0] for seeds in bare}
+        chunks = Chunks(missing, trainer.width, bare)
         steps = len(chunks) * sum(recipe.epochs for recipe in self.recipes)
-        threads = 1 if trainer.device.type != "cpu" else self.threads or torch.get_num_threads()
-        pictured = set(self.seeds[:PICTURED_SEEDS])
+        threads = self._threads(trainer, leader and leader.rank)
 
         with Workers(max(1, min(threads, len(chunks)))) as workers:
+            team = workers if leader is None else leader.team(workers)
             seeds_done = 0
 
+            def keep(record: ChunkRecord) -> int:
+                if record.rows[0][1] in again:
+                    store.add_params(record)
+                    return 0
+                store.write_chunk(record)
+                return len(record.rows) // len(self.recipes)
+
             def tick(stage: str) -> None:
-                share = workers.steps_done / max(steps, 1)
+                share = team.steps_done / max(steps, 1)
                 on_progress(Progress(stage, seeds_done, len(missing), share))
 
             with _timed(timings, "compile"):
                 report = self._prepare_engine(trainer, workers, store, chunks, tick)
-            engine = ENGINES[report.ran]
-            store.adopt(self._configuration(trainer, report.ran), environment(trainer.device))
-
-            def train(seeds: Sequence[int], after_step: Callable[[], None]) -> ChunkRecord:
-                keep_params = not pictured.isdisjoint(seeds)
-                return trainer.train(engine, seeds, keep_params, after_step)
+            configuration = self._configuration(trainer, report.ran)
+            store.adopt(configuration, environment(trainer.device))
+            if leader is not None:
+                leader.start({"configuration": configuration})
 
             with _timed(timings, "train"):
-                for record in workers.map(train, chunks, lambda: tick("training")):
-                    store.write_chunk(record)
-                    seeds_done += len(record.rows) // len(self.recipes)
+                work = self._work(trainer, ENGINES[report.ran])
+                for record in team.map(work, chunks, lambda: tick("training")):
+                    seeds_done += keep(record)
+            if leader is not None:
+                leader.end(0)
         return report
 
     def _prepare_engine(
@@ -343,7 +432,7 @@ class Results:
     Attributes:
         study: the description that was run.
         seeds: one tidy row a (model, seed); see `functional_clf.store.SEED_COLUMNS`.
-        curves: by model and name, arrays `(record, seed)`; losses are means, correct are counts.
+        curves: by model and name, the band of all seeds; losses are means, correct are counts.
         params: by model, the seeds whose weights are kept and their stacked params.
         engine: what ran, and why.
         environment: versions and machine.
@@ -352,37 +441,13 @@ class Results:
 
     study: Study
     seeds: pl.DataFrame
-    curves: Mapping[str, Mapping[str, np.ndarray]]
+    curves: Mapping[str, Mapping[str, Band]]
     params: Mapping[str, tuple[list[int], dict[str, np.ndarray]]]
     engine: EngineReport
     device: str
     chunk: int
     environment: Mapping[str, Any]
     timings: Mapping[str, float]
-
-    @classmethod
-    def read(
-        cls,
-        study: Study,
-        store: Store,
-        engine: EngineReport,
-        device: torch.device,
-        chunk: int,
-        timings: Mapping[str, float],
-    ) -> "Results":
-        """The results of a study's seeds, out of the store."""
-        names = [recipe.name for recipe in study.recipes]
-        return cls(
-            study=study,
-            seeds=store.seeds(study.seeds),
-            curves={name: store.curves(name, study.seeds) for name in names},
-            params={name: store.params(name, study.seeds[:PICTURED_SEEDS]) for name in names},
-            engine=engine,
-            device=str(device),
-            chunk=chunk,
-            environment=environment(device),
-            timings=timings,
-        )
 
     def of(self, model: str) -> pl.DataFrame:
         """The rows of one model, in order of seed.

@@ -54,6 +54,12 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
         torch.set_num_threads(self._threads_before)
 
+    def submit(
+        self, work: Callable[[Sequence[int], Callable[[], None]], T], chunk: Sequence[int]
+    ) -> Future[T]:
+        """Queue `work(chunk, after_step)`; `after_step` counts, and raises when it shall stop."""
+        return self._pool.submit(work, chunk, self._after_step)
+
     def call(self, work: Callable[[], T], on_tick: Callable[[], None] = lambda: None) -> T:
         """Run one piece of work on a worker, calling `on_tick` here while it lasts."""
         future = self._pool.submit(work)
@@ -76,7 +82,7 @@ class Workers:
         while True:
             # A few ahead of the threads, so that none waits, and few results at a time.
             while len(running) < 2 * self.threads and (chunk := next(waiting, None)) is not None:
-                running.add(self._pool.submit(work, chunk, self._after_step))
+                running.add(self.submit(work, chunk))
             if not running:
                 return
             done, running = wait(running, TICK_SECONDS, FIRST_COMPLETED)

@@ -1,0 +1,41 @@
+"""What needs a CUDA device; skipped where there is none."""
+
+import pytest
+import torch
+
+from functional_clf import machine
+from functional_clf.data import circles
+from functional_clf.recipes import model_0, model_1
+from functional_clf.study import Study
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+RECIPES = (model_0(epochs=40), model_1(epochs=40))
+
+
+def study_of(seeds, **settings):
+    return Study(circles(100), RECIPES, seeds=seeds, chunk=16, **settings)
+
+
+@needs_cuda
+@pytest.mark.parametrize("engine", ["eager", "compile"])
+def test_cuda_agrees_with_the_cpu(engine):
+    on_cuda = study_of(8, engine=engine, device="cuda").run().seeds
+    on_cpu = study_of(8, engine="eager", device="cpu").run().seeds
+    for column in ("train_loss", "test_loss"):
+        difference = (on_cuda[column] - on_cpu[column]).abs().max()
+        assert difference < 1e-3
+
+
+@needs_cuda
+@pytest.mark.parametrize("engine", ["eager", "compile"])
+def test_a_seed_is_itself_on_cuda(engine):
+    many, few = (study_of(seeds, engine=engine, device="cuda").run() for seeds in (40, 7))
+    head = many.seeds.filter(many.seeds["seed"] < 7)
+    assert head.equals(few.seeds)
+
+
+def test_the_width_is_halved_where_memory_is_short(monkeypatch):
+    cuda = torch.device("cuda")
+    for free, width in ((2**40, 1024), (2**31, 1024), (2**30, 512), (2**20, 16)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 2**40))
+        assert machine.chunk_width(cuda, bytes_per_replicate=2**20) == width
