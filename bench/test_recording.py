@@ -7,8 +7,7 @@ from bench.job import RECIPES, make_job, torch_threads
 from functional_clf import train
 from functional_clf.data import replicate
 from functional_clf.ensemble import ENGINES, init_chunk
-from functional_clf.machine import why_not_compile
-from functional_clf.study import CPU_CHUNK, CUDA_CHUNK
+from functional_clf.machine import CPU_CHUNK, CUDA_CHUNK, why_not_compile
 
 
 def last_only(epochs):

@@ -39,7 +39,7 @@ def scan(samples_last: bool, multiply_add: bool, width: int | None, threads: int
     """
 
     def prepare(job: Job) -> Train:
-        import jax
+        import jax  # pyright: ignore[reportMissingImports] - optional
 
         device = jax.local_devices(backend="gpu" if job.device.type == "cuda" else "cpu")[0]
 
@@ -76,9 +76,9 @@ def _make_fit(
     job: Job, samples_last: bool, multiply_add: bool
 ) -> Callable[[dict[str, Any], Any, Any], dict[str, Any]]:
     """The training of one replicate: `fit(params, x, y) -> params`."""
-    import jax
-    import jax.numpy as jnp
-    import optax
+    import jax  # pyright: ignore[reportMissingImports] - optional
+    import jax.numpy as jnp  # pyright: ignore[reportMissingImports] - optional
+    import optax  # pyright: ignore[reportMissingImports] - optional
 
     settings = job.settings
     names = sorted({key.partition(".")[0] for key in job.start}, key=int)
@@ -141,7 +141,7 @@ def _missing(device: str) -> str | None:
         if importlib.util.find_spec(package) is None:
             return f"the {package} package is not installed"
     if device == "cuda":
-        import jax
+        import jax  # pyright: ignore[reportMissingImports] - optional
 
         if jax.default_backend() != "gpu":
             return "the installed JAX finds no GPU"

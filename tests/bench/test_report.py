@@ -152,11 +152,11 @@ def test_quick_keeps_the_device():
 
 def test_rounds_are_interleaved():
     listed = subprocess.run(
-        [sys.executable, "-m", "pytest", "bench/test_standard_job.py", "--collect-only", "-q",
+        [sys.executable, "-m", "pytest", "bench", "--collect-only", "-q",
          "--bench-rounds=2", "-p", "no:cacheprovider"],
         cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
-    order = [line for line in listed.splitlines() if "model_1" in line]
+    order = [line for line in listed.splitlines() if "test_standard_job[model_1" in line]
     peers = [line.split("-", 2)[2] for line in order]
     half = len(peers) // 2
     assert half > 3
