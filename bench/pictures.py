@@ -48,23 +48,27 @@ def write_pictures(
 
 
 def _standard_job(jobs: Mapping[str, Mapping[str, PeerSpeed]]) -> Figure:
-    figure = Figure(figsize=(11, 0.55 * max(map(len, jobs.values())) + 1.8), layout="constrained")
+    figure = Figure(figsize=(11, 0.45 * max(map(len, jobs.values())) + 1.8), layout="constrained")
     panels = figure.subplots(1, len(jobs), squeeze=False)[0]
-    figure.suptitle("The standard job: training steps a second, over all seeds")
+    figure.suptitle("The standard job: how many training steps of one seed a second")
+    figure.supxlabel(
+        "seed-epochs a second, log scale: median, slowest and fastest round", fontsize=10
+    )
     for axes, (model, peers) in zip(panels, jobs.items(), strict=True):
         names = sorted(peers, key=lambda name: peers[name].speed.median)
-        speeds = [peers[name].speed for name in names]
-        colours = [BLUE if name == OURS.name else GREY for name in names]
-        middle = [speed.median for speed in speeds]
-        reach = np.array([[s.median - s.low, s.high - s.median] for s in speeds]).T
-        axes.barh(names, middle, color=colours, xerr=reach, capsize=3)
-        for row, speed in enumerate(speeds):
-            axes.text(1.15 * speed.high, row, _thousands(speed.median), va="center")
+        for row, name in enumerate(names):
+            speed, colour = peers[name].speed, BLUE if name == OURS.name else GREY
+            reach = [[speed.median - speed.low], [speed.high - speed.median]]
+            axes.errorbar(speed.median, row, xerr=reach, fmt="o", color=colour, capsize=4, ms=8)
+            axes.text(1.2 * speed.high, row, _thousands(speed.median), va="center", color=colour)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(-0.5, len(names) - 0.5)
         axes.set_xscale("log")
+        speeds = [one.speed for one in peers.values()]
         axes.set_xlim(min(s.low for s in speeds) / 2, 4 * max(s.high for s in speeds))
-        axes.set_xlabel("seed-epochs a second (log scale); whiskers: slowest to fastest round")
-        axes.xaxis.label.set_fontsize(9)
         axes.set_title(model)
+        axes.grid(axis="x", color="#DDDDDD")
+        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -74,28 +78,26 @@ def _scaling(points: Mapping[int, SeedPoint]) -> Figure:
     left, right = figure.subplots(1, 2)
     figure.suptitle("Scaling with the number of seeds (model_1, compile engine, warm)")
     seeds = list(points)
+    times = [point.seconds_per_seed for point in points.values()]
+    memory = [point.peak_memory for point in points.values()]
     for axes, spreads, scale, label in (
-        (left, [p.seconds_per_seed for p in points.values()], 1e3, "milliseconds a seed"),
-        (
-            right,
-            [p.peak_memory for p in points.values()],
-            2**-20,
-            "peak memory of the process, MiB",
-        ),
+        (left, times, 1e3, "milliseconds a seed, log scale"),
+        (right, memory, 2**-20, "peak memory of the process, MiB"),
     ):
         middle = np.array([scale * one.median for one in spreads])
         reach = np.array([[s.median - s.low, s.high - s.median] for s in spreads]).T * scale
         axes.errorbar(seeds, middle, yerr=reach, color=BLUE, marker="o", capsize=3)
         for x, y in zip(seeds, middle, strict=True):
-            axes.annotate(f"{y:.3g}", (x, y), (0, 8), textcoords="offset points", ha="center")
+            axes.annotate(f"{y:.3g}", (x, y), (6, 8), textcoords="offset points")
         axes.set_xscale("log", base=2)
         axes.set_xticks(seeds, [str(x) for x in seeds])
-        axes.minorticks_off()
+        axes.xaxis.minorticks_off()
         axes.margins(x=0.08)
-        axes.set_ylim(0, 1.2 * max(scale * one.high for one in spreads))
         axes.set_xlabel("seeds")
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
+    left.set_yscale("log")
+    right.set_ylim(0, 1.2 * max(one.high for one in memory) / 2**20)
     return figure
 
 
@@ -141,7 +143,9 @@ def _break_even(lines: Mapping[str, Line]) -> Figure:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(2 ** np.arange(0, 11, 2), [str(2**n) for n in range(0, 11, 2)])
-    axes.set_yticks([2, 5, 10, 20, 50, 100, 200], ["2", "5", "10", "20", "50", "100", "200"])
+    seconds = [2, 5, 10, 20, 50, 100, 200, 500]
+    axes.set_yticks(seconds, [str(one) for one in seconds])
+    axes.set_ylim(0.8 * min(one.fixed for one in lines.values()))
     axes.minorticks_off()
     axes.set_xlabel("seeds of both models")
     axes.set_ylabel("seconds, from fixed cost and cost a seed")

@@ -155,7 +155,8 @@ def render(
         "the fastest in brackets.",
         _table(("the machine", ""), on.items()),
         "## Targets",
-        "Set for a 2-core CPU. A target is judged by the median.",
+        "Set for a 2-core CPU. A target is judged by the median."
+        + ("" if settings == Settings() else " This run's sizes are not those they are set for."),
         _table(
             ("target", "measured", ""),
             ((one.promise, one.measured or "-", _verdict(one.met)) for one in targets(records)),
@@ -171,8 +172,8 @@ def render(
             "## Scaling",
             f"`Study.run` of model_1 into a run folder, {settings.scaling_epochs} epochs, compile "
             "engine, in a fresh process for each number of seeds. The time is taken once warm; "
-            "peak memory is the high-water mark of that process, imports and compiler included. "
-            "A chunk is always full, so few seeds pay for the padding.",
+            "peak memory is the high-water mark of that process, with all it has imported and "
+            "compiled. A chunk is always full, so few seeds pay for the padding.",
             _table(
                 ("seeds", "ms a seed", "peak memory, MiB"),
                 (

@@ -19,6 +19,7 @@ class Settings:
         process_seeds: seeds of the whole process, from the start of Python to the conclusion.
         process_rounds: times that each warm process is run, in turn.
         large_seeds: seeds of the one large process, whose stages are compared.
+        recording_epochs: training steps of a chunk with and without recording.
         recording_rounds: times that a chunk is trained with and without recording, in turn.
     """
 
@@ -32,6 +33,7 @@ class Settings:
     process_seeds: int = 64
     process_rounds: int = 3
     large_seeds: int = 4096
+    recording_epochs: int = 1000
     recording_rounds: int = 7
 
     def shrunk(self) -> Self:

@@ -149,7 +149,7 @@ def line(process: Process) -> Line | None:
 
     Example:
         >>> line(Process(Spread(10, 9, 11), {"train": 8.0, "other": 2.0}, 4, "eager", ""))
-        Line(fixed=2, per_seed=2.0)
+        Line(fixed=2.0, per_seed=2.0)
     """
     if "train" not in process.stages:
         return None
@@ -162,8 +162,8 @@ def break_even(one: Line, other: Line) -> float | None:
     """The number of seeds from which `one` ends first: 0 where it always does, None where never.
 
     Example:
-        >>> break_even(Line(fixed=10.0, per_seed=0.1), Line(fixed=4.0, per_seed=0.3))
-        30.0
+        >>> break_even(Line(fixed=10.0, per_seed=0.25), Line(fixed=4.0, per_seed=0.5))
+        24.0
     """
     if one.per_seed >= other.per_seed:
         return 0.0 if one.fixed < other.fixed and one.per_seed == other.per_seed else None

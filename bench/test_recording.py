@@ -31,7 +31,7 @@ def chunk_of(model, epochs, device):
 
 def test_recording(case, benchmark, settings):
     model, n, what = case
-    job = chunk_of(model, settings.epochs, settings.device)
+    job = chunk_of(model, settings.recording_epochs, settings.device)
     engine = ENGINES["eager" if why_not_compile(job.device) else "compile"]
     state = init_chunk(
         job.recipe, [replicate(seed, "data").init_seed for seed in job.seeds], job.device

@@ -13,7 +13,7 @@ WARM_UP = {"min_rounds": 30, "warmup": True, "warmup_iterations": 20}
 
 
 def classic_step(job: Job):
-    module, batch = job.module(), Batch(job.data.train.x[0], job.data.train.y[0])
+    module, batch = job.module(), Batch(job.data.train.x[0].contiguous(), job.data.train.y[0])
     module.load_state_dict({key: value[0] for key, value in job.start.items()})
     optimizer = make_optimizer(job, module, "for-loop")
     loss_function = nn.BCEWithLogitsLoss()

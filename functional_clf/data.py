@@ -289,7 +289,7 @@ def _stack(
     x: Sequence[Shaped[ndarray, "sample feature"]], y: Sequence[ndarray], device: torch.device
 ) -> Batch:
     # Samples run along memory, as the models' layers take them; the shape is unchanged.
-    columns = np.stack([one.T for one in x]).astype(np.float32)
+    columns = np.stack([one.T for one in x]).astype(np.float32, order="C")
     return Batch(
         torch.from_numpy(columns).to(device).mT,
         torch.from_numpy(np.stack(y).astype(np.float32)).to(device),

@@ -81,7 +81,7 @@ assert is_cached(model_0(), data)
 with Workers(threads=2) as workers:
     workers.call(lambda: compile_all([model_0()], data))
 counters = torch._dynamo.utils.counters["inductor"]
-print(counters["fxgraph_cache_hit"], counters["fxgraph_cache_miss"])
+print(counters["fxgraph_cache_miss"], "misses")
 """
 
 
@@ -91,4 +91,4 @@ def test_a_child_fills_the_cache_for_its_parent(data, empty_cache):
     subprocess.run(command, check=True, timeout=240)
     parent = [sys.executable, "-c", PARENT]
     done = subprocess.run(parent, check=True, timeout=240, capture_output=True, text=True)
-    assert done.stdout.split() == ["1", "0"]
+    assert done.stdout.strip() == "0 misses"

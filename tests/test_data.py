@@ -62,6 +62,7 @@ def test_a_chunk_stacks_what_each_seed_draws():
         rows = split(60, 0.25, one.split_seed)
         np.testing.assert_array_equal(data.train.x[lane], x[rows.train].astype(np.float32))
         np.testing.assert_array_equal(data.test.y[lane], y[rows.test].astype(np.float32))
+    assert data.train.x.mT.is_contiguous()  # samples along memory, as the layers take them
     assert torch.equal(data.train.x[0], data.train.x[2])
     assert not torch.equal(data.train.x[0], data.train.x[1])
 

@@ -73,13 +73,15 @@ def loop(threads: int, style: str, compiled: bool) -> Variant:
         form = (tuple(job.settings["layer_sizes"]), job.settings["activation"], str(job.device))
         module = _module(*form)
         forward = _compiled(*form, threads) if compiled else module
+        # Row by row in memory, as a lesson has it; the job's samples lie as this package likes.
+        x, y = job.data.train.x.contiguous(), job.data.train.y
 
         def train() -> Params:
             finals = []
             with torch_threads(threads):
                 for lane in range(len(job.seeds)):
                     module.load_state_dict({key: value[lane] for key, value in job.start.items()})
-                    batch = Batch(job.data.train.x[lane], job.data.train.y[lane])
+                    batch = Batch(x[lane], y[lane])
                     optimizer = make_optimizer(job, module, style)
                     finals.append(train_one(module, forward, optimizer, batch, job.recipe.epochs))
             return stack(finals)

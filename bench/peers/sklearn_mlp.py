@@ -65,7 +65,7 @@ def loop(threads: int) -> Variant:
     def prepare(job: Job) -> Train:
         names = sorted({key.partition(".")[0] for key in job.start}, key=int)
         start = {key: value.cpu().numpy() for key, value in job.start.items()}
-        x, y = (part.cpu().numpy() for part in job.data.train)
+        x, y = (part.cpu().contiguous().numpy() for part in job.data.train)
         classifiers = []
         for lane in range(len(job.seeds)):
             classifier = estimator(job)
