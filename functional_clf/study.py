@@ -335,8 +335,9 @@ class Study:
         """Train the seeds that the store lacks, a transaction a chunk."""
         if store.configuration is not None:  # before anything is compiled
             begun_with = store.configuration.get("engine")
-            known = [name for name in ENGINES if name in (self.engine, begun_with)]
-            store.refuse_other(self._configuration(trainer, known[0] if known else "eager"))
+            wanted = begun_with if self.engine == "auto" else self.engine
+            engine = next((name for name in ENGINES if name == wanted), "eager")
+            store.refuse_other(self._configuration(trainer, engine))
         missing = store.missing_seeds(self.seeds)
         bare = store.chunks_without_params(self.seeds) if self.save_params else []
         again = {seeds[0] for seeds in bare}
