@@ -4,7 +4,11 @@ The names below are imported when first used, so that `functional_clf.stats` nee
 """
 
 import importlib
+import time
 from typing import Any
+
+STARTED_AT = time.perf_counter()
+"""When this process began to import the package, by `time.perf_counter`."""
 
 _HOMES = {
     "types": ("Batch", "Curves", "Metrics", "Model", "Optimizer", "Params", "TrainState"),

@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,17 +109,18 @@ def calibration_table(calibration: SelfCalibration) -> Group:
     return Group(title, table)
 
 
-def write_exports(
+def write_tables(results: Results, folder: Path) -> None:
+    """Write seeds.csv and seeds.parquet; each appears whole or not at all."""
+    write_whole(folder / "seeds.csv", results.seeds.write_csv)
+    write_whole(folder / "seeds.parquet", results.seeds.write_parquet)
+
+
+def write_results(
     results: Results, folder: Path, calibration: SelfCalibration | None = None
-) -> list[Path]:
-    """Write results.json, seeds.csv and seeds.parquet; each appears whole or not at all."""
+) -> None:
+    """Write results.json; it appears whole or not at all."""
     text = json.dumps(results_dict(results, calibration), indent=2, allow_nan=False)
-    writers: Mapping[str, Callable[[Path], Any]] = {
-        "results.json": lambda path: path.write_text(text + "\n", encoding="utf-8"),
-        "seeds.csv": results.seeds.write_csv,
-        "seeds.parquet": results.seeds.write_parquet,
-    }
-    return [write_whole(folder / name, write) for name, write in writers.items()]
+    write_whole(folder / "results.json", lambda path: path.write_text(text + "\n", "utf-8"))
 
 
 def _model_dict(results: Results, model: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+import functional_clf
 from functional_clf import report
 from functional_clf.data import Dataset, circles, moons
 from functional_clf.folder import start_over
@@ -43,11 +44,13 @@ from functional_clf.ranks import Rank, RankError, launched_rank
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.replay import replay
 from functional_clf.store import StoreError, WriteError, differences
-from functional_clf.study import Progress, Study
+from functional_clf.study import Progress, Study, timed
 
 INTERRUPTED = 130
 TERMINATED = 143
 PLAIN_PROGRESS_SECONDS = 5.0
+IMPORT_SECONDS = time.perf_counter() - functional_clf.STARTED_AT
+"""From the first line of the package to here: torch, above all."""
 
 
 def make_dataset(
@@ -216,16 +219,22 @@ def run(command: Command, stdout: Console, stderr: Console, rank: Rank | None = 
             results = command.run(folder, on_progress, rank)
     except KeyboardInterrupt:
         _leave(folder, "interrupted", INTERRUPTED)
+    results = replace(results, timings={"import": IMPORT_SECONDS, **results.timings})
     calibration = None
-    if command.self_calibration:
-        calibration = results.self_calibration("model_1", "model_0")
-    report.write_exports(results, folder, calibration)
-    if command.plots:
-        from functional_clf.plots import write_plots
+    with timed(results.timings, "statistics"):
+        _ = results.conclusion
+        if command.self_calibration:
+            calibration = results.self_calibration("model_1", "model_0")
+    with timed(results.timings, "export"):
+        report.write_tables(results, folder)
+        if command.save_params:
+            write_params(folder, [recipe.name for recipe in command.recipes], command.seeds)
+    with timed(results.timings, "plots"):
+        if command.plots:
+            from functional_clf.plots import write_plots
 
-        write_plots(results, folder / "plots")
-    if command.save_params:
-        write_params(folder, [recipe.name for recipe in command.recipes], command.seeds)
+            write_plots(results, folder / "plots")
+    report.write_results(results, folder, calibration)
     if command.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return

@@ -1,5 +1,6 @@
 """A study: a frozen description of what to train, and its way through chunks to results."""
 
+import functools
 import logging
 import os
 import time
@@ -232,7 +233,18 @@ class Study:
         ):
             trainer = self._trainer(device, store.configuration)
             engine = self._train_missing(trainer, store, timings, on_progress, leader)
-            return Results.read(self, store, engine, device, trainer.width, timings)
+            names = [recipe.name for recipe in self.recipes]
+            return Results(
+                study=self,
+                seeds=store.seeds(self.seeds),
+                curves={name: bands(store.curve_blocks(name, self.seeds)) for name in names},
+                params={name: store.params(name, self.seeds[:PICTURED_SEEDS]) for name in names},
+                engine=engine,
+                device=str(device),
+                chunk=trainer.width,
+                environment=environment(device),
+                timings=timings,
+            )
 
     def assist(self, rank: Rank) -> int:
         """Train chunks of this study for rank 0, until it ends the job; returns its exit code.
@@ -266,6 +278,8 @@ class Study:
     def retrain(self, seeds: Sequence[int]) -> tuple[ChunkRecord, Mapping[str, Any]]:
         """Train some seeds of this study, at most a chunk, and return their record as it is.
 
+        With `engine="auto"` eager runs: a chunk is not worth compiling.
+
         Args:
             seeds: which ones.
 
@@ -276,11 +290,9 @@ class Study:
             ValueError: when the device or the engine cannot be had here.
         """
         trainer = self._trainer(self._device(None))
-        with Workers(threads=1) as workers, Store(None) as store, _matmul_precision(self.tf32):
-            engine = self._prepare_engine(trainer, workers, store, [seeds], lambda stage: None)
-            record = workers.call(
-                lambda: trainer.train(ENGINES[engine.ran], seeds, keep_params=True)
-            )
+        name = "eager" if self.engine == "auto" else self.engine
+        with Workers(threads=1) as workers, _matmul_precision(self.tf32):
+            record = workers.call(lambda: trainer.train(ENGINES[name], seeds, keep_params=True))
         return record, environment(trainer.device)
 
     def _device(self, rank: Rank | None) -> torch.device:
@@ -336,7 +348,7 @@ class Study:
         if store.configuration is not None:  # before anything is compiled
             begun_with = store.configuration.get("engine")
             wanted = begun_with if self.engine == "auto" else self.engine
-            engine = next((name for name in ENGINES if name == wanted), "eager")
+            engine: EngineName = next((name for name in ENGINES if name == wanted), "eager")
             store.refuse_other(self._configuration(trainer, engine))
         missing = store.missing_seeds(self.seeds)
         bare = store.chunks_without_params(self.seeds) if self.save_params else []
@@ -360,15 +372,20 @@ class Study:
                 share = team.steps_done / max(steps, 1)
                 on_progress(Progress(stage, seeds_done, len(missing), share))
 
-            with _timed(timings, "compile"):
+            job = None
+            if chunks:
+                with timed(timings, "data"):  # of one chunk; the others are drawn while training
+                    data = trainer.draw(chunks[0])
                 ranks = 1 if leader is None else leader.rank.size
-                report = self._prepare_engine(trainer, workers, store, chunks, tick, ranks)
+                job = Job(self.recipes, data, -(-len(chunks) // ranks), workers.threads)
+            with timed(timings, "compile"):
+                report = self._prepare_engine(workers, store, job, tick)
             configuration = self._configuration(trainer, report.ran)
             store.adopt(configuration, environment(trainer.device))
             if leader is not None:
                 leader.start({"configuration": configuration})
 
-            with _timed(timings, "train"):
+            with timed(timings, "train"):
                 work = self._work(trainer, ENGINES[report.ran])
                 for record in team.map(work, chunks, lambda: tick("training")):
                     seeds_done += keep(record)
@@ -377,27 +394,20 @@ class Study:
         return report
 
     def _prepare_engine(
-        self,
-        trainer: ChunkTrainer,
-        workers: Workers,
-        store: Store,
-        chunks: Sequence[Sequence[int]],
-        tick: Callable[[str], None],
-        ranks: int = 1,
+        self, workers: Workers, store: Store, job: Job | None, tick: Callable[[str], None]
     ) -> EngineReport:
         """Choose the engine and compile its graphs; "auto" takes eager where that fails.
 
         A study that has begun goes on with the engine it has.
         """
-        report = self._choose_engine(trainer, workers, store, chunks, ranks)
-        if not chunks:
+        report = self._choose_engine(workers, store, job)
+        if job is None:
             return report
         if report.requested == "auto":
             logger.info("engine: %s, because %s", report.ran, report.reason)
-        data = trainer.draw(chunks[0])
         if report.ran == "compile":
             try:
-                workers.call(lambda: compile_all(self.recipes, data), lambda: tick("compiling"))
+                workers.call(lambda: compile_all(job.recipes, job.data), lambda: tick("compiling"))
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
                 reason = f"torch.compile failed ({_first_line(error)})"
                 if self.engine == "compile" or store.configuration is not None:
@@ -406,22 +416,15 @@ class Study:
                 return EngineReport(self.engine, "eager", reason)
         return report
 
-    def _choose_engine(
-        self,
-        trainer: ChunkTrainer,
-        workers: Workers,
-        store: Store,
-        chunks: Sequence[Sequence[int]],
-        ranks: int,
-    ) -> EngineReport:
+    def _choose_engine(self, workers: Workers, store: Store, job: Job | None) -> EngineReport:
         if self.engine != "auto":
             return EngineReport(self.engine, self.engine, "it was asked for")
         if store.configuration is not None:
             return EngineReport("auto", store.configuration["engine"], "the study began with it")
-        if lack := why_not_compile(trainer.device):
+        if job is None:
+            return EngineReport("auto", "eager", "there was nothing to train")
+        if lack := why_not_compile(job.data.train.x.device):
             return EngineReport("auto", "eager", lack)
-        share = -(-len(chunks) // ranks)
-        job = Job(self.recipes, trainer.draw(chunks[0]), share, workers.threads)
         return EngineReport("auto", *workers.call(lambda: forecast(job)))
 
     def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
@@ -457,31 +460,7 @@ class Results:
     device: str
     chunk: int
     environment: Mapping[str, Any]
-    timings: Mapping[str, float]
-
-    @classmethod
-    def read(
-        cls,
-        study: Study,
-        store: Store,
-        engine: EngineReport,
-        device: torch.device,
-        chunk: int,
-        timings: Mapping[str, float],
-    ) -> "Results":
-        """The results of a study's seeds, out of the store."""
-        names = [recipe.name for recipe in study.recipes]
-        return cls(
-            study=study,
-            seeds=store.seeds(study.seeds),
-            curves={name: bands(store.curve_blocks(name, study.seeds)) for name in names},
-            params={name: store.params(name, study.seeds[:PICTURED_SEEDS]) for name in names},
-            engine=engine,
-            device=str(device),
-            chunk=chunk,
-            environment=environment(device),
-            timings=timings,
-        )
+    timings: dict[str, float]
 
     def of(self, model: str) -> pl.DataFrame:
         """The rows of one model, in order of seed.
@@ -523,6 +502,10 @@ class Results:
 
         Empty where the study has one model.
         """
+        return self._comparisons
+
+    @functools.cached_property
+    def _comparisons(self) -> Sequence[AnyComparison]:
         names = [recipe.name for recipe in self.study.recipes]
         return self._compare(names) if len(names) > 1 else []
 
@@ -625,7 +608,8 @@ def as_seeds(seeds: int | range) -> range:
 
 
 @contextmanager
-def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds that a block takes to those of its stage."""
     start = time.perf_counter()
     yield
     timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start

@@ -1,0 +1,1 @@
+"""Measurements: speed against peers (`bench.report`), calibration of the statistics."""

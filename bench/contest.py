@@ -1,0 +1,100 @@
+"""Preparing a peer for the clock: does it agree, and which of its variants is the fastest?"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bench.job import Job, ModelName, check_agreement, make_job, reference
+from bench.peers.base import Peer, Train
+from functional_clf.types import Params
+
+CHECK_EPOCHS = 20
+"""Epochs after which outputs are compared: before rounding has had time to grow."""
+
+PROBE_SHARE = 0.1
+"""Share of a round's epochs on which variants are compared."""
+
+
+class Probe(NamedTuple):
+    """One variant: what its first call took, how it agreed, and its time for a seed-epoch."""
+
+    first_call: float
+    disagreement: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A peer in its best variant, with the job that one round gives it.
+
+    Attributes:
+        job: of one round.
+        train: the job, prepared.
+        variant: the fastest one's name.
+        probes: what each variant did on the short job.
+    """
+
+    job: Job
+    train: Train
+    variant: str
+    probes: dict[str, Probe]
+
+    def describe(self) -> dict[str, object]:
+        """What the report says of it, as plain values."""
+        return {
+            "seeds": len(self.job.seeds),
+            "epochs": self.job.recipe.epochs,
+            "variant": self.variant,
+            "disagreement": max(probe.disagreement for probe in self.probes.values()),
+            "first_call": max(probe.first_call for probe in self.probes.values()),
+            "probes": {name: probe.seconds for name, probe in self.probes.items()},
+        }
+
+
+def enter(peer: Peer, model: ModelName, seeds: int, epochs: int, device: str = "cpu") -> Contestant:
+    """Check and time every variant of a peer on short jobs; prepare the fastest for a round.
+
+    Args:
+        peer: who trains.
+        model: which model.
+        seeds: of the standard job; the peer may take fewer.
+        epochs: of the standard job; the peer may take a share.
+        device: "cpu" or "cuda".
+
+    Raises:
+        AssertionError: when the outputs of a variant disagree with the reference.
+    """
+    seeds = min(peer.seeds or seeds, seeds)
+    epochs = max(1, round(peer.epochs_share * epochs))
+    check_job = make_job(model, seeds, min(CHECK_EPOCHS, epochs), device)
+    optimizer = peer.optimizers.get(check_job.settings["optimizer"])
+    start, expected = reference(model, seeds, check_job.recipe.epochs, optimizer)
+    probe_job = make_job(model, seeds, max(1, round(PROBE_SHARE * epochs)), device)
+
+    variants, probes, best = peer.variants(device), {}, math.inf
+    for name, variant in variants.items():
+        train = variant(check_job)
+        first, params = timed(train)
+        apart = check_agreement(params, expected, start)
+        again, _ = timed(train)
+
+        train = variant(probe_job)
+        train()
+        seconds, _ = timed(train)
+        if seconds < 2 * best:  # it may be the fastest yet
+            seconds = min(seconds, timed(train)[0], timed(train)[0])
+        best = min(best, seconds)
+        steps = seeds * probe_job.recipe.epochs
+        probes[name] = Probe(max(0.0, first - again), apart, seconds / steps)
+    fastest = min(probes, key=lambda name: probes[name].seconds)
+    job = make_job(model, seeds, epochs, device)
+    return Contestant(job, variants[fastest](job), fastest, probes)
+
+
+def timed(train: Callable[[], Params]) -> tuple[float, Params]:
+    """The seconds that a call takes, and what it returns."""
+    started = time.perf_counter()
+    params = train()
+    return time.perf_counter() - started, params

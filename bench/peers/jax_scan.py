@@ -1,0 +1,148 @@
+"""JAX: `jit(vmap(scan))` with optax, in several layouts, of which the fastest is quoted.
+
+What was tried and changes nothing that the noise does not hide: `unroll` of 2 and 4,
+`--xla_cpu_multi_thread_eigen=false`, `--xla_cpu_prefer_vector_width=512`, fast-math, the
+concurrency-optimised scheduler off, vmap inside of scan. What does: samples as the last axis,
+narrow layers as multiply-add, and chunks of seeds called from one thread a core.
+"""
+
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.job import Job, split_lanes
+from bench.peers.base import Peer, Train, Variant
+from functional_clf.types import Params
+
+NARROW = 4
+"""Up to this fan-in a layer may be multiply-adds, as in `functional_clf.models`."""
+
+
+def scan(samples_last: bool, multiply_add: bool, width: int | None, threads: int) -> Variant:
+    """All epochs in one compiled call for each chunk of seeds.
+
+    Args:
+        samples_last: activations are `(feature, sample)` and not `(sample, feature)`.
+        multiply_add: narrow layers are sums of broadcast products and not matmuls.
+        width: seeds in a call; None for all of them.
+        threads: calls at the same time.
+    """
+
+    def prepare(job: Job) -> Train:
+        import jax
+
+        device = jax.local_devices(backend="gpu" if job.device.type == "cuda" else "cpu")[0]
+
+        def to_jax(leaf: torch.Tensor) -> Any:
+            return jax.device_put(np.asarray(leaf.cpu()), device)
+
+        chunks = []
+        for lanes in split_lanes(len(job.seeds), width or len(job.seeds)):
+            start = {key: to_jax(value[lanes]) for key, value in job.start.items()}
+            x, y = (part[lanes] for part in job.data.train)
+            chunks.append((start, to_jax(x.mT if samples_last else x), to_jax(y)))
+        fit = jax.jit(jax.vmap(_make_fit(job, samples_last, multiply_add)))
+
+        def run(chunk: Any) -> dict[str, np.ndarray]:
+            return {key: np.array(value) for key, value in fit(*chunk).items()}
+
+        def train() -> Params:
+            if threads == 1:
+                finals = [run(chunk) for chunk in chunks]
+            else:
+                with ThreadPoolExecutor(threads) as pool:
+                    finals = list(pool.map(run, chunks))
+            return {
+                key: torch.from_numpy(np.concatenate([final[key] for final in finals]))
+                for key in job.start
+            }
+
+        return train
+
+    return prepare
+
+
+def _make_fit(
+    job: Job, samples_last: bool, multiply_add: bool
+) -> Callable[[dict[str, Any], Any, Any], dict[str, Any]]:
+    """The training of one replicate: `fit(params, x, y) -> params`."""
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    settings = job.settings
+    names = sorted({key.partition(".")[0] for key in job.start}, key=int)
+    activation = getattr(jax.nn, settings["activation"] or "identity", lambda x: x)
+    optimizer = getattr(optax, settings["optimizer"])(settings["learning_rate"])
+
+    def rows(x: Any, weight: Any, bias: Any) -> Any:
+        fan_out, fan_in = weight.shape
+        if multiply_add and fan_in <= NARROW:
+            return sum((x[:, i, None] * weight[:, i] for i in range(fan_in)), start=bias)
+        if multiply_add and fan_out == 1:
+            return (x * weight[0]).sum(-1, keepdims=True) + bias
+        return x @ weight.T + bias
+
+    def columns(x: Any, weight: Any, bias: Any) -> Any:
+        fan_out, fan_in = weight.shape
+        if multiply_add and fan_in <= NARROW:
+            return sum((weight[:, i, None] * x[i] for i in range(fan_in)), start=bias[:, None])
+        if multiply_add and fan_out == 1:
+            return (weight[0][:, None] * x).sum(0, keepdims=True) + bias
+        return weight @ x + bias[:, None]
+
+    affine = columns if samples_last else rows
+
+    def loss(params: Any, x: Any, y: Any) -> Any:
+        for name in names:
+            if name != names[0]:
+                x = activation(x)
+            x = affine(x, params[f"{name}.weight"], params[f"{name}.bias"])
+        return jnp.mean(optax.sigmoid_binary_cross_entropy(x.reshape(-1), y))
+
+    def fit(params: Any, x: Any, y: Any) -> Any:
+        def step(carry: Any, _: None) -> Any:
+            params, opt_state = carry
+            updates, opt_state = optimizer.update(jax.grad(loss)(params, x, y), opt_state, params)
+            return (optax.apply_updates(params, updates), opt_state), None
+
+        carry = (params, optimizer.init(params))
+        (params, _), _ = jax.lax.scan(step, carry, length=job.recipe.epochs)
+        return params
+
+    return fit
+
+
+def _variants(device: str) -> Mapping[str, Variant]:
+    cores = os.cpu_count() or 1
+    calls: dict[str, tuple[int | None, int]] = {"one call": (None, 1)}
+    if device == "cpu" and cores > 1:
+        for width in (16, 8):
+            calls[f"chunks of {width} on {cores} threads"] = (width, cores)
+    layouts = {"rows of samples": False, "samples last": True}
+    layers = {"matmuls": False, "narrow layers multiply-add": True}
+    return {
+        f"{layout}, {layer}, {call}": scan(layouts[layout], layers[layer], *calls[call])
+        for layout, layer, call in product(layouts, layers, calls)
+    }
+
+
+def _missing(device: str) -> str | None:
+    for package in ("jax", "optax"):
+        if importlib.util.find_spec(package) is None:
+            return f"the {package} package is not installed"
+    if device == "cuda":
+        import jax
+
+        if jax.default_backend() != "gpu":
+            return "the installed JAX finds no GPU"
+    return None
+
+
+JAX = Peer("JAX jit(vmap(scan))", _variants, _missing, compiles=True)

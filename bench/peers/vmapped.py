@@ -1,0 +1,73 @@
+"""This package: the vmapped training step, as it is and compiled."""
+
+import os
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+
+from bench.job import DATASET, TEST_SIZE, Job, torch_threads
+from bench.peers.base import Peer, Train, Variant
+from functional_clf.data import replicate
+from functional_clf.ensemble import eager, init_chunk
+from functional_clf.machine import why_not_compile
+from functional_clf.study import Study
+from functional_clf.types import Params
+
+
+def study(engine: Literal["eager", "compile"]) -> Variant:
+    """`Study.run` at its default settings.
+
+    More than the other peers do: it also draws the data and the weights, records the learning
+    curves and stores the results.
+    """
+
+    def prepare(job: Job) -> Train:
+        described = Study(
+            DATASET,
+            (job.recipe,),
+            job.seeds,
+            test_size=TEST_SIZE,
+            engine=engine,
+            device=job.device.type,
+        )
+
+        def train() -> Params:
+            _, params = described.run().params[job.recipe.name]
+            return {key: torch.as_tensor(value) for key, value in params.items()}
+
+        return train
+
+    return prepare
+
+
+def one_chunk(threads: int) -> Variant:
+    """All seeds as one chunk on the eager engine, torch's threads within an operation."""
+
+    def prepare(job: Job) -> Train:
+        init_seeds = [replicate(seed, "data").init_seed for seed in job.seeds]
+
+        def train() -> Params:
+            with torch_threads(threads):
+                state = init_chunk(job.recipe, init_seeds, job.device)
+                state, _ = eager(job.recipe, state, job.data, job.recipe.epochs)
+            return {key: value.cpu() for key, value in state.params.items()}
+
+        return train
+
+    return prepare
+
+
+def _eager_variants(device: str) -> Mapping[str, Variant]:
+    threads = sorted({1, os.cpu_count() or 1}) if device == "cpu" else [1]
+    chunks = {f"one chunk, {n} thread{'s' * (n > 1)}": one_chunk(n) for n in threads}
+    return {"Study.run": study("eager"), **chunks}
+
+
+OURS = Peer(
+    "vmap compiled (ours)",
+    lambda device: {"Study.run": study("compile")},
+    missing=lambda device: why_not_compile(torch.device(device)),
+    compiles=True,
+)
+VMAP_EAGER = Peer("vmap eager (ours)", _eager_variants, epochs_share=0.2)

@@ -1,0 +1,154 @@
+"""The report's pictures."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bench.peers import OURS
+from bench.summary import Line, PeerSpeed, Process, SeedPoint
+
+# Okabe and Ito's colours, told apart with any colour vision; order does not carry meaning.
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+GREY, SKY, PURPLE, YELLOW = "#8C8C8C", "#56B4E9", "#CC79A7", "#F0E442"
+STAGE_COLOURS = (SKY, GREEN, ORANGE, BLUE, PURPLE, YELLOW, VERMILION)
+
+
+def write_pictures(
+    folder: Path,
+    jobs: Mapping[str, Mapping[str, PeerSpeed]],
+    points: Mapping[int, SeedPoint],
+    processes: Mapping[tuple[str, str], Process],
+    lines: Mapping[str, Line],
+) -> list[Path]:
+    """Draw what was measured; returns the files written.
+
+    Args:
+        folder: where to write.
+        jobs: from `summary.standard_job`.
+        points: from `summary.scaling`.
+        processes: from `summary.processes`.
+        lines: by name, wall times as functions of the number of seeds.
+    """
+    figures = {
+        "standard_job": _standard_job(jobs) if jobs else None,
+        "scaling": _scaling(points) if points else None,
+        "process": _process(processes) if processes else None,
+        "break_even": _break_even(lines) if lines else None,
+    }
+    paths = []
+    for name, figure in figures.items():
+        path = folder / f"{name}.png"
+        path.unlink(missing_ok=True)  # none from an earlier run beside this run's figures
+        if figure is not None:
+            figure.savefig(path, dpi=150)
+            paths.append(path)
+    return paths
+
+
+def _standard_job(jobs: Mapping[str, Mapping[str, PeerSpeed]]) -> Figure:
+    figure = Figure(figsize=(11, 0.55 * max(map(len, jobs.values())) + 1.8), layout="constrained")
+    panels = figure.subplots(1, len(jobs), squeeze=False)[0]
+    figure.suptitle("The standard job: training steps a second, over all seeds")
+    for axes, (model, peers) in zip(panels, jobs.items(), strict=True):
+        names = sorted(peers, key=lambda name: peers[name].speed.median)
+        speeds = [peers[name].speed for name in names]
+        colours = [BLUE if name == OURS.name else GREY for name in names]
+        middle = [speed.median for speed in speeds]
+        reach = np.array([[s.median - s.low, s.high - s.median] for s in speeds]).T
+        axes.barh(names, middle, color=colours, xerr=reach, capsize=3)
+        for row, speed in enumerate(speeds):
+            axes.text(1.15 * speed.high, row, _thousands(speed.median), va="center")
+        axes.set_xscale("log")
+        axes.set_xlim(min(s.low for s in speeds) / 2, 4 * max(s.high for s in speeds))
+        axes.set_xlabel("seed-epochs a second (log scale); whiskers: slowest to fastest round")
+        axes.xaxis.label.set_fontsize(9)
+        axes.set_title(model)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _scaling(points: Mapping[int, SeedPoint]) -> Figure:
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    figure.suptitle("Scaling with the number of seeds (model_1, compile engine, warm)")
+    seeds = list(points)
+    for axes, spreads, scale, label in (
+        (left, [p.seconds_per_seed for p in points.values()], 1e3, "milliseconds a seed"),
+        (
+            right,
+            [p.peak_memory for p in points.values()],
+            2**-20,
+            "peak memory of the process, MiB",
+        ),
+    ):
+        middle = np.array([scale * one.median for one in spreads])
+        reach = np.array([[s.median - s.low, s.high - s.median] for s in spreads]).T * scale
+        axes.errorbar(seeds, middle, yerr=reach, color=BLUE, marker="o", capsize=3)
+        for x, y in zip(seeds, middle, strict=True):
+            axes.annotate(f"{y:.3g}", (x, y), (0, 8), textcoords="offset points", ha="center")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(seeds, [str(x) for x in seeds])
+        axes.minorticks_off()
+        axes.margins(x=0.08)
+        axes.set_ylim(0, 1.2 * max(scale * one.high for one in spreads))
+        axes.set_xlabel("seeds")
+        axes.set_ylabel(label)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _process(processes: Mapping[tuple[str, str], Process]) -> Figure:
+    shown = {key: one for key, one in processes.items() if key[0] != "large"}
+    figure = Figure(figsize=(11, 0.55 * len(shown) + 2), layout="constrained")
+    axes = figure.subplots()
+    seeds = next(iter(shown.values())).seeds
+    axes.set_title(f"The whole process, {seeds} seeds of both models: where the time goes")
+    stages = dict.fromkeys(stage for one in shown.values() for stage in one.stages)
+    stages = [*(stage for stage in stages if stage != "other"), "other"]
+    names = [_process_name(key, one) for key, one in shown.items()]
+    ends = np.zeros(len(shown))
+    for n, stage in enumerate(stages):
+        widths = np.array([max(0.0, one.stages.get(stage, 0.0)) for one in shown.values()])
+        colour = GREY if stage == "other" else STAGE_COLOURS[n % len(STAGE_COLOURS)]
+        axes.barh(names, widths, left=ends, color=colour, label=stage, edgecolor="white")
+        ends += widths
+    for row, one in enumerate(shown.values()):
+        axes.text(ends[row], row, f"  {one.wall.median:.1f} s", va="center")
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.12 * ends.max())
+    axes.set_xlabel("seconds, medians")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _process_name(key: tuple[str, str], process: Process) -> str:
+    state, engine = key
+    return f"{state}, {engine}" + (f" (ran {process.ran})" if engine == "auto" else "")
+
+
+def _break_even(lines: Mapping[str, Line]) -> Figure:
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.set_title("When compiling pays: the whole process by number of seeds")
+    seeds = np.geomspace(1, 1024, 50)
+    styles: Sequence[tuple[str, str]] = ((ORANGE, "--"), (BLUE, "-"), (GREEN, ":"))
+    for (name, one), (colour, dashes) in zip(lines.items(), styles, strict=False):
+        wall = one.fixed + one.per_seed * seeds
+        axes.plot(seeds, wall, color=colour, linestyle=dashes, linewidth=2, label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(2 ** np.arange(0, 11, 2), [str(2**n) for n in range(0, 11, 2)])
+    axes.set_yticks([2, 5, 10, 20, 50, 100, 200], ["2", "5", "10", "20", "50", "100", "200"])
+    axes.minorticks_off()
+    axes.set_xlabel("seeds of both models")
+    axes.set_ylabel("seconds, from fixed cost and cost a seed")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _thousands(value: float) -> str:
+    return f"{value / 1000:.1f} k" if value >= 1000 else f"{value:.0f}"

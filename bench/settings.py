@@ -1,0 +1,56 @@
+"""What a run of the benchmark measures, and how much of it."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, Self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The size of every measurement; the defaults are those of the committed report.
+
+    Args:
+        seeds: replicates of the standard job.
+        epochs: full-batch training steps of the standard job.
+        rounds: times that each peer runs the standard job, in turn with the others.
+        device: where to train: cpu or cuda.
+        scaling_seeds: numbers of seeds whose time per seed is measured.
+        scaling_epochs: training steps of each of those.
+        scaling_rounds: times that each of those is run, in turn.
+        process_seeds: seeds of the whole process, from the start of Python to the conclusion.
+        process_rounds: times that each warm process is run, in turn.
+        large_seeds: seeds of the one large process, whose stages are compared.
+        recording_rounds: times that a chunk is trained with and without recording, in turn.
+    """
+
+    seeds: int = 64
+    epochs: int = 1000
+    rounds: int = 5
+    device: Literal["cpu", "cuda"] = "cpu"
+    scaling_seeds: tuple[int, ...] = (1, 8, 64, 512, 4096)
+    scaling_epochs: int = 200
+    scaling_rounds: int = 3
+    process_seeds: int = 64
+    process_rounds: int = 3
+    large_seeds: int = 4096
+    recording_rounds: int = 7
+
+    def shrunk(self) -> Self:
+        """The same measurements, small: to see that everything works, not to quote.
+
+        Example:
+            >>> Settings(device="cuda").shrunk().device
+            'cuda'
+        """
+        return replace(
+            self,
+            seeds=32,
+            epochs=60,
+            rounds=2,
+            scaling_seeds=(1, 8, 64, 256),
+            scaling_epochs=20,
+            scaling_rounds=2,
+            process_seeds=32,
+            process_rounds=1,
+            large_seeds=128,
+            recording_rounds=3,
+        )

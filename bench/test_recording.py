@@ -1,0 +1,51 @@
+"""What recording the learning curves costs: a chunk trained with it and without, in turn."""
+
+from functools import lru_cache
+from unittest import mock
+
+from bench.job import RECIPES, make_job, torch_threads
+from functional_clf import train
+from functional_clf.data import replicate
+from functional_clf.ensemble import ENGINES, init_chunk
+from functional_clf.machine import CPU_CHUNK, CUDA_CHUNK, why_not_compile
+
+
+def last_only(epochs):
+    """In place of `curve_epochs`: read nothing along the way, only the result."""
+    return (epochs,)
+
+
+def cases(settings):
+    return [
+        (model, n, what)
+        for model in RECIPES
+        for n in range(settings.recording_rounds)
+        for what in ("recorded", "unrecorded")
+    ]
+
+
+@lru_cache
+def chunk_of(model, epochs, device):
+    return make_job(model, CPU_CHUNK if device == "cpu" else CUDA_CHUNK, epochs, device)
+
+
+def test_recording(case, benchmark, settings):
+    model, n, what = case
+    job = chunk_of(model, settings.epochs, settings.device)
+    engine = ENGINES["eager" if why_not_compile(job.device) else "compile"]
+    state = init_chunk(
+        job.recipe, [replicate(seed, "data").init_seed for seed in job.seeds], job.device
+    )
+
+    def fit():
+        final, curves = engine(job.recipe, state, job.data, job.recipe.epochs)
+        next(iter(final.params.values())).cpu()  # waits for the device
+        return curves
+
+    curve_epochs = train.curve_epochs if what == "recorded" else last_only
+    with torch_threads(1), mock.patch.object(train, "curve_epochs", curve_epochs):
+        curves = benchmark.pedantic(fit, rounds=1, warmup_rounds=1 if n == 0 else 0)
+    records = len(curves.epochs)
+    assert (records == 1) == (what == "unrecorded")
+    benchmark.extra_info |= {"section": "recording", "model": model, "round": n, "what": what}
+    benchmark.extra_info |= {"records": records, "seeds": len(job.seeds)}
