@@ -348,8 +348,8 @@ class Study:
         if store.configuration is not None:  # before anything is compiled
             begun_with = store.configuration.get("engine")
             wanted = begun_with if self.engine == "auto" else self.engine
-            engine: EngineName = next((name for name in ENGINES if name == wanted), "eager")
-            store.refuse_other(self._configuration(trainer, engine))
+            known: list[EngineName] = [name for name in ENGINES if name == wanted]
+            store.refuse_other(self._configuration(trainer, known[0] if known else "eager"))
         missing = store.missing_seeds(self.seeds)
         bare = store.chunks_without_params(self.seeds) if self.save_params else []
         again = {seeds[0] for seeds in bare}
