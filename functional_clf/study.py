@@ -292,9 +292,6 @@ class Study:
         trainer = self._trainer(self._device(None))
         name = "eager" if self.engine == "auto" else self.engine
         with Workers(threads=1) as workers, _matmul_precision(self.tf32):
-            if name == "compile":
-                data = trainer.draw(seeds)
-                workers.call(lambda: compile_all(self.recipes, data))
             record = workers.call(lambda: trainer.train(ENGINES[name], seeds, keep_params=True))
         return record, environment(trainer.device)
 
@@ -349,9 +346,10 @@ class Study:
     ) -> EngineReport:
         """Train the seeds that the store lacks, a transaction a chunk."""
         if store.configuration is not None:  # before anything is compiled
-            begun_with = store.configuration.get("engine", "eager")
-            engine = begun_with if self.engine == "auto" else self.engine
-            store.refuse_other(self._configuration(trainer, engine))
+            begun_with = store.configuration.get("engine")
+            wanted = begun_with if self.engine == "auto" else self.engine
+            known: list[EngineName] = [name for name in ENGINES if name == wanted]
+            store.refuse_other(self._configuration(trainer, known[0] if known else "eager"))
         missing = store.missing_seeds(self.seeds)
         bare = store.chunks_without_params(self.seeds) if self.save_params else []
         again = {seeds[0] for seeds in bare}
@@ -429,7 +427,7 @@ class Study:
             return EngineReport("auto", "eager", lack)
         return EngineReport("auto", *workers.call(lambda: forecast(job)))
 
-    def _configuration(self, trainer: ChunkTrainer, engine: str) -> dict[str, Any]:
+    def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
         """The study's identity, and what the bits of its results depend on besides."""
         return {
             **self.identity(),
