@@ -293,19 +293,20 @@ def _progress(stderr: Console) -> Iterator[Callable[[Progress], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("seeds, {task.fields[speed]}"),
+        TextColumn("seeds{task.fields[speed]}"),
     )
     pace = Pace()
     with Bar(*columns, console=stderr, transient=True) as bar:
         task = bar.add_task("starting", total=None, speed="")
 
         def show(progress: Progress) -> None:
+            words = pace.words(progress)
             bar.update(
                 task,
                 description=progress.stage,
                 total=progress.seeds_total,
                 completed=int(progress.share * progress.seeds_total),
-                speed=pace.words(progress),
+                speed=words and f", {words}",
             )
 
         yield show
