@@ -186,3 +186,31 @@ def test_no_color_and_a_narrow_screen_are_respected(tmp_path):
     environment = os.environ | {"NO_COLOR": "1", "COLUMNS": "80"}
     done = subprocess.run(args, capture_output=True, text=True, env=environment, check=True)
     assert "\x1b" not in done.stdout + done.stderr
+
+
+SAME_AS_MODEL_1 = [
+    "--model-0.layer-sizes", "2", "16", "16", "1", "--model-0.activation", "relu",
+    "--model-0.optimizer", "adam", "--model-0.learning-rate", "0.01",
+]  # fmt: skip
+EASY = ["--samples", "80", "--noise", "0", "--epochs", "250", "--engine", "eager", "--no-plots"]
+
+
+@pytest.mark.parametrize(
+    ("args", "estimate", "verdict", "words"),
+    [
+        ([*SAME_AS_MODEL_1, "--seeds", "6"], 0.0, "inconclusive", "0 wins, 6 ties, 0 losses"),
+        (["--model-0.learning-rate", "1e6", "--seeds", "12"], 1.0, "better", "12 diverged"),
+        ([*SAME_AS_MODEL_1, "--seeds", "1"], 0.0, "inconclusive", "Over 1 paired seed"),
+        (["--model-0.learning-rate", "1e6", "--seeds", "2"], 1.0, None, "2 diverged"),
+    ],
+    ids=["all at 1.0", "equal differences, all diverged", "one seed", "two seeds"],
+)
+def test_degenerate_data_has_a_defined_conclusion(args, estimate, verdict, words, tmp_path, capsys):
+    out = tmp_path / "out"
+    code, printed, _ = in_process(*EASY, *args, "--out", out, capsys=capsys)
+    assert code == 0
+    found = json.loads((out / "results.json").read_text())["comparisons"][0]
+    assert found["estimate"] == pytest.approx(estimate, abs=1e-12)
+    assert found["verdict"] == verdict or verdict is None
+    assert words in printed
+    assert "nan" not in printed.lower()

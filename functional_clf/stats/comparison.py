@@ -154,7 +154,7 @@ class Comparison:
             words.append(f"{level} {clauses.ends(self.interval, self.estimate, self.margin)}")
             level = ""
         if self.bounded_interval is not None:
-            ends = clauses.ends(self.bounded_interval, self.estimate)
+            ends = clauses.ends(self.bounded_interval, self.estimate, self.margin)
             words.append(
                 f"{level} bounded CI {ends}".replace("CI bounded CI", "bounded CI").strip()
             )
