@@ -84,9 +84,9 @@ def why_not_compile(device: torch.device) -> str | None:
 def keep_freed_memory() -> bool:
     """Tell glibc's allocator to keep freed memory for the next step; False where there is none.
 
-    By default it hands a chunk's larger tensors back to the kernel after each step and gets them
-    again page by page: hundreds of page faults a step, a sixth of the training time. What is kept
-    is at most what was in use at once.
+    By default it hands a chunk's larger tensors back to the kernel after use and gets them again
+    page by page: tens of page faults a step of model_1, hundreds an evaluation, a sixth of the
+    time. What is kept is at most what was in use at once.
 
     Example:
         >>> keep_freed_memory() in (True, False)

@@ -105,7 +105,7 @@ class Study:
         device: cpu, cuda, cuda:N, or auto: cuda where there is one.
         tf32: allow TF32 matmuls on CUDA: faster, with about three digits.
         chunk: replicates trained together; part of a result's identity. Default: 16 on the CPU,
-            1024 on CUDA.
+            1024 on CUDA where its memory allows.
         threads: chunks trained at the same time on the CPU, each on one core; no result depends on
             it. Default: what torch would use (OMP_NUM_THREADS).
         margin: accuracy difference that matters in practice, as a share: 0.01 is one percentage
