@@ -7,7 +7,7 @@ from bench.job import RECIPES, make_job, torch_threads
 from functional_clf import train
 from functional_clf.data import replicate
 from functional_clf.ensemble import ENGINES, init_chunk
-from functional_clf.machine import CPU_CHUNK, CUDA_CHUNK, why_not_compile
+from functional_clf.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory, why_not_compile
 
 
 def last_only(epochs):
@@ -42,8 +42,10 @@ def test_recording(case, benchmark, settings):
         next(iter(final.params.values())).cpu()  # waits for the device
         return curves
 
-    curve_epochs = train.curve_epochs if what == "recorded" else last_only
-    with torch_threads(1), mock.patch.object(train, "curve_epochs", curve_epochs):
+    patches = {"curve_epochs": last_only, "STRIDE": job.recipe.epochs}
+    patched = mock.patch.multiple(train, **(patches if what == "unrecorded" else {}))
+    keep_freed_memory()
+    with torch_threads(1), patched:
         curves = benchmark.pedantic(fit, rounds=1, warmup_rounds=1 if n == 0 else 0)
     records = len(curves.epochs)
     assert (records == 1) == (what == "unrecorded")

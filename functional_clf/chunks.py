@@ -80,14 +80,14 @@ class ChunkTrainer:
         engine: Engine,
         seeds: Sequence[int],
         keep_params: bool,
-        after_step: Callable[[], None] = lambda: None,
+        after_steps: Callable[[int], None] = lambda steps: None,
     ) -> ChunkRecord:
         """Train every recipe on one chunk of at most `width` seeds."""
         replicates, data = self._draw(seeds)
         trained = {}
         for recipe in self.recipes:
             state = init_chunk(recipe, [one.init_seed for one in replicates], self.device)
-            trained[recipe.name] = collect(*engine(recipe, state, data, recipe.epochs, after_step))
+            trained[recipe.name] = collect(*engine(recipe, state, data, recipe.epochs, after_steps))
         return _record(trained, replicates[: len(seeds)], data, keep_params)
 
     def draw(self, seeds: Sequence[int]) -> ChunkData:

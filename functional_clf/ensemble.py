@@ -13,15 +13,27 @@ import numpy as np
 import torch
 from jaxtyping import Bool
 from torch import Tensor
+from torch._higher_order_ops.while_loop import while_loop, while_loop_op
 from torch.utils import _pytree as pytree
 
 from functional_clf.data import ChunkData
 from functional_clf.recipes import Recipe
-from functional_clf.train import TrainStep, fit, init_state, make_eval_step, make_train_step
-from functional_clf.types import Batch, Curves, Metrics, Params, TrainState
+from functional_clf.train import (
+    Advance,
+    EvalStep,
+    TrainStep,
+    fit,
+    init_state,
+    make_eval_step,
+    make_train_step,
+    stepwise,
+)
+from functional_clf.types import Batch, Curves, Metrics, Params, Record, TrainState
 
 EngineName = Literal["eager", "compile"]
 Tree = TypeVar("Tree")
+
+WHILE_LOOP = f"{while_loop_op.__module__}.{while_loop_op.__name__}"
 
 
 class Engine(Protocol):
@@ -33,9 +45,9 @@ class Engine(Protocol):
         state: TrainState,
         data: ChunkData,
         epochs: int,
-        after_step: Callable[[], None] = ...,
+        after_steps: Callable[[int], None] = ...,
     ) -> tuple[TrainState, Curves]:
-        """Train `epochs` epochs; `after_step` is called after each, and may raise to stop."""
+        """Train `epochs` epochs; `after_steps` is called now and then, and may raise to stop."""
         ...
 
 
@@ -73,7 +85,7 @@ def eager(
     state: TrainState,
     data: ChunkData,
     epochs: int,
-    after_step: Callable[[], None] = lambda: None,
+    after_steps: Callable[[int], None] = lambda steps: None,
 ) -> tuple[TrainState, Curves]:
     """The engine that runs the vmapped step as it is.
 
@@ -86,8 +98,8 @@ def eager(
         >>> curves.test.correct.shape  # 6 records of 4 replicates
         torch.Size([6, 4])
     """
-    train_step = torch.func.vmap(make_train_step(recipe.model, recipe.optimizer))
-    return _fit(train_step, recipe, state, data, epochs, after_step)
+    advance = stepwise(*_vmapped_steps(recipe))
+    return fit(advance, state, data.train, data.test, epochs, after_steps)
 
 
 def compiled(
@@ -95,54 +107,73 @@ def compiled(
     state: TrainState,
     data: ChunkData,
     epochs: int,
-    after_step: Callable[[], None] = lambda: None,
+    after_steps: Callable[[int], None] = lambda steps: None,
 ) -> tuple[TrainState, Curves]:
-    """The engine that runs the vmapped step compiled: one graph a recipe and chunk shape.
+    """The engine that runs the vmapped steps compiled: one graph a recipe and chunk shape.
 
-    On CUDA the compiled step is captured as a CUDA graph as well, and replayed.
+    On the CPU the graph holds the loop over the steps as well, so that between two points of a
+    learning curve no Python runs. On CUDA it holds one step, captured as a CUDA graph and replayed:
+    there a loop in the graph would have to ask the device at each turn whether it has ended.
     """
     device = data.train.x.device
     if device.type != "cuda":
-        train_step = _compiled_step(recipe, device.type)
-        return _fit(train_step, recipe, state, data, epochs, after_step)
+        advance = _compiled_advance(recipe)
+        return fit(advance, state, data.train, data.test, epochs, after_steps)
     with torch.cuda.device(device):  # a capture is of the current device, which may be another
+        _, eval_step = _vmapped_steps(recipe)
         train_step = _captured_step(recipe, tuple(data.train.x.shape), device)
-        return _fit(train_step, recipe, state, data, epochs, after_step)
+        advance = stepwise(train_step, eval_step)
+        return fit(advance, state, data.train, data.test, epochs, after_steps)
 
 
 ENGINES: Mapping[EngineName, Engine] = {"eager": eager, "compile": compiled}
 """The engines by name; another one is a function of the same form beside them."""
 
 
-def _fit(
-    train_step: TrainStep,
-    recipe: Recipe,
-    state: TrainState,
-    data: ChunkData,
-    epochs: int,
-    after_step: Callable[[], None],
-) -> tuple[TrainState, Curves]:
-    of_replicates = torch.func.vmap(make_eval_step(recipe.model))
-    of_records = torch.func.vmap(of_replicates, in_dims=(0, None))
-
-    def evaluate(snapshots: Sequence[Params], batch: Batch) -> Metrics:
-        return of_records(stack(snapshots), batch)
-
-    return fit(train_step, evaluate, state, data.train, data.test, epochs, after_step)
+def _vmapped_steps(recipe: Recipe) -> tuple[TrainStep, EvalStep]:
+    train_step = torch.func.vmap(make_train_step(recipe.model, recipe.optimizer))
+    return train_step, torch.func.vmap(make_eval_step(recipe.model))
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled_step(recipe: Recipe, device_type: str) -> TrainStep:
-    vmapped = torch.func.vmap(make_train_step(recipe.model, recipe.optimizer))
+def _compiled_advance(recipe: Recipe) -> Advance:
+    """The vmapped steps and the loop over them in one graph, for the CPU."""
+    train_step, eval_step = _vmapped_steps(recipe)
 
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        return vmapped(state, batch)
+    def take_steps(
+        state: TrainState, train: Batch, test: Batch, steps: Tensor
+    ) -> tuple[Record, TrainState]:
+        record = Record(eval_step(state.params, train), eval_step(state.params, test))
+        leaves, form = pytree.tree_flatten(state)
 
+        def is_on(step: Tensor, *leaves: Tensor) -> Tensor:
+            del leaves
+            return step < steps
+
+        def take_step(step: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
+            after, _ = train_step(pytree.tree_unflatten(leaves, form), train)
+            # The loop's form does not allow to hand on a leaf as it is.
+            new = zip(leaves, pytree.tree_leaves(after), strict=True)
+            return step + 1, *(leaf.clone() if leaf is old else leaf for old, leaf in new)
+
+        _, *leaves = while_loop(is_on, take_step, (torch.zeros_like(steps), *leaves))
+        return record, pytree.tree_unflatten(leaves, form)
+
+    compiled_steps = _compile(take_steps, _cpu_options())
+
+    def advance(
+        state: TrainState, train: Batch, test: Batch, steps: int
+    ) -> tuple[Record, TrainState]:
+        return compiled_steps(state, train, test, torch.tensor(steps))
+
+    return advance
+
+
+def _compile(function: Callable[..., Tree], options: dict[str, Any] | None) -> Callable[..., Tree]:
     # Dynamo counts recompiles, and searches its graphs, a code object: one of its own for each
     # recipe keeps a study of many recipes below the limit.
-    step.__code__ = step.__code__.replace()
-    options = _cpu_options() if device_type == "cpu" else None
-    return torch.compile(step, fullgraph=True, dynamic=False, options=options)
+    function.__code__ = function.__code__.replace()
+    return torch.compile(function, fullgraph=True, dynamic=False, options=options)
 
 
 @functools.lru_cache(maxsize=64)
@@ -153,7 +184,12 @@ def _captured_step(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
     fixed memory, so the state is copied in and out, which keeps the step a pure function.
     """
     del shape  # a key of the cache: another shape is another graph
-    compiled_step = _compiled_step(recipe, device.type)
+    train_step, _ = _vmapped_steps(recipe)
+
+    def one_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        return train_step(state, batch)
+
+    compiled_step = _compile(one_step, options=None)
     captured: list[Any] = []
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -184,8 +220,13 @@ def _capture(step: TrainStep, state: TrainState, batch: Batch) -> Any:
 
 
 def _cpu_options() -> dict[str, Any]:
-    # The compiled step releases the GIL, so that chunks train on several threads at once.
-    options = {"cpp_wrapper": True}
+    options: dict[str, Any] = {
+        # The compiled steps release the GIL, so that chunks train on several threads at once.
+        "cpp_wrapper": True,
+        # torch caches graphs with a loop between processes only where it is told that it may: its
+        # key covers what is in the loop (a test sees to that).
+        "unsafe_marked_cacheable_functions": {WHILE_LOOP: torch.__version__},
+    }
     if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
         # torch has found these instructions; it need not compile and run a test of each again.
         options["cpp.vec_isa_ok"] = True

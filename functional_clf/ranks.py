@@ -40,7 +40,7 @@ LOST_AFTER_SECONDS = 60.0
 """A rank without a pulse for so long is given up: what it was training is dealt out again."""
 CONNECT_SECONDS = 60.0
 
-Work = Callable[[Sequence[int], Callable[[], None]], ChunkRecord]
+Work = Callable[[Sequence[int], Callable[[int], None]], ChunkRecord]
 
 
 class RankError(Exception):
@@ -158,7 +158,7 @@ class Leader:
         >>> record = ChunkRecord([("m", 0)], {}, {})
         >>> with Leader(rank) as leader, Workers(threads=1) as workers:
         ...     leader.start({"engine": "eager"})
-        ...     records = leader.team(workers).map(lambda seeds, after_step: record, [[0]])
+        ...     records = leader.team(workers).map(lambda seeds, after_steps: record, [[0]])
         ...     list(records) == [record]
         ...     leader.end(0)
         True

@@ -325,9 +325,9 @@ class Study:
     def _work(self, trainer: ChunkTrainer, engine: Engine) -> Work:
         pictured = self.seeds[:PICTURED_SEEDS]
 
-        def train(seeds: Sequence[int], after_step: Callable[[], None]) -> ChunkRecord:
+        def train(seeds: Sequence[int], after_steps: Callable[[int], None]) -> ChunkRecord:
             keep_params = self.save_params or any(seed in pictured for seed in seeds)
-            return trainer.train(engine, seeds, keep_params, after_step)
+            return trainer.train(engine, seeds, keep_params, after_steps)
 
         return train
 

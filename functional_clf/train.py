@@ -4,23 +4,33 @@ No seed axis anywhere. `functional_clf.ensemble` puts `torch.func.vmap` around t
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from functional_clf.losses import bce_with_logits, count_correct
 from functional_clf.optim import apply_updates
-from functional_clf.types import Batch, Curves, Metrics, Model, Optimizer, Params, TrainState
+from functional_clf.types import (
+    Batch,
+    Curves,
+    Metrics,
+    Model,
+    Optimizer,
+    Params,
+    Record,
+    TrainState,
+)
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 EvalStep = Callable[[Params, Batch], Metrics]
-Evaluate = Callable[[Sequence[Params], Batch], Metrics]
+Advance = Callable[[TrainState, Batch, Batch, int], tuple[Record, TrainState]]
 
 CURVE_RECORDS = 32
 """A learning curve has about this many points, whatever the number of epochs."""
 
-SNAPSHOTS = 4
-"""Weights held back for the learning curve before they are evaluated together."""
+STRIDE = 256
+"""Steps taken at once, at most: after them the training can be stopped."""
 
 
 def init_state(model: Model, optimizer: Optimizer, seed: int) -> TrainState:
@@ -105,21 +115,38 @@ def make_eval_step(model: Model) -> EvalStep:
     return eval_step
 
 
-def one_by_one(eval_step: EvalStep) -> Evaluate:
-    """The plain way to evaluate snapshots of the weights: one after the other.
+def stepwise(train_step: TrainStep, eval_step: EvalStep) -> Advance:
+    """Evaluate, then take steps one by one: the plain way to advance.
 
     Args:
+        train_step: from `make_train_step`.
         eval_step: from `make_eval_step`.
 
     Returns:
-        `evaluate(snapshots, batch) -> metrics` with a leading `record` axis.
+        `advance(state, train, test, steps) -> (record, state)`: the metrics of the state that goes
+        in, and the state after `steps` (0 or more) training steps.
+
+    Example:
+        >>> from functional_clf.models import mlp
+        >>> from functional_clf.optim import sgd
+        >>> model, optimizer = mlp((1, 1)), sgd(0.1)
+        >>> batch = Batch(torch.tensor([[-1.0], [1.0]]), torch.tensor([0.0, 1.0]))
+        >>> advance = stepwise(make_train_step(model, optimizer), make_eval_step(model))
+        >>> before, state = advance(init_state(model, optimizer, seed=0), batch, batch, 9)
+        >>> after, _ = advance(state, batch, batch, 0)
+        >>> bool(after.test.loss < before.test.loss)
+        True
     """
 
-    def evaluate(snapshots: Sequence[Params], batch: Batch) -> Metrics:
-        records = [eval_step(params, batch) for params in snapshots]
-        return Metrics(*(torch.stack(values) for values in zip(*records, strict=True)))
+    def advance(
+        state: TrainState, train: Batch, test: Batch, steps: int
+    ) -> tuple[Record, TrainState]:
+        record = Record(eval_step(state.params, train), eval_step(state.params, test))
+        for _ in range(steps):
+            state, _ = train_step(state, train)
+        return record, state
 
-    return evaluate
+    return advance
 
 
 def curve_epochs(epochs: int) -> tuple[int, ...]:
@@ -136,28 +163,24 @@ def curve_epochs(epochs: int) -> tuple[int, ...]:
 
 
 def fit(
-    train_step: TrainStep,
-    evaluate: Evaluate,
+    advance: Advance,
     state: TrainState,
     train: Batch,
     test: Batch,
     epochs: int,
-    after_step: Callable[[], None] = lambda: None,
+    after_steps: Callable[[int], None] = lambda steps: None,
 ) -> tuple[TrainState, Curves]:
     """The training loop: `epochs` full-batch steps, with a learning curve read along the way.
 
-    Nothing in it waits for the device. The loss and accuracy on the training data come with the
-    steps; for the test data, weights are held back (nothing changes them in place) and evaluated a
-    few at a time. The curve's last point is the result of the training.
+    Nothing in it waits for the device. The curve's last point is the result of the training.
 
     Args:
-        train_step: from `make_train_step`, or the same under vmap.
-        evaluate: metrics of snapshots of the weights, as from `one_by_one`.
+        advance: takes steps, as from `stepwise`, or the same for many replicates.
         state: where to start.
         train: samples to learn from.
         test: samples only looked at.
         epochs: steps to take, at least 1.
-        after_step: called after each step; what it raises ends the training.
+        after_steps: called with a number of steps just taken; what it raises ends the training.
 
     Returns:
         The final state, and the curves with a leading `record` axis.
@@ -168,30 +191,22 @@ def fit(
         >>> model, optimizer = mlp((1, 1)), sgd(1.0)
         >>> batch = Batch(torch.tensor([[-1.0], [1.0]]), torch.tensor([0.0, 1.0]))
         >>> state, curves = fit(
-        ...     make_train_step(model, optimizer), one_by_one(make_eval_step(model)),
+        ...     stepwise(make_train_step(model, optimizer), make_eval_step(model)),
         ...     init_state(model, optimizer, seed=0), batch, batch, epochs=20,
         ... )
         >>> int(curves.train.correct[-1]), len(curves.epochs)
         (2, 21)
     """
     record_at = curve_epochs(epochs)
-    train_records: list[Metrics] = []
-    test_records: list[Metrics] = []
-    snapshots: list[Params] = []
+    stops = sorted({*record_at, *range(0, epochs, STRIDE)})
+    records: list[Record] = []
     with torch.no_grad():
-        for epoch in range(epochs):
-            next_state, metrics = train_step(state, train)
-            if epoch == record_at[len(train_records)]:
-                train_records.append(Metrics(metrics.loss[None], metrics.correct[None]))
-                snapshots.append(state.params)
-            if len(snapshots) == SNAPSHOTS:
-                test_records.append(evaluate(snapshots, test))
-                snapshots = []
-            state = next_state
-            after_step()
-        train_records.append(evaluate([state.params], train))
-        test_records.append(evaluate([*snapshots, state.params], test))
-    return state, Curves(record_at, _concatenate(train_records), _concatenate(test_records))
+        for epoch, next_epoch in pairwise((*stops, epochs)):
+            record, state = advance(state, train, test, next_epoch - epoch)
+            if epoch in record_at:
+                records.append(record)
+            after_steps(next_epoch - epoch)
+    return state, Curves(record_at, *(_stack(metrics) for metrics in zip(*records, strict=True)))
 
 
 def _metrics(model: Model, params: Params, batch: Batch) -> Metrics:
@@ -199,5 +214,5 @@ def _metrics(model: Model, params: Params, batch: Batch) -> Metrics:
     return Metrics(bce_with_logits(logits, batch.y), count_correct(logits, batch.y))
 
 
-def _concatenate(records: Sequence[Metrics]) -> Metrics:
-    return Metrics(*(torch.cat(values) for values in zip(*records, strict=True)))
+def _stack(records: Sequence[Metrics]) -> Metrics:
+    return Metrics(*(torch.stack(values) for values in zip(*records, strict=True)))

@@ -55,6 +55,13 @@ class Metrics(NamedTuple):
     correct: Int[Tensor, ""]
 
 
+class Record(NamedTuple):
+    """One point of a learning curve: the metrics of one state on train and test data."""
+
+    train: Metrics
+    test: Metrics
+
+
 class Curves(NamedTuple):
     """A learning curve: `Metrics` on train and test data after `epochs[i]` epochs, stacked."""
 

@@ -26,7 +26,7 @@ class Workers:
 
     Example:
         >>> with Workers(threads=2) as workers:
-        ...     sorted(workers.map(lambda chunk, after_step: 10 * chunk, [1, 2, 3]))
+        ...     sorted(workers.map(lambda chunk, after_steps: 10 * chunk, [1, 2, 3]))
         [10, 20, 30]
     """
 
@@ -55,10 +55,10 @@ class Workers:
         torch.set_num_threads(self._threads_before)
 
     def submit(
-        self, work: Callable[[Sequence[int], Callable[[], None]], T], chunk: Sequence[int]
+        self, work: Callable[[Sequence[int], Callable[[int], None]], T], chunk: Sequence[int]
     ) -> Future[T]:
-        """Queue `work(chunk, after_step)`; `after_step` counts, and raises when it shall stop."""
-        return self._pool.submit(work, chunk, self._after_step)
+        """Queue `work(chunk, after_steps)`; `after_steps` counts, and raises when it shall stop."""
+        return self._pool.submit(work, chunk, self._after_steps)
 
     def call(self, work: Callable[[], T], on_tick: Callable[[], None] = lambda: None) -> T:
         """Run one piece of work on a worker, calling `on_tick` here while it lasts."""
@@ -69,13 +69,13 @@ class Workers:
 
     def map(
         self,
-        work: Callable[[Sequence[int], Callable[[], None]], T],
+        work: Callable[[Sequence[int], Callable[[int], None]], T],
         chunks: Sequence[Sequence[int]],
         on_tick: Callable[[], None] = lambda: None,
     ) -> Iterator[T]:
-        """Run `work(chunk, after_step)` on every chunk; yields each result here as it is ready.
+        """Run `work(chunk, after_steps)` on every chunk; yields each result here as it is ready.
 
-        Work calls `after_step` now and then: it counts, and it raises when the workers shall stop.
+        Work calls `after_steps` now and then: it counts, and it raises when the workers shall stop.
         """
         waiting = iter(chunks)
         running: set[Future[T]] = set()
@@ -90,7 +90,7 @@ class Workers:
                 yield future.result()
             on_tick()
 
-    def _after_step(self) -> None:
-        self.steps_done += 1  # only for progress: an update lost between threads does no harm
+    def _after_steps(self, steps: int) -> None:
+        self.steps_done += steps  # only for progress: an update lost between threads does no harm
         if self._stop.is_set():
             raise Stopped

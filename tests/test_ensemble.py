@@ -3,9 +3,10 @@ import torch
 from torch.utils import _pytree as pytree
 
 from functional_clf.data import circles, draw_chunk, replicate
-from functional_clf.ensemble import ENGINES, collect, init_chunk, stack
-from functional_clf.recipes import model_0, model_1
-from functional_clf.train import fit, init_state, make_eval_step, make_train_step, one_by_one
+from functional_clf.ensemble import ENGINES, _compiled_advance, collect, init_chunk, stack
+from functional_clf.optim import adam
+from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.train import fit, init_state, make_eval_step, make_train_step, stepwise
 from functional_clf.types import Batch
 
 CPU = torch.device("cpu")
@@ -42,12 +43,13 @@ def test_a_chunk_equals_one_seed_at_a_time(name, engine, float64):
     recipe, seeds = RECIPES[name], range(5)
     data = pytree.tree_map(lambda leaf: leaf.double(), chunk_of(seeds))
     params, _, test = train(engine, recipe, init_chunk(recipe, seeds, CPU), data)
-    step = make_train_step(recipe.model, recipe.optimizer)
-    look = one_by_one(make_eval_step(recipe.model))
+    advance = stepwise(
+        make_train_step(recipe.model, recipe.optimizer), make_eval_step(recipe.model)
+    )
     for lane, seed in enumerate(seeds):
         start = init_state(recipe.model, recipe.optimizer, seed)
         batches = (Batch(part.x[lane], part.y[lane]) for part in data)
-        alone, curves = fit(step, look, start, *batches, recipe.epochs)
+        alone, curves = fit(advance, start, *batches, recipe.epochs)
         for key, value in alone.params.items():
             moved, apart = value - start.params[key], params[key][..., lane] - value
             assert apart.norm() <= 1e-9 * moved.norm()
@@ -107,3 +109,32 @@ def test_the_compiled_engine_compiles_one_graph_a_model_and_never_again():
                 state = init_chunk(recipe, seeds, CPU)
                 ENGINES["compile"](recipe, state, chunk_of(seeds, samples=60), epochs)
     assert counters["stats"]["unique_graphs"] - before == len(recipes)
+
+
+def test_graphs_that_differ_only_inside_the_loop_are_not_mistaken_in_torchs_cache(
+    tmp_path, monkeypatch
+):
+    """torch is told to cache graphs with a loop; what is in the loop must be part of its key."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    state, data = init_chunk(model_1(), range(4), CPU), chunk_of(range(4), samples=60)
+    found = []
+    for b1 in (0.9, 0.8, 0.9):
+        torch._dynamo.reset()  # only what lies in the cache on disk is left
+        recipe = Recipe("model", model_1().model, adam(0.01, b1=b1), epochs=5)
+        hits = torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"]
+        compiled, _ = ENGINES["compile"](recipe, state, data, recipe.epochs)
+        hit = torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"] > hits
+        eager, _ = ENGINES["eager"](recipe, state, data, recipe.epochs)
+        for key, value in eager.params.items():
+            torch.testing.assert_close(compiled.params[key], value, rtol=1e-4, atol=1e-5)
+        found.append(hit)
+    assert found == [False, False, True]
+
+
+def test_strides_of_any_length_end_with_the_same_bits():
+    recipe, seeds = model_1(epochs=40), range(4)
+    state, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds, samples=60)
+    at_once = _compiled_advance(recipe)(state, *data, 40)[1]
+    for steps in (1, 0, 32, 7):
+        _, state = _compiled_advance(recipe)(state, *data, steps)
+    assert same_bits(at_once, state)

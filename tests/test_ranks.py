@@ -131,9 +131,9 @@ def record_of(seeds):
     return ChunkRecord([("m", seed) for seed in seeds], {}, {})
 
 
-def slow_work(seeds, after_step):
+def slow_work(seeds, after_steps):
     time.sleep(0.05)
-    after_step()
+    after_steps(1)
     return record_of(seeds)
 
 
@@ -161,9 +161,9 @@ def test_every_rank_trains_and_every_chunk_arrives_once():
     trained = {rank.index: 0 for rank in others}
 
     def counting(rank):
-        def work(seeds, after_step):
+        def work(seeds, after_steps):
             trained[rank.index] += 1
-            return slow_work(seeds, after_step)
+            return slow_work(seeds, after_steps)
 
         return work
 
@@ -182,10 +182,10 @@ def test_what_a_lost_worker_was_training_is_trained_by_another():
         joined.start()
         leader = Leader(leading, lost_after=1.5)
 
-        def work(seeds, after_step):
+        def work(seeds, after_steps):
             if lost._own_pulse is not None:
                 lost._own_pulse.stop()  # it dies with chunks in its hands
-            return slow_work(seeds, after_step)
+            return slow_work(seeds, after_steps)
 
         assert led(leader, CHUNKS, work) == SEEDS
         joined.join(10)
@@ -210,7 +210,7 @@ def test_a_late_worker_of_a_finished_job_leaves_and_one_of_a_dead_leader_gives_u
 def test_a_worker_of_a_failed_job_leaves_with_its_code():
     leading, other = ranks(2)
 
-    def failing(seeds, after_step):
+    def failing(seeds, after_steps):
         time.sleep(1)  # the other has joined by now
         raise ValueError("broken")
 
@@ -250,7 +250,7 @@ def pool_of_one(leader, workers):
     """Let a leader train in a thread of its own until the event is set."""
     done = threading.Event()
 
-    def work(seeds, after_step):
+    def work(seeds, after_steps):
         done.wait(20)
         return record_of(seeds)
 
@@ -264,12 +264,12 @@ def test_records_pass_between_ranks_bit_for_bit():
     leading, other = ranks(2)
     sent = record._replace(rows=[(*row[:9], float("nan"), *row[10:]) for row in record.rows])
 
-    def late(seeds, after_step):
+    def late(seeds, after_steps):
         time.sleep(0.5)
         return sent
 
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(help_until_the_end, other, lambda seeds, after_step: sent)
+        pool.submit(help_until_the_end, other, lambda seeds, after_steps: sent)
         with Leader(leading) as leader, Workers(1) as workers:
             leader.start({"configuration": {}})
             got = [*leader.team(workers).map(late, [[0], [1], [2], [3], [4], [5]])]

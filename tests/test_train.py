@@ -6,14 +6,15 @@ from functional_clf.data import circles, draw_chunk, replicate
 from functional_clf.models import sequential
 from functional_clf.recipes import model_0, model_1
 from functional_clf.train import (
+    STRIDE,
     curve_epochs,
     fit,
     init_state,
     make_eval_step,
     make_train_step,
-    one_by_one,
+    stepwise,
 )
-from functional_clf.types import Batch
+from functional_clf.types import Batch, Metrics, Record
 
 STEPS = 200
 CASES = {
@@ -87,7 +88,7 @@ def test_fit_records_the_curve_it_says(float64):
     eval_step = make_eval_step(recipe.model)
     start = init_state(recipe.model, recipe.optimizer, seed=0)
     test = a_batch(seed=1)
-    state, curves = fit(train_step, one_by_one(eval_step), start, batch, test, recipe.epochs)
+    state, curves = fit(stepwise(train_step, eval_step), start, batch, test, recipe.epochs)
 
     by_hand = start
     for epoch in range(recipe.epochs + 1):
@@ -111,19 +112,37 @@ def test_curves_have_a_sensible_number_of_points(epochs):
     assert min(epochs + 1, 17) <= len(points) <= 34
 
 
-def test_what_after_step_raises_ends_the_training():
+def test_what_after_steps_raises_ends_the_training():
     recipe, batch = model_0(), a_batch()
-    steps = []
+    taken = []
 
-    def after_step():
-        steps.append(1)
-        if len(steps) == 3:
+    def after_steps(steps):
+        taken.append(steps)
+        if len(taken) == 3:
             raise KeyboardInterrupt
 
     torch.set_default_dtype(torch.float32)
     state = init_state(recipe.model, recipe.optimizer, seed=0)
     single = Batch(batch.x.float(), batch.y.float())
-    step, look = make_train_step(recipe.model, recipe.optimizer), make_eval_step(recipe.model)
+    advance = stepwise(
+        make_train_step(recipe.model, recipe.optimizer), make_eval_step(recipe.model)
+    )
     with pytest.raises(KeyboardInterrupt):
-        fit(step, one_by_one(look), state, single, single, 10, after_step)
-    assert len(steps) == 3
+        fit(advance, state, single, single, 10, after_steps)
+    assert taken == [1, 1, 1]
+
+
+@pytest.mark.parametrize("epochs", [1, 33, 1000, 100_000])
+def test_training_can_be_stopped_often_and_all_steps_are_told_of(epochs):
+    metrics = Metrics(torch.zeros(()), torch.zeros((), dtype=torch.int64))
+    taken = []
+    fit(
+        lambda state, train, test, steps: (Record(metrics, metrics), state),
+        None,
+        None,
+        None,
+        epochs,
+        taken.append,
+    )
+    assert sum(taken) == epochs
+    assert max(taken) <= STRIDE
