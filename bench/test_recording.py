@@ -1,5 +1,6 @@
 """What recording the learning curves costs: a chunk trained with it and without, in turn."""
 
+from contextlib import nullcontext
 from functools import lru_cache
 from unittest import mock
 
@@ -42,10 +43,9 @@ def test_recording(case, benchmark, settings):
         next(iter(final.params.values())).cpu()  # waits for the device
         return curves
 
-    patches = {"curve_epochs": last_only, "STRIDE": job.recipe.epochs}
-    patched = mock.patch.multiple(train, **(patches if what == "unrecorded" else {}))
+    plain = mock.patch.multiple(train, curve_epochs=last_only, STRIDE=job.recipe.epochs)
     keep_freed_memory()
-    with torch_threads(1), patched:
+    with torch_threads(1), plain if what == "unrecorded" else nullcontext():
         curves = benchmark.pedantic(fit, rounds=1, warmup_rounds=1 if n == 0 else 0)
     records = len(curves.epochs)
     assert (records == 1) == (what == "unrecorded")

@@ -26,7 +26,7 @@ TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 EvalStep = Callable[[Params, Batch], Metrics]
 Advance = Callable[[TrainState, Batch, Batch, int], tuple[Record, TrainState]]
 
-CURVE_RECORDS = 32
+CURVE_RECORDS = 20
 """A learning curve has about this many points, whatever the number of epochs."""
 
 STRIDE = 256
@@ -156,7 +156,7 @@ def curve_epochs(epochs: int) -> tuple[int, ...]:
         >>> curve_epochs(3)
         (0, 1, 2, 3)
         >>> curve_epochs(1000)[:4], len(curve_epochs(1000))
-        ((0, 32, 64, 96), 33)
+        ((0, 50, 100, 150), 21)
     """
     interval = -(-epochs // CURVE_RECORDS)
     return (*range(0, epochs, interval), epochs)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.utils import _pytree as pytree
@@ -138,3 +141,37 @@ def test_strides_of_any_length_end_with_the_same_bits():
     for steps in (1, 0, 32, 7):
         _, state = _compiled_advance(recipe)(state, *data, steps)
     assert same_bits(at_once, state)
+
+
+PAGE_FAULTS = """
+import resource, torch
+from functional_clf.data import circles, draw_chunk, replicate
+from functional_clf.ensemble import _compiled_advance, init_chunk
+from functional_clf.machine import keep_freed_memory
+from functional_clf.recipes import model_1
+
+def faults(steps):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    advance(state, *data, steps)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(keep_freed_memory())
+torch.set_num_threads(1)
+seeds, cpu = range(16), torch.device("cpu")
+recipe = model_1()
+data = draw_chunk(circles(1000), [replicate(seed, "data") for seed in seeds], 0.2, cpu)
+state, advance = init_chunk(recipe, seeds, cpu), _compiled_advance(recipe)
+with torch.no_grad():
+    faults(50)
+    print(faults(20), faults(220))
+"""
+
+
+def test_a_compiled_step_gets_no_new_memory_from_the_system():
+    """The regression check of speed that needs no clock: page faults of 200 steps more."""
+    command = [sys.executable, "-c", PAGE_FAULTS]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    keeps, few, many = ran.stdout.split()
+    if keeps == "False":
+        pytest.skip("this system's allocator cannot be told to keep memory")
+    assert int(many) - int(few) < 100  # 15 to 30 a step where the allocator hands memory back
