@@ -2,8 +2,9 @@
 
 A compiled graph is cached by torch between processes. Beside torch's cache a small note is kept for
 each graph of ours: that it is there, and how long it took. From that, and from a few eager steps,
-follows which engine ends first. Where several graphs are missing, all but the first are compiled in
-child processes at the same time; this process then finds them in the cache.
+follows which engine ends first. Where several graphs are missing and there are more than two cores,
+all but the first are compiled in child processes at the same time; this process then finds them in
+the cache.
 """
 
 import contextlib
