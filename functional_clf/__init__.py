@@ -11,12 +11,12 @@ STARTED_AT = time.perf_counter()
 """When this process began to import the package, by `time.perf_counter`."""
 
 _HOMES = {
-    "types": ("Batch", "Curves", "Metrics", "Model", "Optimizer", "Params", "TrainState"),
+    "types": ("Batch", "Curves", "Metrics", "Model", "Optimizer", "Params", "Record", "TrainState"),
     "models": ("mlp", "sequential"),
     "losses": ("bce_with_logits", "count_correct"),
     "optim": ("adam", "apply_updates", "sgd"),
     "recipes": ("Recipe", "mlp_recipe", "model_0", "model_1"),
-    "train": ("fit", "init_state", "make_eval_step", "make_train_step"),
+    "train": ("fit", "init_state", "make_eval_step", "make_train_step", "stepwise"),
     "data": ("Dataset", "circles", "moons"),
     "study": ("Results", "Study"),
     "params": ("load_seed",),
