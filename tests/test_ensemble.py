@@ -114,7 +114,7 @@ def test_the_compiled_engine_compiles_one_graph_a_model_and_never_again():
     assert counters["stats"]["unique_graphs"] - before == len(recipes)
 
 
-def test_graphs_that_differ_only_inside_the_loop_are_not_mistaken_in_torchs_cache(
+def test_compiled_graphs_that_differ_only_inside_the_loop_are_not_mistaken_in_torchs_cache(
     tmp_path, monkeypatch
 ):
     """torch is told to cache graphs with a loop; what is in the loop must be part of its key."""
@@ -134,7 +134,7 @@ def test_graphs_that_differ_only_inside_the_loop_are_not_mistaken_in_torchs_cach
     assert found == [False, False, True]
 
 
-def test_strides_of_any_length_end_with_the_same_bits():
+def test_compiled_strides_of_any_length_end_with_the_same_bits():
     recipe, seeds = model_1(epochs=40), range(4)
     state, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds, samples=60)
     at_once = _compiled_advance(recipe)(state, *data, 40)[1]

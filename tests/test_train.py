@@ -135,14 +135,12 @@ def test_what_after_steps_raises_ends_the_training():
 @pytest.mark.parametrize("epochs", [1, 33, 1000, 100_000])
 def test_training_can_be_stopped_often_and_all_steps_are_told_of(epochs):
     metrics = Metrics(torch.zeros(()), torch.zeros((), dtype=torch.int64))
-    taken = []
-    fit(
-        lambda state, train, test, steps: (Record(metrics, metrics), state),
-        None,
-        None,
-        None,
-        epochs,
-        taken.append,
-    )
+    batch = Batch(torch.zeros(4, 2), torch.zeros(4))
+    start, taken = init_state(model_0().model, model_0().optimizer, seed=0), []
+
+    def advance(state, train, test, steps):
+        return Record(metrics, metrics), state
+
+    fit(advance, start, batch, batch, epochs, taken.append)
     assert sum(taken) == epochs
     assert max(taken) <= STRIDE
