@@ -20,6 +20,7 @@ from functional_clf.curves import bands
 from functional_clf.folder import params_name, start_over, write_whole
 from functional_clf.store import ChunkRecord, Store, StoreError, WriteError
 from functional_clf.study import Study
+from functional_clf.train import curve_epochs
 
 JOB = ["--samples", "20", "--epochs", "4", "--engine", "eager", "--no-plots"]
 
@@ -117,7 +118,7 @@ def test_a_disk_that_fills_while_exporting_leaves_the_exports_as_they_were(
     assert pl.read_csv(tmp_path / "seeds.csv").height == 60
 
 
-def synthetic(seeds, records=33):
+def synthetic(seeds, records=len(curve_epochs(32))):
     """A chunk's record as training would leave it, made up."""
     generator = np.random.default_rng(seeds[0])
     rows, curves = [], {}
