@@ -118,9 +118,9 @@ def test_a_disk_that_fills_while_exporting_leaves_the_exports_as_they_were(
     assert pl.read_csv(tmp_path / "seeds.csv").height == 60
 
 
-def synthetic(seeds, records=len(curve_epochs(32))):
+def synthetic(seeds):
     """A chunk's record as training would leave it, made up."""
-    generator = np.random.default_rng(seeds[0])
+    generator, records = np.random.default_rng(seeds[0]), len(curve_epochs(32))
     rows, curves = [], {}
     for model in ("model_0", "model_1"):
         correct = generator.integers(5, 17, len(seeds)).tolist()
