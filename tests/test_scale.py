@@ -118,9 +118,9 @@ def test_a_disk_that_fills_while_exporting_leaves_the_exports_as_they_were(
     assert pl.read_csv(tmp_path / "seeds.csv").height == 60
 
 
-def synthetic(seeds):
+def synthetic(seeds, records=33):
     """A chunk's record as training would leave it, made up."""
-    generator, records = np.random.default_rng(seeds[0]), len(curve_epochs(32))
+    generator = np.random.default_rng(seeds[0])
     rows, curves = [], {}
     for model in ("model_0", "model_1"):
         correct = generator.integers(5, 17, len(seeds)).tolist()
@@ -146,7 +146,8 @@ def test_memory_does_not_grow_with_the_number_of_seeds(tmp_path):
             trainer = configuration._trainer(torch.device("cpu"))
             store.adopt(configuration._configuration(trainer, "eager"), {})
             for start in range(0, n_seeds, 16):
-                store.write_chunk(synthetic(range(start, min(start + 16, n_seeds))))
+                chunk = range(start, min(start + 16, n_seeds))
+                store.write_chunk(synthetic(chunk, records=len(curve_epochs(32))))
         script = (
             "import resource, sys; from functional_clf import run; code = run.main(sys.argv[1:]); "
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
