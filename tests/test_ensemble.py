@@ -163,7 +163,7 @@ data = draw_chunk(circles(1000), [replicate(seed, "data") for seed in seeds], 0.
 state, advance = init_chunk(recipe, seeds, cpu), _compiled_advance(recipe)
 with torch.no_grad():
     faults(50)
-    print(faults(20), faults(220))
+    print(min(faults(20) for _ in range(3)), min(faults(220) for _ in range(3)))  # but one-offs
 """
 
 
