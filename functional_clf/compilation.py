@@ -8,13 +8,11 @@ the cache.
 """
 
 import contextlib
-import getpass
 import hashlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +22,7 @@ import torch
 
 from functional_clf.data import ChunkData
 from functional_clf.ensemble import ENGINES, EngineName, init_chunk
+from functional_clf.machine import cache_folder
 from functional_clf.recipes import Recipe, mlp_recipe
 from functional_clf.types import Batch
 
@@ -190,19 +189,13 @@ def _spec(recipe: Recipe, data: ChunkData) -> dict[str, Any]:
 
 def _note(recipe: Recipe, data: ChunkData) -> Path:
     text = json.dumps(_spec(recipe, data), sort_keys=True)
-    return _notes() / f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.json"
-
-
-def _notes() -> Path:
-    """A folder in torch's cache, so that both are cleared together."""
-    default = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
-    return Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default)) / "functional_clf"
+    return cache_folder() / f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.json"
 
 
 def _remembered_seconds() -> float | None:
     """The longest cold compilation that this machine's notes tell of."""
     seconds = []
-    for note in _notes().glob("*.json"):
+    for note in cache_folder().glob("*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             seconds.append(float(json.loads(note.read_text())["seconds"]))
     return max(seconds, default=None)

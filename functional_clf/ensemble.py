@@ -17,6 +17,7 @@ from torch._higher_order_ops.while_loop import while_loop, while_loop_op
 from torch.utils import _pytree as pytree
 
 from functional_clf.data import ChunkData
+from functional_clf.fusion import fused
 from functional_clf.recipes import Recipe
 from functional_clf.train import (
     Advance,
@@ -30,7 +31,7 @@ from functional_clf.train import (
 )
 from functional_clf.types import Batch, Curves, Metrics, Params, Record, TrainState
 
-EngineName = Literal["eager", "compile"]
+EngineName = Literal["eager", "compile", "fused"]
 Tree = TypeVar("Tree")
 
 WHILE_LOOP = f"{while_loop_op.__module__}.{while_loop_op.__name__}"
@@ -126,7 +127,7 @@ def compiled(
         return fit(advance, state, data.train, data.test, epochs, after_steps)
 
 
-ENGINES: Mapping[EngineName, Engine] = {"eager": eager, "compile": compiled}
+ENGINES: Mapping[EngineName, Engine] = {"eager": eager, "compile": compiled, "fused": fused}
 """The engines by name; another one is a function of the same form beside them."""
 
 

@@ -3,12 +3,15 @@
 import contextlib
 import ctypes
 import functools
+import getpass
 import importlib.util
 import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,6 +81,17 @@ def why_not_compile(device: torch.device) -> str | None:
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         return "the triton package was not found"
     return None
+
+
+def cache_folder() -> Path:
+    """Where what was compiled is kept: in torch's cache, so that both are cleared together.
+
+    Example:
+        >>> cache_folder().name
+        'functional_clf'
+    """
+    default = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
+    return Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default)) / "functional_clf"
 
 
 @functools.cache

@@ -55,7 +55,7 @@ from functional_clf.workers import Workers
 
 logger = logging.getLogger("functional_clf")
 
-EngineChoice = Literal["auto", "eager", "compile"]
+EngineChoice = Literal["auto", "eager", "compile", "fused"]
 Design = Literal["paired", "crossed"]
 AnyComparison = Comparison | CrossedComparison
 

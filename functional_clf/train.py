@@ -5,6 +5,7 @@ No seed axis anywhere. `functional_clf.ensemble` puts `torch.func.vmap` around t
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -162,6 +163,32 @@ def curve_epochs(epochs: int) -> tuple[int, ...]:
     return (*range(0, epochs, interval), epochs)
 
 
+class Span(NamedTuple):
+    """Some steps of a training that are taken at once.
+
+    epoch: finished epochs before it.
+    steps: how many it takes; 0 at the end of the training.
+    is_recorded: whether the learning curve has a point before it.
+    """
+
+    epoch: int
+    steps: int
+    is_recorded: bool
+
+
+def spans(epochs: int) -> list[Span]:
+    """A training in spans of at most `STRIDE` steps, which begin where the curve is read.
+
+    Example:
+        >>> spans(2)
+        [Span(epoch=0, steps=1, is_recorded=True), Span(epoch=1, steps=1, is_recorded=True), \
+Span(epoch=2, steps=0, is_recorded=True)]
+    """
+    record_at = set(curve_epochs(epochs))
+    starts = sorted(record_at | set(range(0, epochs, STRIDE)))
+    return [Span(at, end - at, at in record_at) for at, end in pairwise((*starts, epochs))]
+
+
 def fit(
     advance: Advance,
     state: TrainState,
@@ -197,16 +224,14 @@ def fit(
         >>> int(curves.train.correct[-1]), len(curves.epochs)
         (2, 21)
     """
-    record_at = curve_epochs(epochs)
-    stops = sorted({*record_at, *range(0, epochs, STRIDE)})
     records: list[Record] = []
     with torch.no_grad():
-        for epoch, next_epoch in pairwise((*stops, epochs)):
-            record, state = advance(state, train, test, next_epoch - epoch)
-            if epoch in record_at:
+        for span in spans(epochs):
+            record, state = advance(state, train, test, span.steps)
+            if span.is_recorded:
                 records.append(record)
-            after_steps(next_epoch - epoch)
-    return state, Curves(record_at, *(_stack(metrics) for metrics in zip(*records, strict=True)))
+            after_steps(span.steps)
+    return state, Curves(curve_epochs(epochs), *(_stack(metrics) for metrics in zip(*records, strict=True)))
 
 
 def _metrics(model: Model, params: Params, batch: Batch) -> Metrics:

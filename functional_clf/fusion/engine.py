@@ -1,0 +1,131 @@
+"""The engine that trains replicates one after another in a fused C program.
+
+A replicate's whole training, learning curve and all, is one call without any Python in it, in
+memory that fits a core's first cache. No replicate meets another, so neither the width of a chunk
+nor its neighbours can matter.
+"""
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from functional_clf.data import ChunkData
+from functional_clf.fusion.library import compiler, is_built, load, vector_bytes
+from functional_clf.fusion.program import Sizes, program
+from functional_clf.fusion.trace import UnfusableError
+from functional_clf.recipes import Recipe
+from functional_clf.train import init_state, spans
+from functional_clf.types import Batch, Curves, Metrics, TrainState
+
+_AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
+
+
+def fused(
+    recipe: Recipe,
+    state: TrainState,
+    data: ChunkData,
+    epochs: int,
+    after_steps: Callable[[int], None] = lambda steps: None,
+) -> tuple[TrainState, Curves]:
+    """The engine that runs each replicate's training as one fused C program, on the CPU.
+
+    Raises:
+        UnfusableError: when the recipe holds what cannot be fused.
+        BuildError: when there is no C compiler, or it fails.
+    """
+    library = load(_source(recipe, _sizes(state, data), data.train.x.shape[2]))
+    leaves, form = pytree.tree_flatten(state)
+    leaves = [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
+    width, plan = data.train.y.shape[0], spans(epochs)
+    batches = [_padded(batch, _sizes(state, data)) for batch in data]
+    record_at = tuple(span.epoch for span in plan if span.is_recorded)
+    train, test = (
+        Metrics(
+            data.train.y.new_empty(len(record_at), width),
+            torch.empty(len(record_at), width, dtype=torch.int64),
+        )
+        for _ in data
+    )
+    raised: list[BaseException] = []
+    taken = 0
+
+    def after_replicate_steps(steps: int) -> int:
+        nonlocal taken
+        before, taken = taken // width, taken + steps
+        try:
+            after_steps(taken // width - before)
+        except BaseException as error:  # C knows no exceptions: it stops, and it is raised below
+            raised.append(error)
+        return len(raised)
+
+    failed = library.fit(
+        ctypes.c_long(width),
+        ctypes.c_long(len(plan)),
+        _longs([span.steps for span in plan]),
+        _longs([int(span.is_recorded) for span in plan]),
+        (ctypes.c_void_p * len(leaves))(*(leaf.data_ptr() for leaf in leaves)),
+        *(_pointer(part) for batch in batches for part in batch),
+        *(ctypes.c_long(batch.y.shape[1]) for batch in batches),
+        *(_pointer(part) for metrics in (train, test) for part in metrics),
+        _AfterSteps(after_replicate_steps),
+    )
+    if raised:
+        raise raised[0]
+    if failed:
+        raise MemoryError("a fused program got no memory")
+    return pytree.tree_unflatten(leaves, form), Curves(record_at, train, test)
+
+
+def why_not_fuse(recipe: Recipe, state: TrainState, data: ChunkData) -> str | None:
+    """What keeps a recipe from being fused for a chunk of data, or None where nothing does."""
+    if data.train.x.device.type != "cpu":
+        return "fused programs run on the CPU only"
+    if compiler() is None:
+        return "no C compiler was found"
+    try:
+        _source(recipe, _sizes(state, data), data.train.x.shape[2])
+    except UnfusableError as error:
+        return f"{recipe.name} cannot be fused: {error}"
+    return None
+
+
+def is_compiled(recipe: Recipe, state: TrainState, data: ChunkData) -> bool:
+    """Whether a recipe's program for a chunk of data is in the cache."""
+    return is_built(_source(recipe, _sizes(state, data), data.train.x.shape[2]))
+
+
+def _sizes(state: TrainState, data: ChunkData) -> Sizes:
+    dtype = next(iter(state.params.values())).dtype
+    return Sizes(data.train.y.shape[1], data.test.y.shape[1], dtype, vector_bytes())
+
+
+@functools.lru_cache(maxsize=64)
+def _source(recipe: Recipe, sizes: Sizes, features: int) -> str:
+    state = pytree.tree_map_only(
+        Tensor,
+        lambda leaf: leaf.to(sizes.dtype) if leaf.is_floating_point() else leaf,
+        init_state(recipe.model, recipe.optimizer, seed=0),
+    )
+    few = 2
+    batch = Batch(torch.zeros(few, features, dtype=sizes.dtype), torch.zeros(few, dtype=sizes.dtype))
+    return program(recipe, state, batch, sizes)
+
+
+def _padded(batch: Batch, sizes: Sizes) -> Batch:
+    """Samples as the program takes them: along memory, each row in whole vectors."""
+    missing = sizes.padded(batch.y.shape[1]) - batch.y.shape[1]
+    rows = (torch.nn.functional.pad(part, (0, missing)) for part in (batch.x.mT, batch.y))
+    return Batch(*(part.contiguous() for part in rows))
+
+
+def _pointer(tensor: Tensor) -> Any:
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _longs(numbers: Sequence[int]) -> Any:
+    return (ctypes.c_long * len(numbers))(*numbers)

@@ -1,0 +1,128 @@
+"""From C source to a loaded library: compiled once, kept in a cache beside torch's."""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from functional_clf.machine import cache_folder
+
+OPTIONS = (
+    *("-O3", "-std=gnu11", "-shared", "-fPIC", "-fopenmp-simd"),
+    # Nobody asks for errno or for the processor's exception flags; NaN and infinity stay what
+    # they are, and nothing is summed in another order than written but where the source says so.
+    *("-fno-math-errno", "-fno-trapping-math"),
+)
+
+
+class BuildError(Exception):
+    """The C compiler failed; the message is its first complaint."""
+
+
+def compiler() -> list[str] | None:
+    """The command of the C compiler: that of the environment variable CC, else gcc, clang or cc.
+
+    Example:
+        >>> command = compiler()
+        >>> command is None or len(command) > 0
+        True
+    """
+    wanted = shlex.split(os.environ.get("CC", ""))
+    if wanted:
+        return wanted if shutil.which(wanted[0]) else None
+    return next(([name] for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
+
+
+def vector_bytes() -> int:
+    """The width of this machine's vector registers, as torch uses them.
+
+    Example:
+        >>> vector_bytes() in (16, 32, 64)
+        True
+    """
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {"AVX512": 64, "AVX2": 32}.get(capability, 16)
+
+
+def is_built(source: str) -> bool:
+    """Whether a source's library lies in the cache."""
+    return _path(source).exists()
+
+
+def load(source: str) -> ctypes.CDLL:
+    """The library of a source, compiled where the cache does not hold it.
+
+    Calls into it release the interpreter's lock, so that several threads work at once.
+
+    Raises:
+        BuildError: when there is no C compiler, or it fails.
+
+    Example:
+        >>> load("int seven(void) { return 7; }").seven()
+        7
+    """
+    path = _path(source)
+    if path.exists():
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError:  # cut off, or of another system: made anew
+            path.unlink(missing_ok=True)
+    _build(source, path)
+    return ctypes.CDLL(str(path))
+
+
+def _build(source: str, path: Path) -> None:
+    command = compiler()
+    if command is None:
+        raise BuildError("no C compiler was found")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        code, library = Path(folder) / "program.c", Path(folder) / "program.so"
+        code.write_text(source, encoding="utf-8")
+        ran = subprocess.run(
+            [*command, *_options(), str(code), "-o", str(library), "-lm"],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+        )
+        if ran.returncode:
+            complaints = [line for line in ran.stderr.splitlines() if "error" in line]
+            raise BuildError((complaints or ran.stderr.splitlines() or ["it gave no reason"])[0])
+        os.replace(library, path)  # another process finds all of it or nothing
+
+
+def _options() -> list[str]:
+    machine = platform.machine().lower()
+    native = {"x86_64": ["-march=native"], "aarch64": ["-mcpu=native"], "arm64": []}
+    wide = ["-mprefer-vector-width=512"] if vector_bytes() == 64 and _is_gcc() else []
+    return [*OPTIONS, *native.get(machine, []), *wide]
+
+
+def _is_gcc() -> bool:
+    return "clang" not in Path((compiler() or [""])[0]).name and sys.platform != "darwin"
+
+
+def _path(source: str) -> Path:
+    text = "\n".join([source, *_options(), *(compiler() or []), _processor()])
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return cache_folder() / "fused" / f"{digest}.so"
+
+
+@functools.cache
+def _processor() -> str:
+    """What instructions there are: a cache may be shared by machines of several kinds."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor()
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+    told = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+    return "\n".join(dict.fromkeys(told))

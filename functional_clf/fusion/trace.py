@@ -1,0 +1,194 @@
+"""From a function of one replicate to its graph of tensor operations, for any number of samples.
+
+The function runs on two small inputs that differ in nothing but the number of samples, and what it
+does is written down. A size or a number that is the same in both is a constant; one that follows
+the number of samples is that number; any other tells that the graph would not hold for all sizes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+SAMPLES: Literal["samples"] = "samples"
+"""Stands for the number of samples, as a size and as a number."""
+
+Size = int | Literal["samples"]
+
+_PROBES = (11, 13)
+
+_OF_SHAPE_ONLY = {
+    *(f"{name}_like.default" for name in ("empty", "zeros", "ones", "full")),
+    *("fill.Scalar", "new_zeros.default", "new_ones.default", "new_full.default"),
+}
+
+
+class UnfusableError(Exception):
+    """This function cannot be fused; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One tensor: an input, or what an operation makes of its arguments.
+
+    Args:
+        op: the operation's name, as in "mul.Tensor", or "input".
+        args: nodes, numbers, sizes and lists of them.
+        kwargs: the same by name.
+        shape: of the result, one replicate's.
+        dtype: of the result.
+    """
+
+    op: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    shape: tuple[Size, ...]
+    dtype: torch.dtype
+
+    def inputs(self) -> list["Node"]:
+        """The nodes whose values it needs."""
+        if self.op in _OF_SHAPE_ONLY:
+            return []
+        return [leaf for leaf in pytree.tree_leaves(self.args) if isinstance(leaf, Node)]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in an order in which they can be computed; only those that the outputs need."""
+
+    inputs: Sequence[Node]
+    nodes: Sequence[Node]
+    outputs: Sequence[Node]
+
+    def keep(self, outputs: Sequence[Node]) -> "Graph":
+        """The same for some of the outputs."""
+        needed, stack = set(), list(outputs)
+        while stack:
+            node = stack.pop()
+            if node not in needed:
+                needed.add(node)
+                stack += node.inputs()
+        return Graph(self.inputs, [node for node in self.nodes if node in needed], outputs)
+
+
+def trace(function: Callable[..., Any], make_inputs: Callable[[int], tuple[Any, ...]]) -> Graph:
+    """The graph of a function of one replicate.
+
+    Args:
+        function: pure, from trees of tensors to a tree of tensors.
+        make_inputs: arguments for it, with so many samples.
+
+    Returns:
+        The graph, whose inputs and outputs are the leaves of the arguments and of the result.
+
+    Raises:
+        UnfusableError: when it differs for another number of samples by more than sizes, or
+            reads a tensor that is not among its arguments.
+
+    Example:
+        >>> graph = trace(lambda x: 2 * x.mean(), lambda samples: (torch.zeros(samples),))
+        >>> [(node.op, node.shape) for node in graph.nodes]
+        [('mean.default', ()), ('mul.Tensor', ())]
+    """
+    few, many = (_Recording(function, make_inputs(samples)) for samples in _PROBES)
+    if [call.op for call in few.calls] != [call.op for call in many.calls]:
+        raise UnfusableError("its operations depend on the number of samples")
+    nodes: dict[int, Node] = {}  # by the place of the tensor in a recording
+    same: dict[Any, Node] = {}  # the same operation on the same arguments is done once
+    for place, (one, other) in enumerate(zip(few.calls, many.calls, strict=True)):
+        args, kwargs, shape = (
+            _merge(*pair, nodes)
+            for pair in (
+                (one.args, other.args),
+                (one.kwargs, other.kwargs),
+                (one.shape, other.shape),
+            )
+        )
+        node = Node(one.op, args, kwargs, shape, one.dtype)
+        if one.op == "input":
+            key = place
+        else:
+            named = pytree.tree_map_only(Node, lambda arg: f"node {id(arg)}", (args, kwargs))
+            key = (one.op, repr(named), shape, one.dtype)
+        nodes[place] = same.setdefault(key, node)
+    ordered = list(dict.fromkeys(nodes.values()))
+    inputs = [node for node in ordered if node.op == "input"]
+    outputs = [_merge(*pair, nodes) for pair in zip(few.outputs, many.outputs, strict=True)]
+    computed = [node for node in ordered if node.op != "input"]
+    return Graph(inputs, computed, []).keep(outputs)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A tensor in a recording, by the number of the call that made it."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class _Call:
+    op: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+class _Recording(TorchDispatchMode):
+    """What a function does, operation by operation."""
+
+    def __init__(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
+        super().__init__()
+        self.calls: list[_Call] = []
+        self._places: dict[int, _Place] = {}
+        self._alive: list[Tensor] = []  # else an id could be used twice
+        for leaf in pytree.tree_leaves(inputs):
+            self._add("input", (), {}, leaf)
+        with torch.no_grad(), self:
+            result = torch.func.functionalize(function)(*inputs)
+        self.outputs = [self._place_of(leaf) for leaf in pytree.tree_leaves(result)]
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        op = f"{func.overloadpacket.__name__}.{func._overloadname}"
+        if not isinstance(result, Tensor):
+            raise UnfusableError(f"{op} does not return a tensor")
+        places = pytree.tree_map_only(Tensor, self._place_of, (args, kwargs))
+        self._add(op, *places, result)
+        return result
+
+    def _add(self, op: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
+        self._places[id(result)] = _Place(len(self.calls))
+        self._alive.append(result)
+        self.calls.append(_Call(op, args, kwargs, tuple(result.shape), result.dtype))
+
+    def _place_of(self, tensor: Any) -> _Place:
+        if id(tensor) not in self._places:
+            raise UnfusableError("it reads a tensor that is not among its arguments")
+        return self._places[id(tensor)]
+
+
+def _merge(one: Any, other: Any, nodes: Mapping[int, Node]) -> Any:
+    """What two recordings say at the same place, in one."""
+    if isinstance(one, list | tuple):
+        if len(one) != len(other):
+            raise UnfusableError("a shape depends on the number of samples")
+        return type(one)(_merge(*pair, nodes) for pair in zip(one, other, strict=True))
+    if isinstance(one, dict):
+        return {key: _merge(value, other[key], nodes) for key, value in one.items()}
+    if isinstance(one, _Place):
+        if one != other:
+            raise UnfusableError("its operations depend on the number of samples")
+        return nodes[one.number]
+    if one == other and type(one) is type(other):
+        return one
+    if (one, other) == _PROBES:
+        return SAMPLES
+    raise UnfusableError(f"{one} becomes {other} with another number of samples")
