@@ -76,7 +76,7 @@ def _standard_job(jobs: Mapping[str, Mapping[str, PeerSpeed]]) -> Figure:
 def _scaling(points: Mapping[int, SeedPoint]) -> Figure:
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    figure.suptitle("Scaling with the number of seeds (model_1, compile engine, warm)")
+    figure.suptitle("Scaling with the number of seeds (model_1, default settings, warm)")
     seeds = list(points)
     times = [point.seconds_per_seed for point in points.values()]
     memory = [point.peak_memory for point in points.values()]

@@ -170,8 +170,9 @@ def render(
     if points := scaling(records):
         parts += [
             "## Scaling",
-            f"`Study.run` of model_1 into a run folder, {settings.scaling_epochs} epochs, compile "
-            "engine, in a fresh process for each number of seeds. The time is taken once warm; "
+            f"`Study.run` of model_1 into a run folder, {settings.scaling_epochs} epochs, at its "
+            "default settings, in a fresh process for each number of seeds. The time is taken "
+            "once warm; "
             "peak memory is the high-water mark of that process, with all it has imported and "
             "compiled. A chunk is always full, so few seeds pay for the padding.",
             _table(
@@ -228,8 +229,9 @@ def _standard_job(
         f"timed on {PROBE_SHARE:.0%} of a round's epochs, and the fastest is quoted. A loop's time "
         "is proportional to its seeds and epochs, so the slow peers train some of them (column "
         '"a round") and the speed is compared. Ours is `Study.run` at its default settings, which '
-        "also draws data and weights, records the learning curves and stores the results; the "
-        "others get tensors and return weights.",
+        "also draws data and weights, records the learning curves and stores the results, and "
+        "which takes fused programs on the CPU; with another engine it is `vmap compiled` and "
+        "`vmap eager`. The others get tensors and return weights.",
         *(["![Speed of every peer](standard_job.png)"] if picture else []),
     ]
     for model, peers in jobs.items():
@@ -292,6 +294,8 @@ def wall_lines(found: Mapping[tuple[str, str], Process]) -> dict[str, Line]:
     """The wall times that are compared for the break-even, by name, where they were measured."""
     wanted = {
         "eager": ("warm", "eager"),
+        "auto, warm": ("warm", "auto"),
+        "auto, cold": ("cold", "auto"),
         "compile, warm": ("warm", "compile"),
         "compile, cold": ("cold", "compile"),
     }

@@ -1,6 +1,6 @@
 """One point of the scaling measurement, in a process of its own: `python -m bench.scaling 64 200`.
 
-Prints JSON: the seconds of a warm `Study.run` on the compile engine and the process's peak memory.
+Prints JSON: the seconds of a warm `Study.run` at its default settings, and its peak memory.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def peak_memory() -> int:
 def measure(seeds: int, epochs: int, device: str) -> dict[str, float]:
     """Train `seeds` seeds of model_1 into a run folder, once warm."""
     recipes = (model_1(epochs=epochs),)
-    study = Study(recipes=recipes, seeds=range(seeds), engine="compile", device=device)
+    study = Study(recipes=recipes, seeds=range(seeds), device=device)
     replace(study, seeds=range(1)).run()  # compiles
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()

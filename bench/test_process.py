@@ -20,15 +20,14 @@ def cases(settings):
 
 
 @pytest.fixture(scope="session")
-def warm_cache(tmp_path_factory) -> Path:
-    """The cache that the cold process of the compile engine leaves behind."""
-    return tmp_path_factory.mktemp("warm_cache")
+def caches(tmp_path_factory) -> Path:
+    """A folder of caches, one an engine: none finds what another one left."""
+    return tmp_path_factory.mktemp("caches")
 
 
-def test_process(case, benchmark, settings, warm_cache, tmp_path):
+def test_process(case, benchmark, settings, caches, tmp_path):
     state, engine, n = case
-    # An engine that chooses for itself must not find what the other one left.
-    cache = tmp_path / "cache" if (state, engine) == ("cold", "auto") else warm_cache
+    cache = caches / engine  # empty at first, which is what "cold" means
     seeds = settings.large_seeds if state == "large" else settings.process_seeds
     command = [sys.executable, "-m", "functional_clf.run"]
     command += ["--seeds", str(seeds), "--engine", engine, "--device", settings.device]

@@ -6,9 +6,10 @@ from unittest import mock
 
 from bench.job import RECIPES, make_job, torch_threads
 from functional_clf import train
+from functional_clf.compilation import Job, choose
 from functional_clf.data import replicate
 from functional_clf.ensemble import ENGINES, init_chunk
-from functional_clf.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory, why_not_compile
+from functional_clf.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory
 
 
 def last_only(epochs):
@@ -33,7 +34,7 @@ def chunk_of(model, epochs, device):
 def test_recording(case, benchmark, settings):
     model, n, what = case
     job = chunk_of(model, settings.recording_epochs, settings.device)
-    engine = ENGINES["eager" if why_not_compile(job.device) else "compile"]
+    engine = ENGINES[choose(Job([job.recipe], job.data, chunks=1000, threads=1)).engine]
     state = init_chunk(
         job.recipe, [replicate(seed, "data").init_seed for seed in job.seeds], job.device
     )

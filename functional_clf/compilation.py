@@ -1,6 +1,8 @@
-"""What compiling costs here, so that "auto" can pick the engine that ends first.
+"""Which engine ends first, for "auto" to pick it, and what must be compiled for an engine.
 
-A compiled graph is cached by torch between processes. Beside torch's cache a small note is kept for
+A fused program compiles within a second and is the fastest, so it is picked wherever it can be.
+Else the choice is between the eager engine and torch's compiler, which takes many seconds. A
+compiled graph is cached by torch between processes. Beside torch's cache a small note is kept for
 each graph of ours: that it is there, and how long it took. From that, and from a few eager steps,
 follows which engine ends first. Where several graphs are missing and there are more than two cores,
 all but the first are compiled in child processes at the same time; this process then finds them in
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +25,8 @@ import torch
 
 from functional_clf.data import ChunkData
 from functional_clf.ensemble import ENGINES, EngineName, init_chunk
-from functional_clf.machine import cache_folder
+from functional_clf.fusion import compile_program, is_compiled, why_not_fuse
+from functional_clf.machine import cache_folder, why_not_compile
 from functional_clf.recipes import Recipe, mlp_recipe
 from functional_clf.types import Batch
 
@@ -61,8 +65,41 @@ class Forecast(NamedTuple):
     reason: str
 
 
+def choose(job: Job) -> Forecast:
+    """Which engine to take: fused where it can be, else the one that ends first.
+
+    Args:
+        job: the work to be done.
+
+    Returns:
+        The engine, and why.
+
+    Example:
+        >>> from functional_clf.data import circles, draw_chunk, replicate
+        >>> from functional_clf.recipes import model_0
+        >>> data = draw_chunk(circles(100), [replicate(0, "data")], 0.2, torch.device("cpu"))
+        >>> choose(Job([model_0()], data, chunks=1, threads=1)).engine in ("fused", "eager")
+        True
+    """
+    hindrance = why_none_fused(job)
+    if hindrance is None:
+        count = len(job.recipes)
+        missing = sum(not is_compiled(recipe, job.data) for recipe in job.recipes)
+        return Forecast("fused", f"it is the fastest ({missing} of {count} programs are new)")
+    if lack := why_not_compile(job.data.train.x.device):
+        return Forecast("eager", lack)
+    ends_first = forecast(job)
+    return ends_first._replace(reason=f"{hindrance}; {ends_first.reason}")
+
+
+def why_none_fused(job: Job) -> str | None:
+    """What keeps a job from running as fused programs, or None where nothing does."""
+    reasons = (why_not_fuse(recipe, job.data) for recipe in job.recipes)
+    return next((reason for reason in reasons if reason), None)
+
+
 def forecast(job: Job) -> Forecast:
-    """Which engine ends first: eager at once, or compiled after compiling.
+    """Which engine ends first without fused programs: eager at once, or torch's after compiling.
 
     Takes a few eager steps to know this machine's pace.
 
@@ -125,13 +162,23 @@ def is_cached(recipe: Recipe, data: ChunkData) -> bool:
     return bool(recipe.settings) and _note(recipe, data).exists()
 
 
-def compile_all(recipes: Sequence[Recipe], data: ChunkData) -> None:
-    """Compile every recipe's graph for data of this shape, and note it.
+def compile_all(engine: EngineName, recipes: Sequence[Recipe], data: ChunkData) -> None:
+    """Compile for an engine what it needs for every recipe and data of this shape.
 
     Args:
-        recipes: what to compile; those whose settings do not rebuild them are compiled here.
+        engine: which one; "eager" needs nothing.
+        recipes: what to compile.
         data: one chunk's samples.
     """
+    if engine == "fused":
+        with ThreadPoolExecutor(len(recipes)) as pool:  # each waits for a C compiler
+            list(pool.map(lambda recipe: compile_program(recipe, data), recipes))
+    elif engine == "compile":
+        _compile_graphs(recipes, data)
+
+
+def _compile_graphs(recipes: Sequence[Recipe], data: ChunkData) -> None:
+    """Compile every recipe's graph, and note it; those without settings are compiled here."""
     missing = [one for one in recipes if not is_cached(one, data)]
     is_cpu = data.train.x.device.type == "cpu"
     beside = missing[1:] if is_cpu and _compiles_side_by_side() else []

@@ -165,7 +165,7 @@ def split_sizes(n_samples: int, test_size: float) -> tuple[int, int]:
 
 
 def split(n_samples: int, test_size: float, seed: int) -> Split:
-    """A random split by scikit-learn's `train_test_split`, which `seed` fixes.
+    """A random split, the one of scikit-learn's `train_test_split`, which `seed` fixes.
 
     Args:
         n_samples: rows to split.
@@ -183,13 +183,11 @@ def split(n_samples: int, test_size: float, seed: int) -> Split:
         >>> len(parts.train), len(parts.test)
         (8, 2)
     """
-    from sklearn.model_selection import train_test_split
+    from sklearn.model_selection import ShuffleSplit
 
     n_train, n_test = split_sizes(n_samples, test_size)
-    train, test = train_test_split(
-        np.arange(n_samples), train_size=n_train, test_size=n_test, random_state=seed
-    )
-    return Split(np.asarray(train), np.asarray(test))
+    splits = ShuffleSplit(1, train_size=n_train, test_size=n_test, random_state=seed)
+    return Split(*next(splits.split(np.empty(n_samples))))
 
 
 class Replicate(NamedTuple):
@@ -268,13 +266,13 @@ def draw_chunk(
         >>> data.train.x.shape, data.test.y.shape
         (torch.Size([3, 80, 2]), torch.Size([3, 20]))
     """
-    draws: dict[int, tuple[ndarray, ndarray]] = {}
-    parts = []
-    for one in replicates:
-        if one.data_seed not in draws:
-            draws[one.data_seed] = dataset.draw(one.data_seed)
-        x, y = draws[one.data_seed]
-        parts.append((x, y, split(dataset.n_samples, test_size, one.split_seed)))
+    # Replicates may share their data, and padding shares all.
+    draws = {seed: dataset.draw(seed) for seed in {one.data_seed for one in replicates}}
+    splits = {
+        seed: split(dataset.n_samples, test_size, seed)
+        for seed in {one.split_seed for one in replicates}
+    }
+    parts = [(*draws[one.data_seed], splits[one.split_seed]) for one in replicates]
     return ChunkData(
         _stack(
             [x[rows.train] for x, _, rows in parts], [y[rows.train] for _, y, rows in parts], device

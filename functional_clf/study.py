@@ -15,7 +15,7 @@ import polars as pl
 import torch
 
 from functional_clf.chunks import Chunks, ChunkTrainer
-from functional_clf.compilation import Job, compile_all, compile_one, forecast
+from functional_clf.compilation import Job, choose, compile_all, compile_one, why_none_fused
 from functional_clf.curves import Band, bands
 from functional_clf.data import (
     MAX_SEED,
@@ -101,7 +101,8 @@ class Study:
         data_seeds: rows of a crossed grid, at least 2.
         init_seeds: columns of a crossed grid, at least 2.
         test_size: share of the samples held out for testing, in (0, 1).
-        engine: eager, compile, or auto: compile where it can work.
+        engine: eager; compile (torch's compiler); fused (one C program a model, on the CPU); or
+            auto: fused where it can work, else the one of the others that ends first.
         device: cpu, cuda, cuda:N, or auto: cuda where there is one.
         tf32: allow TF32 matmuls on CUDA: faster, with about three digits.
         chunk: replicates trained together; part of a result's identity. Default: 16 on the CPU,
@@ -269,10 +270,12 @@ class Study:
             own = self._configuration(trainer, job["configuration"]["engine"])
             if different := differences(job["configuration"], own):
                 raise RankError(f"rank {rank.index} runs another study than rank 0: {different}")
+            data = trainer.draw(self.seeds[:1])
             if own["engine"] == "compile":
                 # One after another: where ranks share a cache, rank 0 has filled it.
-                data = trainer.draw(self.seeds[:1])
                 workers.call(lambda: [compile_one(recipe, data) for recipe in self.recipes])
+            else:
+                workers.call(lambda: compile_all(own["engine"], self.recipes, data))
             return helper.serve(self._work(trainer, ENGINES[own["engine"]]))
 
     def retrain(self, seeds: Sequence[int]) -> tuple[ChunkRecord, Mapping[str, Any]]:
@@ -299,6 +302,11 @@ class Study:
         device = resolve_device(self.device if rank is None else rank.device(self.device))
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
+        if self.engine == "fused" and device.type != "cpu":
+            raise ValueError(
+                f"engine is 'fused', which runs on the CPU, but device is {self.device!r}; use "
+                "--engine compile, or --device cpu"
+            )
         return device
 
     def _trainer(
@@ -374,8 +382,8 @@ class Study:
 
             job = None
             if chunks:
-                with timed(timings, "data"):  # of one chunk; the others are drawn while training
-                    data = trainer.draw(chunks[0])
+                with timed(timings, "data"):  # of a chunk's shape; it is drawn while training
+                    data = trainer.draw(chunks[0][:1])
                 ranks = 1 if leader is None else leader.rank.size
                 job = Job(self.recipes, data, -(-len(chunks) // ranks), workers.threads)
             with timed(timings, "compile"):
@@ -403,15 +411,20 @@ class Study:
         report = self._choose_engine(workers, store, job)
         if job is None:
             return report
+        if report.ran == "fused" and (lack := workers.call(lambda: why_none_fused(job))):
+            raise ValueError(f"engine is 'fused', but {lack}; use --engine compile")
         if report.requested == "auto":
             logger.info("engine: %s, because %s", report.ran, report.reason)
-        if report.ran == "compile":
+        if report.ran != "eager":
             try:
-                workers.call(lambda: compile_all(job.recipes, job.data), lambda: tick("compiling"))
+                workers.call(
+                    lambda: compile_all(report.ran, job.recipes, job.data),
+                    lambda: tick("compiling"),
+                )
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
-                reason = f"torch.compile failed ({_first_line(error)})"
-                if self.engine == "compile" or store.configuration is not None:
-                    raise ValueError(f"engine is 'compile', but {reason}") from error
+                reason = f"compiling failed ({_first_line(error)})"
+                if self.engine != "auto" or store.configuration is not None:
+                    raise ValueError(f"engine is {report.ran!r}, but {reason}") from error
                 logger.warning("engine: eager, because %s", reason)
                 return EngineReport(self.engine, "eager", reason)
         return report
@@ -423,9 +436,7 @@ class Study:
             return EngineReport("auto", store.configuration["engine"], "the study began with it")
         if job is None:
             return EngineReport("auto", "eager", "there was nothing to train")
-        if lack := why_not_compile(job.data.train.x.device):
-            return EngineReport("auto", "eager", lack)
-        return EngineReport("auto", *workers.call(lambda: forecast(job)))
+        return EngineReport("auto", *workers.call(lambda: choose(job)))
 
     def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
         """The study's identity, and what the bits of its results depend on besides."""

@@ -231,7 +231,9 @@ def fit(
             if span.is_recorded:
                 records.append(record)
             after_steps(span.steps)
-    return state, Curves(curve_epochs(epochs), *(_stack(metrics) for metrics in zip(*records, strict=True)))
+    return state, Curves(
+        curve_epochs(epochs), *(_stack(metrics) for metrics in zip(*records, strict=True))
+    )
 
 
 def _metrics(model: Model, params: Params, batch: Batch) -> Metrics:

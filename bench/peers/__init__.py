@@ -6,10 +6,11 @@ from bench.peers.base import Peer, Train, Variant
 from bench.peers.classic import CLASSIC, COMPILED_MODULE
 from bench.peers.jax_scan import JAX
 from bench.peers.sklearn_mlp import SKLEARN
-from bench.peers.vmapped import OURS, VMAP_EAGER
+from bench.peers.vmapped import OURS, VMAP_COMPILED, VMAP_EAGER
 
 PEERS: Mapping[str, Peer] = {
-    peer.name: peer for peer in (OURS, VMAP_EAGER, JAX, CLASSIC, COMPILED_MODULE, SKLEARN)
+    peer.name: peer
+    for peer in (OURS, VMAP_COMPILED, VMAP_EAGER, JAX, CLASSIC, COMPILED_MODULE, SKLEARN)
 }
 """Every peer by name, ours first."""
 

@@ -1,8 +1,7 @@
-"""This package: the vmapped training step, as it is and compiled."""
+"""This package: its engines, each as the whole of `Study.run`."""
 
 import os
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 
@@ -11,12 +10,12 @@ from bench.peers.base import Peer, Train, Variant
 from functional_clf.data import replicate
 from functional_clf.ensemble import eager, init_chunk
 from functional_clf.machine import why_not_compile
-from functional_clf.study import Study
+from functional_clf.study import EngineChoice, Study
 from functional_clf.types import Params
 
 
-def study(engine: Literal["eager", "compile"]) -> Variant:
-    """`Study.run` at its default settings.
+def study(engine: EngineChoice) -> Variant:
+    """`Study.run` at its default settings but for the engine.
 
     More than the other peers do: it also draws the data and the weights, records the learning
     curves and stores the results.
@@ -64,7 +63,8 @@ def _eager_variants(device: str) -> Mapping[str, Variant]:
     return {"Study.run": study("eager"), **chunks}
 
 
-OURS = Peer(
+OURS = Peer("functional_clf (ours)", lambda device: {"Study.run": study("auto")}, compiles=True)
+VMAP_COMPILED = Peer(
     "vmap compiled (ours)",
     lambda device: {"Study.run": study("compile")},
     missing=lambda device: why_not_compile(torch.device(device)),

@@ -1,7 +1,14 @@
-"""Fused programs: a recipe's training of one replicate as C, made from its own graph."""
+"""Fused programs: one replicate's training as C, made from the graph of its own functions."""
 
-from functional_clf.fusion.engine import fused, is_compiled, why_not_fuse
+from functional_clf.fusion.engine import compile_program, fused, is_compiled, why_not_fuse
 from functional_clf.fusion.library import BuildError
 from functional_clf.fusion.trace import UnfusableError
 
-__all__ = ["BuildError", "UnfusableError", "fused", "is_compiled", "why_not_fuse"]
+__all__ = [
+    "BuildError",
+    "UnfusableError",
+    "compile_program",
+    "fused",
+    "is_compiled",
+    "why_not_fuse",
+]

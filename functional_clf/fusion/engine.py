@@ -19,7 +19,7 @@ from functional_clf.fusion.library import compiler, is_built, load, vector_bytes
 from functional_clf.fusion.program import Sizes, program
 from functional_clf.fusion.trace import UnfusableError
 from functional_clf.recipes import Recipe
-from functional_clf.train import init_state, spans
+from functional_clf.train import STRIDE, init_state, spans
 from functional_clf.types import Batch, Curves, Metrics, TrainState
 
 _AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
@@ -68,9 +68,9 @@ def fused(
         ctypes.c_long(len(plan)),
         _longs([span.steps for span in plan]),
         _longs([int(span.is_recorded) for span in plan]),
+        ctypes.c_long(STRIDE),
         (ctypes.c_void_p * len(leaves))(*(leaf.data_ptr() for leaf in leaves)),
         *(_pointer(part) for batch in batches for part in batch),
-        *(ctypes.c_long(batch.y.shape[1]) for batch in batches),
         *(_pointer(part) for metrics in (train, test) for part in metrics),
         _AfterSteps(after_replicate_steps),
     )
@@ -81,22 +81,38 @@ def fused(
     return pytree.tree_unflatten(leaves, form), Curves(record_at, train, test)
 
 
-def why_not_fuse(recipe: Recipe, state: TrainState, data: ChunkData) -> str | None:
+def why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
     """What keeps a recipe from being fused for a chunk of data, or None where nothing does."""
     if data.train.x.device.type != "cpu":
-        return "fused programs run on the CPU only"
+        return "fused programs run on the CPU"
     if compiler() is None:
         return "no C compiler was found"
     try:
-        _source(recipe, _sizes(state, data), data.train.x.shape[2])
+        _source_for(recipe, data)
     except UnfusableError as error:
-        return f"{recipe.name} cannot be fused: {error}"
+        return f"{recipe.name} cannot be fused ({error})"
     return None
 
 
-def is_compiled(recipe: Recipe, state: TrainState, data: ChunkData) -> bool:
+def is_compiled(recipe: Recipe, data: ChunkData) -> bool:
     """Whether a recipe's program for a chunk of data is in the cache."""
-    return is_built(_source(recipe, _sizes(state, data), data.train.x.shape[2]))
+    return is_built(_source_for(recipe, data))
+
+
+def compile_program(recipe: Recipe, data: ChunkData) -> None:
+    """Have a recipe's program for a chunk of data compiled and loaded.
+
+    Raises:
+        UnfusableError: when the recipe holds what cannot be fused.
+        BuildError: when there is no C compiler, or it fails.
+    """
+    load(_source_for(recipe, data))
+
+
+def _source_for(recipe: Recipe, data: ChunkData) -> str:
+    """The program for weights as the recipe draws them."""
+    state = init_state(recipe.model, recipe.optimizer, seed=0)
+    return _source(recipe, _sizes(state, data), data.train.x.shape[2])
 
 
 def _sizes(state: TrainState, data: ChunkData) -> Sizes:
@@ -112,7 +128,9 @@ def _source(recipe: Recipe, sizes: Sizes, features: int) -> str:
         init_state(recipe.model, recipe.optimizer, seed=0),
     )
     few = 2
-    batch = Batch(torch.zeros(few, features, dtype=sizes.dtype), torch.zeros(few, dtype=sizes.dtype))
+    batch = Batch(
+        torch.zeros(few, features, dtype=sizes.dtype), torch.zeros(few, dtype=sizes.dtype)
+    )
     return program(recipe, state, batch, sizes)
 
 

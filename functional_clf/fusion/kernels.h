@@ -3,6 +3,7 @@
  * The program defines REAL_IS_DOUBLE (0 or 1) and VECTOR_BYTES (16, 32 or 64) before this.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,8 @@ extern real FN(pow)(real, real) IN_VECTORS;
 
 /* As torch has them: where an argument is NaN, so is the result. */
 INLINE real square(real a) { return a * a; }
+INLINE real log_sigmoid(real a) { return (a < 0 ? a : 0) - LOG1P(EXP(-ABS(a))) + 0 * a; }
+INLINE real log_sigmoid_slope(real a, real e) { return (a < 0 ? R(1.0) : e) / (R(1.0) + e); }
 INLINE real cube(real a) { return a * a * a; }
 INLINE real relu(real a) { return a < 0 ? 0 : a; }
 /* Functions, not ?: where they stand: both sides are computed, and the loop stays one of vectors. */

@@ -1,10 +1,11 @@
 """What each elementwise operation is in C."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+
 
 def literal(value: float) -> str:
     """A Python number in C; floats in the precision of the weights."""
@@ -88,6 +89,9 @@ _BY_NAME: Mapping[str, Callable[..., str]] = {
     "threshold_backward": _call("threshold_backward"),
     "tanh_backward": lambda grad, y: f"({grad} * (R(1.0) - square({y})))",
     "sigmoid_backward": lambda grad, y: f"({grad} * sigmoid_slope({y}))",
+    "log_sigmoid_forward[0]": _call("log_sigmoid"),
+    "log_sigmoid_forward[1]": lambda a: f"EXP(-ABS({a}))",
+    "log_sigmoid_backward": lambda grad, a, e: f"({grad} * log_sigmoid_slope({a}, {e}))",
     "silu_backward": lambda grad, a: f"({grad} * silu_slope({a}))",
     "gelu_backward": _gelu_backward,
     "leaky_relu": lambda a, slope="R(0.01)": f"leaky_relu({a}, {slope})",
@@ -115,23 +119,32 @@ _BY_NAME: Mapping[str, Callable[..., str]] = {
 _LAYOUT_ONLY = {"memory_format", "layout", "device", "pin_memory", "non_blocking", "dtype"}
 
 
-def expression(op: str, args: list[Any], kwargs: Mapping[str, Any], dtype: torch.dtype) -> str | None:
-    """An elementwise operation in C, or None where it is not in the table.
+def is_elementwise(name: str) -> bool:
+    """Whether an operation is in this table.
+
+    Example:
+        >>> is_elementwise("add"), is_elementwise("sort")
+        (True, False)
+    """
+    return name == "_to_copy" or name in _BY_NAME
+
+
+def expression(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], dtype: torch.dtype
+) -> str:
+    """An elementwise operation in C.
 
     Args:
-        op: the operation's name, as in "mul.Tensor".
+        name: the operation's, as in "mul".
         args: C expressions of one element of each argument, or None.
         kwargs: plain values by name.
         dtype: of the result.
 
     Example:
-        >>> expression("add.Tensor", ["a", "b"], {}, torch.float32)
+        >>> expression("add", ["a", "b"], {}, torch.float32)
         '(a + b)'
     """
-    name = op.partition(".")[0]
     if name == "_to_copy":
         return f"(({c_type(dtype)}){args[0]})"
-    if name not in _BY_NAME:
-        return None
     relevant = {key: value for key, value in kwargs.items() if key not in _LAYOUT_ONLY}
     return _BY_NAME[name](*args, **relevant)

@@ -22,8 +22,8 @@ Size = int | Literal["samples"]
 _PROBES = (11, 13)
 
 _OF_SHAPE_ONLY = {
-    *(f"{name}_like.default" for name in ("empty", "zeros", "ones", "full")),
-    *("fill.Scalar", "new_zeros.default", "new_ones.default", "new_full.default"),
+    *("empty_like", "zeros_like", "ones_like", "full_like"),
+    *("new_zeros", "new_ones", "new_full"),
 }
 
 
@@ -49,9 +49,14 @@ class Node:
     shape: tuple[Size, ...]
     dtype: torch.dtype
 
+    @property
+    def name(self) -> str:
+        """The operation's name without its overload, as in "mul"."""
+        return self.op.partition(".")[0]
+
     def inputs(self) -> list["Node"]:
         """The nodes whose values it needs."""
-        if self.op in _OF_SHAPE_ONLY:
+        if self.name in _OF_SHAPE_ONLY or self.op == "fill.Scalar":
             return []
         return [leaf for leaf in pytree.tree_leaves(self.args) if isinstance(leaf, Node)]
 
@@ -157,11 +162,15 @@ class _Recording(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        op = f"{func.overloadpacket.__name__}.{func._overloadname}"
-        if not isinstance(result, Tensor):
-            raise UnfusableError(f"{op} does not return a tensor")
-        places = pytree.tree_map_only(Tensor, self._place_of, (args, kwargs))
-        self._add(op, *places, result)
+        name, overload = func.overloadpacket.__name__, func._overloadname
+        places, named = pytree.tree_map_only(Tensor, self._place_of, (args, kwargs))
+        if isinstance(result, Tensor):
+            self._add(f"{name}.{overload}", places, named, result)
+        elif isinstance(result, tuple) and all(isinstance(one, Tensor) for one in result):
+            for k, one in enumerate(result):
+                self._add(f"{name}[{k}].{overload}", places, named, one)
+        else:
+            raise UnfusableError(f"{name}.{overload} does not return a tensor")
         return result
 
     def _add(self, op: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
