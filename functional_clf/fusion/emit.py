@@ -84,6 +84,7 @@ class _Emitter:
         self.function = Function()
         self._name = name
         self._samples = samples
+        self._real = graph.inputs[0].dtype  # a weight's
         self._outputs = set(graph.outputs)
         self._place = {node: place for place, node in enumerate(graph.nodes)}
         self._readers = _readers(graph)
@@ -94,6 +95,8 @@ class _Emitter:
             stage = BLOCK if SAMPLES in node.shape else BEFORE
             self._values[node] = self._stored(node.shape, node.dtype, stage, storage)
         for node in graph.nodes:
+            if node.dtype not in (self._real, torch.int64, torch.bool):
+                raise UnfusableError(f"it computes in {node.dtype} beside {self._real}")
             value = self._make(node)
             if self._must_lie_in_memory(node, value):
                 value = self._realise(node, value)

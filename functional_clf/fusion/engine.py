@@ -117,6 +117,9 @@ def _source_for(recipe: Recipe, data: ChunkData) -> str:
 
 def _sizes(state: TrainState, data: ChunkData) -> Sizes:
     dtype = next(iter(state.params.values())).dtype
+    for tensor in (*pytree.tree_leaves(state), *data.train, *data.test):
+        if tensor.dtype not in (dtype, torch.int64):
+            raise UnfusableError(f"it has {tensor.dtype} beside weights of {dtype}")
     return Sizes(data.train.y.shape[1], data.test.y.shape[1], dtype, vector_bytes())
 
 

@@ -53,7 +53,7 @@ extern real FN(pow)(real, real) IN_VECTORS;
 
 /* As torch has them: where an argument is NaN, so is the result. */
 INLINE real square(real a) { return a * a; }
-INLINE real log_sigmoid(real a) { return (a < 0 ? a : 0) - LOG1P(EXP(-ABS(a))) + 0 * a; }
+INLINE real log_sigmoid(real a) { return (a < 0 ? a : 0) - LOG1P(EXP(-ABS(a))); }
 INLINE real log_sigmoid_slope(real a, real e) { return (a < 0 ? R(1.0) : e) / (R(1.0) + e); }
 INLINE real cube(real a) { return a * a * a; }
 INLINE real relu(real a) { return a < 0 ? 0 : a; }
@@ -61,8 +61,6 @@ INLINE real relu(real a) { return a < 0 ? 0 : a; }
 INLINE real choose(int condition, real a, real b) { return condition ? a : b; }
 INLINE real threshold_backward(real grad, real a, real at) { return a <= at ? 0 : grad; }
 INLINE real leaky_relu(real a, real slope) { return a > 0 ? a : a * slope; }
-INLINE real at_least(real a, real low) { return a < low ? low : a; }
-INLINE real at_most(real a, real high) { return a > high ? high : a; }
 INLINE real larger(real a, real b) { return a > b || a != a ? a : b; }
 INLINE real smaller(real a, real b) { return a < b || a != a ? a : b; }
 INLINE real sigmoid(real a) { return R(1.0) / (R(1.0) + EXP(-a)); }

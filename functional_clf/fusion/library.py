@@ -24,6 +24,10 @@ OPTIONS = (
 )
 
 
+_SEAL = 16
+"""Bytes behind a library that tell whether all of it is there."""
+
+
 class BuildError(Exception):
     """The C compiler failed; the message is its first complaint."""
 
@@ -55,7 +59,7 @@ def vector_bytes() -> int:
 
 def is_built(source: str) -> bool:
     """Whether a source's library lies in the cache."""
-    return _path(source).exists()
+    return _is_whole(_path(source))
 
 
 def load(source: str) -> ctypes.CDLL:
@@ -71,13 +75,21 @@ def load(source: str) -> ctypes.CDLL:
         7
     """
     path = _path(source)
-    if path.exists():
-        try:
-            return ctypes.CDLL(str(path))
-        except OSError:  # cut off, or of another system: made anew
-            path.unlink(missing_ok=True)
-    _build(source, path)
+    if not _is_whole(path):
+        _build(source, path)
     return ctypes.CDLL(str(path))
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a library is there, and all of it: loading a part of one kills the process."""
+    if not path.exists():
+        return False
+    content = path.read_bytes()
+    return content[-_SEAL:] == _seal(content[:-_SEAL])
+
+
+def _seal(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_SEAL).digest()
 
 
 def _build(source: str, path: Path) -> None:
@@ -93,10 +105,14 @@ def _build(source: str, path: Path) -> None:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
         )
         if ran.returncode:
-            complaints = [line for line in ran.stderr.splitlines() if "error" in line]
-            raise BuildError((complaints or ran.stderr.splitlines() or ["it gave no reason"])[0])
+            lines = ran.stderr.splitlines()
+            complaints = [line for line in lines if "error: " in line]
+            raise BuildError((complaints or lines or ["it gave no reason"])[0])
+        with library.open("ab") as file:  # what follows a library does not disturb its loading
+            file.write(_seal(library.read_bytes()))
         os.replace(library, path)  # another process finds all of it or nothing
 
 

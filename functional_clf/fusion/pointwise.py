@@ -1,16 +1,19 @@
 """What each elementwise operation is in C."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from functional_clf.fusion.trace import UnfusableError
+
 
 def literal(value: float) -> str:
     """A Python number in C; floats in the precision of the weights."""
     if isinstance(value, bool | int):
-        return str(int(value))
+        return str(int(value)) if value >= 0 else f"(-{-value})"
     if math.isnan(value):
         return "R(NAN)"
     if math.isinf(value):
@@ -26,8 +29,9 @@ def c_type(dtype: torch.dtype) -> str:
 
 
 def _alpha(symbol: str) -> Callable[..., str]:
-    def expression(a: str, b: str, alpha: float = 1) -> str:
-        return f"({a} {symbol} {b})" if alpha == 1 else f"({a} {symbol} {literal(alpha)} * {b})"
+    def expression(a: str, b: str, alpha: float | str = 1) -> str:
+        factor = alpha if isinstance(alpha, str) else literal(alpha)
+        return f"({a} {symbol} {b})" if factor == "1" else f"({a} {symbol} {factor} * {b})"
 
     return expression
 
@@ -41,8 +45,8 @@ def _power(a: str, exponent: str) -> str:
 
 def _clamp(a: str, low: str | None = None, high: str | None = None) -> str:
     if low is not None:
-        a = f"at_least({a}, {low})"
-    return a if high is None else f"at_most({a}, {high})"
+        a = f"larger({a}, {low})"
+    return a if high is None else f"smaller({a}, {high})"
 
 
 def _gelu(a: str, approximate: str = "none") -> str:
@@ -104,6 +108,7 @@ _BY_NAME: Mapping[str, Callable[..., str]] = {
     "maximum": _call("larger"),
     "minimum": _call("smaller"),
     "where": _call("choose"),
+    "masked_fill": lambda a, mask, value: f"choose({mask}, {value}, {a})",
     "logical_and": _compare("&&"),
     "logical_or": _compare("||"),
     "logical_not": lambda a: f"(!{a})",
@@ -140,11 +145,17 @@ def expression(
         kwargs: plain values by name.
         dtype: of the result.
 
+    Raises:
+        UnfusableError: when a setting of it is not known here.
+
     Example:
         >>> expression("add", ["a", "b"], {}, torch.float32)
         '(a + b)'
     """
     if name == "_to_copy":
-        return f"(({c_type(dtype)}){args[0]})"
+        return f"({args[0]} != 0)" if dtype == torch.bool else f"(({c_type(dtype)}){args[0]})"
     relevant = {key: value for key, value in kwargs.items() if key not in _LAYOUT_ONLY}
-    return _BY_NAME[name](*args, **relevant)
+    written = _BY_NAME[name]
+    if unknown := set(relevant) - set(inspect.signature(written).parameters):
+        raise UnfusableError(f"the {unknown.pop()} of {name} is not known")
+    return written(*args, **relevant)

@@ -196,8 +196,8 @@ def _merge(one: Any, other: Any, nodes: Mapping[int, Node]) -> Any:
         if one != other:
             raise UnfusableError("its operations depend on the number of samples")
         return nodes[one.number]
-    if one == other and type(one) is type(other):
-        return one
+    if type(one) is type(other) and (one == other or (one != one and other != other)):
+        return one  # also a NaN, which is not equal to itself
     if (one, other) == _PROBES:
         return SAMPLES
     raise UnfusableError(f"{one} becomes {other} with another number of samples")
