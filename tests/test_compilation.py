@@ -6,9 +6,17 @@ import pytest
 import torch
 
 from functional_clf import compilation
-from functional_clf.compilation import Job, compile_seconds, forecast, is_cached
+from functional_clf.compilation import (
+    Job,
+    choose,
+    compile_all,
+    compile_seconds,
+    forecast,
+    is_cached,
+)
 from functional_clf.data import circles, draw_chunk, replicate
-from functional_clf.recipes import model_0, model_1
+from functional_clf.optim import sgd
+from functional_clf.recipes import Recipe, model_0, model_1
 
 RECIPES = (model_0(epochs=1000), model_1(epochs=1000))
 
@@ -55,6 +63,36 @@ def test_cached_graphs_make_compiling_pay_earlier(data, empty_cache, steps, monk
     assert not is_cached(model_0(learning_rate=0.2), data)
 
 
+def own_recipe(apply):
+    """A recipe that is not made from settings."""
+    return Recipe("own", model_0().model._replace(apply=apply), sgd(0.1), epochs=1000)
+
+
+def centred(params, x):
+    columns = x - x.mean(0)  # needs the samples again after a sum over them
+    return (columns @ params["0.weight"].T + params["0.bias"]) @ params["1.weight"][0]
+
+
+def test_auto_takes_fused_programs_where_all_recipes_can_be_fused(data, empty_cache, monkeypatch):
+    choice = choose(Job(RECIPES, data, chunks=1, threads=2))
+    assert choice.engine == "fused"
+    assert "2 of 2 programs are new" in choice.reason
+    compile_all("fused", RECIPES, data)
+    assert "0 of 2 programs are new" in choose(Job(RECIPES, data, chunks=1, threads=2)).reason
+
+
+def test_auto_chooses_among_the_others_where_one_recipe_cannot_be_fused(
+    data, empty_cache, monkeypatch
+):
+    monkeypatch.setattr(compilation, "_eager_step_seconds", lambda recipe, data: 3e-3)
+    recipes = (RECIPES[0], own_recipe(centred))
+    few, many = (choose(Job(recipes, data, chunks, threads=2)) for chunks in (1, 100))
+    assert (few.engine, many.engine) == ("eager", "compile")
+    assert few.reason.startswith("own cannot be fused (it needs the samples again")
+    monkeypatch.setattr(compilation, "why_not_compile", lambda device: "no C++ compiler was found")
+    assert choose(Job(recipes, data, 100, threads=2)) == ("eager", "no C++ compiler was found")
+
+
 def test_more_graphs_and_missing_ones_cost_more():
     costs = [compile_seconds(*pair) for pair in ((1, 0), (2, 0), (1, 1), (2, 2))]
     assert costs == sorted(costs)
@@ -79,7 +117,7 @@ chunk = [replicate(seed, "data") for seed in range(16)]
 data = draw_chunk(circles(100), chunk, 0.2, torch.device("cpu"))
 assert is_cached(model_0(), data)
 with Workers(threads=2) as workers:
-    workers.call(lambda: compile_all([model_0()], data))
+    workers.call(lambda: compile_all("compile", [model_0()], data))
 counters = torch._dynamo.utils.counters["inductor"]
 print(counters["fxgraph_cache_miss"], "misses")
 """

@@ -55,6 +55,16 @@ extern real FN(pow)(real, real) IN_VECTORS;
 INLINE real square(real a) { return a * a; }
 INLINE real log_sigmoid(real a) { return (a < 0 ? a : 0) - LOG1P(EXP(-ABS(a))); }
 INLINE real log_sigmoid_slope(real a, real e) { return (a < 0 ? R(1.0) : e) / (R(1.0) + e); }
+INLINE real sign(real a) { return a != a ? a : (real)((a > 0) - (a < 0)); }
+INLINE real softplus(real a, real beta, real threshold)
+{
+    return a * beta > threshold ? a : LOG1P(EXP(a * beta)) / beta;
+}
+INLINE real softplus_slope(real a, real beta, real threshold)
+{
+    real e = EXP(a * beta);
+    return a * beta > threshold ? R(1.0) : e / (e + R(1.0));
+}
 INLINE real cube(real a) { return a * a * a; }
 INLINE real relu(real a) { return a < 0 ? 0 : a; }
 /* Functions, not ?: where they stand: both sides are computed, and the loop stays one of vectors. */

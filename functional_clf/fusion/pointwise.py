@@ -78,6 +78,8 @@ _BY_NAME: Mapping[str, Callable[..., str]] = {
     "sqrt": _call("SQRT"),
     "rsqrt": lambda a: f"(R(1.0) / SQRT({a}))",
     "abs": _call("ABS"),
+    "sign": _call("sign"),
+    "sgn": _call("sign"),
     "exp": _call("EXP"),
     "expm1": _call("EXPM1"),
     "log": _call("LOG"),
@@ -91,6 +93,10 @@ _BY_NAME: Mapping[str, Callable[..., str]] = {
     "silu": _call("silu"),
     "gelu": _gelu,
     "threshold_backward": _call("threshold_backward"),
+    "softplus": lambda a, beta="1", threshold="20": f"softplus({a}, {beta}, {threshold})",
+    "softplus_backward": lambda grad, a, beta, threshold: (
+        f"({grad} * softplus_slope({a}, {beta}, {threshold}))"
+    ),
     "tanh_backward": lambda grad, y: f"({grad} * (R(1.0) - square({y})))",
     "sigmoid_backward": lambda grad, y: f"({grad} * sigmoid_slope({y}))",
     "log_sigmoid_forward[0]": _call("log_sigmoid"),
@@ -121,6 +127,8 @@ _BY_NAME: Mapping[str, Callable[..., str]] = {
     "clone": lambda a, memory_format=None: a,
 }
 
+_EXACT_FOR_INTEGERS = {"add", "sub", "rsub", "mul", "neg", "clone", "_to_copy"}
+
 _LAYOUT_ONLY = {"memory_format", "layout", "device", "pin_memory", "non_blocking", "dtype"}
 
 
@@ -146,14 +154,18 @@ def expression(
         dtype: of the result.
 
     Raises:
-        UnfusableError: when a setting of it is not known here.
+        UnfusableError: when a setting of it is not known here, or not its whole numbers.
 
     Example:
         >>> expression("add", ["a", "b"], {}, torch.float32)
         '(a + b)'
     """
+    if dtype == torch.int64 and name not in _EXACT_FOR_INTEGERS:
+        raise UnfusableError(f"{name} of whole numbers is not known")
+    if dtype == torch.bool and name in ("add", "_to_copy"):  # true and true make true
+        return f"({' + '.join(args[:2])} != 0)"
     if name == "_to_copy":
-        return f"({args[0]} != 0)" if dtype == torch.bool else f"(({c_type(dtype)}){args[0]})"
+        return f"(({c_type(dtype)}){args[0]})"
     relevant = {key: value for key, value in kwargs.items() if key not in _LAYOUT_ONLY}
     written = _BY_NAME[name]
     if unknown := set(relevant) - set(inspect.signature(written).parameters):

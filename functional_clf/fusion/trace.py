@@ -200,4 +200,6 @@ def _merge(one: Any, other: Any, nodes: Mapping[int, Node]) -> Any:
         return one  # also a NaN, which is not equal to itself
     if (one, other) == _PROBES:
         return SAMPLES
-    raise UnfusableError(f"{one} becomes {other} with another number of samples")
+    raise UnfusableError(
+        f"a number follows the number of samples in a way of its own ({one} becomes {other})"
+    )
