@@ -174,4 +174,5 @@ def test_a_compiled_step_gets_no_new_memory_from_the_system():
     keeps, few, many = ran.stdout.split()
     if keeps == "False":
         pytest.skip("this system's allocator cannot be told to keep memory")
-    assert int(many) - int(few) < 100  # 15 to 30 a step where the allocator hands memory back
+    # 3000 to 6000 where the allocator hands memory back at each step; once in a while it takes 100.
+    assert int(many) - int(few) < 500

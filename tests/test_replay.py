@@ -39,8 +39,9 @@ def folder(tmp_path_factory):
         {"design": "crossed", "data_seeds": 4, "init_seeds": 3, "seeds": range(12)},
         {"recipes": (model_0(learning_rate=1e6, epochs=60),), "chunk": 5},  # it diverges
         {"recipes": (model_1(epochs=3),), "engine": "compile"},
+        {"recipes": (model_1(epochs=3),), "engine": "fused"},
     ],
-    ids=["moons", "crossed", "diverged", "compiled"],
+    ids=["moons", "crossed", "diverged", "compiled", "fused"],
 )
 def test_a_seed_trained_again_is_the_same_in_every_bit(changes, tmp_path, capsys):
     study_on(**{"seeds": 12} | changes).run(tmp_path)

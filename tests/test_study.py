@@ -1,6 +1,7 @@
 import json
 import logging
 import math
+from dataclasses import replace
 from itertools import chain
 
 import polars as pl
@@ -10,7 +11,9 @@ from polars.testing import assert_frame_equal
 
 from functional_clf import machine, report
 from functional_clf.data import MAX_SEED, circles
-from functional_clf.recipes import model_0, model_1
+from functional_clf.ensemble import ENGINES
+from functional_clf.optim import sgd
+from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.store import StoreError
 from functional_clf.study import Study, as_seeds
 
@@ -30,7 +33,7 @@ def assert_same_bits(some, all_seeds):
         assert some[column].to_numpy().tobytes() == wanted[column].to_numpy().tobytes()
 
 
-@pytest.mark.parametrize("engine", ["eager", "compile"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_seed_is_itself_whatever_was_run_beside_it(engine):
     runs = [
         study_of(seeds, engine=engine, threads=threads).run().seeds
@@ -137,6 +140,7 @@ def _parts(recipe):
 
 
 def test_auto_uses_eager_where_there_is_no_compiler_and_says_so(monkeypatch, caplog):
+    monkeypatch.setenv("CC", "/nowhere/gcc")
     monkeypatch.setenv("CXX", "/nowhere/g++")
     with caplog.at_level(logging.INFO, "functional_clf"):
         results = study_of(2, engine="auto").run()
@@ -150,6 +154,40 @@ def test_compile_without_a_compiler_is_a_clear_error(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match="engine is 'compile', but no C\\+\\+ compiler"):
         study_of(2, engine="compile").run(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def centred(params, x):
+    """A model that cannot be fused: it needs the samples again after a sum over them."""
+    return (x - x.mean(0)) @ params["0.weight"][0] + params["0.bias"]
+
+
+def test_what_cannot_be_fused_is_a_clear_error_or_another_engine(tmp_path):
+    own = Recipe("own", model_0((2, 1)).model._replace(apply=centred), sgd(0.1), epochs=3)
+    study = Study(circles(60), (model_0(epochs=3), own), seeds=2, engine="fused")
+    with pytest.raises(ValueError, match="engine is 'fused', but own cannot be fused") as caught:
+        study.run(tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    results = replace(study, engine="auto").run()
+    assert results.engine.ran == "eager"
+    assert "own cannot be fused" in results.engine.reason
+
+
+def test_a_failing_c_compiler_is_a_clear_error_or_the_eager_engine(tmp_path, monkeypatch):
+    monkeypatch.setenv("CC", "false")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    with pytest.raises(ValueError, match="engine is 'fused', but compiling failed"):
+        study_of(2, engine="fused").run(tmp_path / "out")
+    results = study_of(2, engine="auto").run()
+    assert (results.engine.ran, results.seeds.height) == ("eager", 4)
+
+
+def test_fused_programs_are_compiled_once_a_model_whatever_is_trained(tmp_path, monkeypatch):
+    """The regression check of compiling that needs no clock."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    for seeds, settings in ((3, {}), (range(5, 40), {"threads": 2}), (4, {"chunk": 3})):
+        study_of(seeds, engine="fused", **settings).run()
+    assert len(list(tmp_path.glob("functional_clf/fused/*.so"))) == 2
+    assert not list(tmp_path.glob("functional_clf/fused/tmp*"))
 
 
 def test_a_folder_goes_on_with_the_engine_it_has(tmp_path):
