@@ -81,7 +81,7 @@ def choose(job: Job) -> Forecast:
         >>> choose(Job([model_0()], data, chunks=1, threads=1)).engine in ("fused", "eager")
         True
     """
-    hindrance = why_none_fused(job)
+    hindrance = why_none_fused(job.recipes, job.data)
     if hindrance is None:
         count = len(job.recipes)
         missing = sum(not is_compiled(recipe, job.data) for recipe in job.recipes)
@@ -92,9 +92,9 @@ def choose(job: Job) -> Forecast:
     return ends_first._replace(reason=f"{hindrance}; {ends_first.reason}")
 
 
-def why_none_fused(job: Job) -> str | None:
-    """What keeps a job from running as fused programs, or None where nothing does."""
-    reasons = (why_not_fuse(recipe, job.data) for recipe in job.recipes)
+def why_none_fused(recipes: Sequence[Recipe], data: ChunkData) -> str | None:
+    """What keeps recipes from running as fused programs, or None where nothing does."""
+    reasons = (why_not_fuse(recipe, data) for recipe in recipes)
     return next((reason for reason in reasons if reason), None)
 
 

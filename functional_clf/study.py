@@ -24,6 +24,7 @@ from functional_clf.data import (
     Vary,
     circles,
     crossed_replicate,
+    draw_chunk,
     replicate,
     split_sizes,
 )
@@ -302,11 +303,11 @@ class Study:
         device = resolve_device(self.device if rank is None else rank.device(self.device))
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
-        if self.engine == "fused" and device.type != "cpu":
-            raise ValueError(
-                f"engine is 'fused', which runs on the CPU, but device is {self.device!r}; use "
-                "--engine compile, or --device cpu"
-            )
+        if self.engine == "fused":
+            one = [self.replicate(self.seeds[0])]
+            data = draw_chunk(self.dataset, one, self.test_size, device)
+            if lack := why_none_fused(self.recipes, data):
+                raise ValueError(f"engine is 'fused', but {lack}; use --engine auto")
         return device
 
     def _trainer(
@@ -411,8 +412,6 @@ class Study:
         report = self._choose_engine(workers, store, job)
         if job is None:
             return report
-        if report.ran == "fused" and (lack := workers.call(lambda: why_none_fused(job))):
-            raise ValueError(f"engine is 'fused', but {lack}; use --engine compile")
         if report.requested == "auto":
             logger.info("engine: %s, because %s", report.ran, report.reason)
         if report.ran != "eager":

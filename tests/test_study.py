@@ -167,6 +167,7 @@ def test_what_cannot_be_fused_is_a_clear_error_or_another_engine(tmp_path):
     with pytest.raises(ValueError, match="engine is 'fused', but own cannot be fused") as caught:
         study.run(tmp_path / "out")
     assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
     results = replace(study, engine="auto").run()
     assert results.engine.ran == "eager"
     assert "own cannot be fused" in results.engine.reason
