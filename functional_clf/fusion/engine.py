@@ -19,7 +19,7 @@ from functional_clf.fusion.library import compiler, is_built, load, vector_bytes
 from functional_clf.fusion.program import Sizes, program
 from functional_clf.fusion.trace import UnfusableError
 from functional_clf.recipes import Recipe
-from functional_clf.train import STRIDE, init_state, spans
+from functional_clf.train import init_state, spans
 from functional_clf.types import Batch, Curves, Metrics, TrainState
 
 _AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
@@ -68,7 +68,6 @@ def fused(
         ctypes.c_long(len(plan)),
         _longs([span.steps for span in plan]),
         _longs([int(span.is_recorded) for span in plan]),
-        ctypes.c_long(STRIDE),
         (ctypes.c_void_p * len(leaves))(*(leaf.data_ptr() for leaf in leaves)),
         *(_pointer(part) for batch in batches for part in batch),
         *(_pointer(part) for metrics in (train, test) for part in metrics),

@@ -11,12 +11,22 @@ struct work {
     struct evaluate_test evaluate_test;
 };
 
+/* Between two calls of Python, which take a thousand times as long as looking at the clock. */
+#define TELL_SECONDS 0.01
+
+static double seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + 1e-9 * now.tv_nsec;
+}
+
 /* Trains each replicate for `spans` spans of steps, in place; before each span that is marked it
- * records the metrics, a row of replicates a record. After every `stride` steps, and after the
- * last, it tells `after_steps`, which may ask it to stop. Returns 1 when it stopped, 2 when memory
- * is short, else 0. */
+ * records the metrics, a row of replicates a record. Now and then, and at the end, it tells
+ * `after_steps` how many steps it has taken, which may ask it to stop. Returns 1 when it stopped,
+ * 2 when memory is short, else 0. */
 int fit(const long replicates, const long spans, const long *steps, const long *is_recorded,
-        const long stride, char *const *leaves, const real *x_train, const real *y_train,
+        char *const *leaves, const real *x_train, const real *y_train,
         const real *x_test, const real *y_test, real *train_loss, long *train_correct,
         real *test_loss, long *test_correct, int (*after_steps)(long))
 {
@@ -24,11 +34,13 @@ int fit(const long replicates, const long spans, const long *steps, const long *
     if (work == NULL) return 2;
     memset(work, 0, sizeof *work);
     char *state = (char *)&work->state;
+    double told = seconds();
+    long untold = 0;
     int stop = 0;
     for (long r = 0; r < replicates && !stop; r++) {
         for (int k = 0; k < LEAVES; k++)
             memcpy(state + places[k].offset, leaves[k] + r * places[k].bytes, places[k].bytes);
-        long record = r, untold = 0;
+        long record = r;
         for (long span = 0; span < spans && !stop; span++) {
             if (is_recorded[span]) {
                 evaluate_train(&work->evaluate_train, &work->state, x_train, y_train,
@@ -40,8 +52,9 @@ int fit(const long replicates, const long spans, const long *steps, const long *
             for (long step = 0; step < steps[span]; step++)
                 take_step(&work->take_step, &work->state, x_train, y_train);
             untold += steps[span];
-            if (untold >= stride || span == spans - 1) {
+            if (seconds() - told > TELL_SECONDS) {
                 stop = after_steps(untold);
+                told = seconds();
                 untold = 0;
             }
         }
@@ -53,5 +66,5 @@ int fit(const long replicates, const long spans, const long *steps, const long *
         y_test += TEST_ROW;
     }
     free(work);
-    return stop;
+    return stop || after_steps(untold);
 }

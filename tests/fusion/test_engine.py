@@ -202,7 +202,7 @@ def test_what_is_raised_after_some_steps_ends_the_training(error, call):
 
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds, 20)
     with pytest.raises(error, match="that is enough"):
-        fused(recipe, start, data, 700, after_steps)
+        fused(recipe, start, data, 400_000, after_steps)  # long enough for several calls
     assert len(told) == call
 
 

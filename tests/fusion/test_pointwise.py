@@ -251,7 +251,11 @@ def test_a_literal_can_stand_behind_a_minus():
     assert "--" not in expression("neg", [literal(-1)], {}, torch.float64)
 
 
-EXP_LOG = [("exp.default", ("a",), {}), ("log.default", ("a",), {})]
+EXP_LOG = [
+    ("exp.default", ("a",), {}),
+    ("log.default", ("a",), {}),
+    ("log_sigmoid_forward[0].default", ("a",), {}),
+]
 
 
 @pytest.fixture(scope="module", params=sorted({16, vector_bytes()}))
@@ -280,6 +284,18 @@ def test_log_in_float32_errs_by_few_units_in_the_last_place(exp_log):
     ):
         error = ulps(call(exp_log, 1, x), np.log(x.astype(np.float64)))
         assert error.max() < 4, x[error.argmax()]
+
+
+def test_log_sigmoid_in_float32_errs_by_few_units_in_the_last_place(exp_log):
+    tiny = np.geomspace(1e-38, 1, 100_003, dtype=np.float32)
+    for x in (np.linspace(-86, 86, 1_000_003, dtype=np.float32), tiny, -tiny):
+        exact = x.astype(np.float64)
+        exact = np.minimum(exact, 0) - np.log1p(np.exp(-np.abs(exact)))
+        error = ulps(call(exp_log, 2, x), exact)
+        assert error.max() < 4, x[error.argmax()]
+    ends = call(exp_log, 2, np.float32([np.inf, 1e30, 100, -100, -1e30, -np.inf, np.nan]))
+    expected = np.float32([0, 0, 0, -100, -1e30, -np.inf, np.nan])
+    np.testing.assert_allclose(ends, expected, rtol=0, atol=1e-37)
 
 
 @pytest.mark.parametrize("repeat", [1, 37])  # alone, and in vectors
