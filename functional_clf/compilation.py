@@ -1,6 +1,6 @@
 """Which engine ends first, for "auto" to pick it, and what must be compiled for an engine.
 
-A fused program compiles within a second and is the fastest, so it is picked wherever it can be.
+A fused program compiles in a second or two and is the fastest, so it is picked where it can be.
 Else the choice is between the eager engine and torch's compiler, which takes many seconds. A
 compiled graph is cached by torch between processes. Beside torch's cache a small note is kept for
 each graph of ours: that it is there, and how long it took. From that, and from a few eager steps,

@@ -7,7 +7,9 @@ import getpass
 import importlib.util
 import os
 import platform
+import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -94,6 +96,41 @@ def cache_folder() -> Path:
     return Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default)) / "functional_clf"
 
 
+def c_compiler() -> list[str] | None:
+    """The command of the C compiler: that of the environment variable CC, else gcc, clang or cc.
+
+    Example:
+        >>> command = c_compiler()
+        >>> command is None or len(command) > 0
+        True
+    """
+    wanted = shlex.split(os.environ.get("CC", ""))
+    if wanted:
+        return wanted if shutil.which(wanted[0]) else None
+    return next(([name] for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
+
+
+def c_compiler_version() -> str | None:
+    """The first line of what the C compiler says of its version, or None where there is none.
+
+    Example:
+        >>> version = c_compiler_version()
+        >>> version is None or len(version.splitlines()) == 1
+        True
+    """
+    command = c_compiler()
+    return None if command is None else _version(tuple(command))
+
+
+@functools.cache
+def _version(command: tuple[str, ...]) -> str | None:
+    try:
+        ran = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return next(iter(ran.stdout.splitlines()), "unknown")
+
+
 @functools.cache
 def keep_freed_memory() -> bool:
     """Tell glibc's allocator to keep freed memory for the next step; False where there is none.
@@ -147,4 +184,5 @@ def environment(device: torch.device) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "device_name": torch.cuda.get_device_name(device) if is_cuda else platform.machine(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "c_compiler": c_compiler_version(),
     }

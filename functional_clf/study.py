@@ -29,6 +29,7 @@ from functional_clf.data import (
     split_sizes,
 )
 from functional_clf.ensemble import ENGINES, Engine, EngineName
+from functional_clf.fusion import BuildError
 from functional_clf.machine import (
     chunk_width,
     environment,
@@ -272,17 +273,22 @@ class Study:
             if different := differences(job["configuration"], own):
                 raise RankError(f"rank {rank.index} runs another study than rank 0: {different}")
             data = trainer.draw(self.seeds[:1])
-            if own["engine"] == "compile":
-                # One after another: where ranks share a cache, rank 0 has filled it.
-                workers.call(lambda: [compile_one(recipe, data) for recipe in self.recipes])
-            else:
-                workers.call(lambda: compile_all(own["engine"], self.recipes, data))
+            try:
+                if own["engine"] == "compile":
+                    # One after another: where ranks share a cache, rank 0 has filled it.
+                    workers.call(lambda: [compile_one(recipe, data) for recipe in self.recipes])
+                else:
+                    workers.call(lambda: compile_all(own["engine"], self.recipes, data))
+            except Exception as error:
+                reason = f"compiling failed ({_first_line(error)})"
+                raise RankError(f"rank {rank.index}: {reason}") from error
             return helper.serve(self._work(trainer, ENGINES[own["engine"]]))
 
     def retrain(self, seeds: Sequence[int]) -> tuple[ChunkRecord, Mapping[str, Any]]:
         """Train some seeds of this study, at most a chunk, and return their record as it is.
 
-        With `engine="auto"` eager runs: a chunk is not worth compiling.
+        With `engine="auto"` fused programs run where they can, else eager: one chunk is not worth
+        more compiling.
 
         Args:
             seeds: which ones.
@@ -294,7 +300,10 @@ class Study:
             ValueError: when the device or the engine cannot be had here.
         """
         trainer = self._trainer(self._device(None))
-        name = "eager" if self.engine == "auto" else self.engine
+        name = self.engine
+        if name == "auto":
+            lack = why_none_fused(self.recipes, trainer.draw(seeds[:1]))
+            name = "eager" if lack else "fused"
         with Workers(threads=1) as workers, _matmul_precision(self.tf32):
             record = workers.call(lambda: trainer.train(ENGINES[name], seeds, keep_params=True))
         return record, environment(trainer.device)
@@ -307,7 +316,13 @@ class Study:
             one = [self.replicate(self.seeds[0])]
             data = draw_chunk(self.dataset, one, self.test_size, device)
             if lack := why_none_fused(self.recipes, data):
-                raise ValueError(f"engine is 'fused', but {lack}; use --engine auto")
+                raise ValueError(f"engine is 'fused', but {lack}; use another --engine")
+            try:  # while nothing is written yet
+                compile_all("fused", self.recipes, data)
+            except (BuildError, OSError) as error:
+                raise ValueError(
+                    f"engine is 'fused', but compiling failed ({_first_line(error)})"
+                ) from error
         return device
 
     def _trainer(

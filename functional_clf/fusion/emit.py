@@ -29,7 +29,10 @@ BEFORE, BLOCK, AFTER = range(3)
 UNROLLED_TERMS = 256
 """Up to so many terms a sum over features is written out where it is read."""
 
-_MATMULS = ("mm", "addmm", "mv")
+LARGEST_MATMUL = 256 * 256
+"""Up to so many weights a matmul has its kernel here; for larger ones a BLAS is the better one."""
+
+_MATMULS = ("mm", "mv")
 _MANY = 10**6  # in place of the number of samples, where sizes are compared
 
 
@@ -171,6 +174,9 @@ class _Emitter:
         def element(index: Index) -> str:
             return source.element(view.source_index(index, source.shape))
 
+        for size, dim in zip(shape, view.dims, strict=True):
+            if size == SAMPLES and dim is not None and source.shape[dim] not in (SAMPLES, 1):
+                raise UnfusableError("it takes as many weights as there are samples")
         storage = source.storage and view.storage(source.storage, source.shape)
         return Value(shape, source.dtype, source.stage, element, storage, source.is_constant)
 
@@ -230,6 +236,8 @@ class _Emitter:
         dims: Sequence[int],
         source_index: Callable[[Index, Mapping[int, str]], Index],
     ) -> Value:
+        if source.stage == AFTER:
+            raise UnfusableError("it needs the samples again after a sum over all of them")
         place, kind = self._place[node], c_type(node.dtype)
         storage = self._new_array("total", node, node.shape, kind)
         self.function.before.append(f"memset({storage.name}, 0, sizeof {storage.name});")
@@ -246,7 +254,7 @@ class _Emitter:
                 heads,
                 # A block's share of a count fits into an int, of which a vector holds more.
                 totals={f"sum{place}": "int" if source.dtype == torch.bool else kind},
-                body=[f"sum{place} += {term};"],
+                body=[f"sum{place} += s < count ? {term} : 0;"],
                 end=[f"{storage.at(index)} += sum{place};"],
                 reads=self._reads,
             )
@@ -260,25 +268,22 @@ class _Emitter:
     def _matmul(self, node: Node, arguments: Sequence[Value]) -> Value:
         if node.name == "mm":
             return self._product(node, node.shape, *arguments)
-        if node.name == "mv":
-            matrix, vector = arguments
-            column = self._viewed(vector, View((0, None)), (*vector.shape, 1))
-            product = self._product(node, (*node.shape, 1), matrix, column)
-            return self._viewed(product, View((0,), fixed={1: 0}), node.shape)
-        if node.kwargs:
-            raise UnfusableError("it scales the parts of an addmm")
-        bias, *factors = arguments
-        product = self._product(node, node.shape, *factors)
-        return Value(
-            *(node.shape, node.dtype, self._stage(node.shape, [product, bias])),
-            element=lambda index: f"({product.element(index)} + {self._broadcast(bias, index)})",
-        )
+        matrix, vector = arguments
+        column = self._viewed(vector, View((0, None)), (*vector.shape, 1))
+        product = self._product(node, (*node.shape, 1), matrix, column)
+        return self._viewed(product, View((0,), fixed={1: 0}), node.shape)
 
     def _product(self, node: Node, shape: tuple[Size, ...], a: Value, b: Value) -> Value:
         (rows, inner), (_, columns) = a.shape, b.shape
         if a.storage is None or b.storage is None:
             raise UnfusableError("a factor of a matmul does not lie in memory")
-        self._stage(shape, [a, b])
+        if max(a.stage, b.stage) == AFTER:
+            raise UnfusableError("it needs the samples again after a sum over all of them")
+        strides = zip((*a.shape, *b.shape), (*a.storage.strides, *b.storage.strides), strict=True)
+        if any(size == SAMPLES and stride != 1 for size, stride in strides):
+            raise UnfusableError("a factor of a matmul repeats weights along the samples")
+        if math.prod(size for size in (rows, inner, columns) if size != SAMPLES) > LARGEST_MATMUL:
+            raise UnfusableError(f"its matmuls have more than {LARGEST_MATMUL} weights")
         if inner == SAMPLES:
             return self._contract(node, shape, a.storage, b.storage)
         if (rows == SAMPLES) == (columns == SAMPLES):
@@ -404,13 +409,11 @@ class _Emitter:
     def _last_place(self, node: Node) -> int:
         """The last statement that reads a node, directly or in an expression."""
         readers = self._readers.get(node, ())
-        return max(
-            self._place[node],
-            *(
-                self._place[one] if self._has_statement(one) else self._last_place(one)
-                for one in readers
-            ),
+        places = (
+            self._place[one] if self._has_statement(one) else self._last_place(one)
+            for one in readers
         )
+        return max([self._place[node], *places])
 
     def _has_statement(self, node: Node) -> bool:
         if node.name in _MATMULS or node in self._outputs:
@@ -460,7 +463,7 @@ def _readers(graph: Graph) -> dict[Node, list[Node]]:
 def _summed_dims(node: Node, rank: int) -> tuple[list[int], bool]:
     """The axes that a sum or a mean adds up, and whether it keeps them."""
     args = node.args[1:]
-    dims = args[0] if args and args[0] else range(rank)
+    dims = args[0] if rank and args and args[0] else range(rank)
     return sorted(dim % rank for dim in dims), len(args) > 1 and bool(args[1])
 
 

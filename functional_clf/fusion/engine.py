@@ -7,7 +7,10 @@ nor its neighbours can matter.
 
 import ctypes
 import functools
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,9 +18,10 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from functional_clf.data import ChunkData
-from functional_clf.fusion.library import compiler, is_built, load, vector_bytes
+from functional_clf.fusion.library import is_built, load, vector_bytes
 from functional_clf.fusion.program import Sizes, program
 from functional_clf.fusion.trace import UnfusableError
+from functional_clf.machine import c_compiler, cache_folder
 from functional_clf.recipes import Recipe
 from functional_clf.train import init_state, spans
 from functional_clf.types import Batch, Curves, Metrics, TrainState
@@ -38,7 +42,7 @@ def fused(
         UnfusableError: when the recipe holds what cannot be fused.
         BuildError: when there is no C compiler, or it fails.
     """
-    library = load(_source(recipe, _sizes(state, data), data.train.x.shape[2]))
+    library = _library(recipe, _sizes(state, data), data.train.x.shape[2], cache_folder())
     leaves, form = pytree.tree_flatten(state)
     leaves = [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
     width, plan = data.train.y.shape[0], spans(epochs)
@@ -63,7 +67,7 @@ def fused(
             raised.append(error)
         return len(raised)
 
-    failed = library.fit(
+    arguments = (
         ctypes.c_long(width),
         ctypes.c_long(len(plan)),
         _longs([span.steps for span in plan]),
@@ -73,6 +77,7 @@ def fused(
         *(_pointer(part) for metrics in (train, test) for part in metrics),
         _AfterSteps(after_replicate_steps),
     )
+    failed = _off_the_main_thread(lambda: library.fit(*arguments), raised.append)
     if raised:
         raise raised[0]
     if failed:
@@ -80,16 +85,34 @@ def fused(
     return pytree.tree_unflatten(leaves, form), Curves(record_at, train, test)
 
 
+def _off_the_main_thread(
+    call: Callable[[], int], interrupt: Callable[[BaseException], None]
+) -> int:
+    """Call C where no signal arrives: Python would have nowhere to raise a Ctrl-C in it."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(call)
+        try:
+            return future.result()
+        except BaseException as error:
+            interrupt(error)  # its next call of `after_steps` ends it
+            raise
+
+
 def why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
     """What keeps a recipe from being fused for a chunk of data, or None where nothing does."""
     if data.train.x.device.type != "cpu":
         return "fused programs run on the CPU"
-    if compiler() is None:
+    if c_compiler() is None:
         return "no C compiler was found"
     try:
         _source_for(recipe, data)
     except UnfusableError as error:
         return f"{recipe.name} cannot be fused ({error})"
+    except Exception as error:  # a function of a user's own may fail in any way when traced
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        return f"{recipe.name} cannot be traced ({first})"
     return None
 
 
@@ -108,6 +131,12 @@ def compile_program(recipe: Recipe, data: ChunkData) -> None:
     load(_source_for(recipe, data))
 
 
+@functools.lru_cache(maxsize=64)
+def _library(recipe: Recipe, sizes: Sizes, features: int, cache: Path) -> ctypes.CDLL:
+    del cache  # a key: another cache is another library
+    return load(_source(recipe, sizes, features))
+
+
 def _source_for(recipe: Recipe, data: ChunkData) -> str:
     """The program for weights as the recipe draws them."""
     state = init_state(recipe.model, recipe.optimizer, seed=0)
@@ -116,9 +145,11 @@ def _source_for(recipe: Recipe, data: ChunkData) -> str:
 
 def _sizes(state: TrainState, data: ChunkData) -> Sizes:
     dtype = next(iter(state.params.values())).dtype
-    for tensor in (*pytree.tree_leaves(state), *data.train, *data.test):
-        if tensor.dtype not in (dtype, torch.int64):
-            raise UnfusableError(f"it has {tensor.dtype} beside weights of {dtype}")
+    types = {tensor.dtype for tensor in (*data.train, *data.test)}
+    if dtype not in (torch.float32, torch.float64) or types != {dtype}:
+        raise UnfusableError(f"weights are {dtype} and data {', '.join(map(str, types))}")
+    if others := {leaf.dtype for leaf in pytree.tree_leaves(state)} - {dtype, torch.int64}:
+        raise UnfusableError(f"its state has {others.pop()} beside weights of {dtype}")
     return Sizes(data.train.y.shape[1], data.test.y.shape[1], dtype, vector_bytes())
 
 

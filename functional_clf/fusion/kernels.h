@@ -73,7 +73,7 @@ INLINE real log1p_exp_of_minus(real t)
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
     p = p * r * r + r + 1.0f;
-    int bits = ((int)n + 127) << 23; /* of 2^n */
+    unsigned bits = (unsigned)((int)n + 127) << 23; /* of 2^n */
     float scale;
     memcpy(&scale, &bits, sizeof scale);
     float e = p * scale;
@@ -148,30 +148,47 @@ INLINE void store(real *to, vector value) { *(vector *)to = value; }
 /* Tiles: as many sums as there are registers for, all of them in registers at once. */
 #define UNROLL _Pragma("GCC unroll 16")
 #if VECTOR_BYTES == 64
-enum { OUT_TILE = 16, CONTRACT_OUT = 4, CONTRACT_IN = 4 };
+enum { OUT_TILE = 8, SAMPLE_TILE = 2, CONTRACT_OUT = 4, CONTRACT_IN = 4 };
 #else
-enum { OUT_TILE = 8, CONTRACT_OUT = 2, CONTRACT_IN = 4 };
+enum { OUT_TILE = 4, SAMPLE_TILE = 2, CONTRACT_OUT = 2, CONTRACT_IN = 4 };
 #endif
 
-/* `outs` rows of out[o][s] = sum over i of weight[o][i] in[i][s], a vector of samples at a time. */
+/* `outs` rows of out[o][s] = sum over i of weight[o][i] in[i][s], `vectors` vectors of samples. */
+INLINE void project_tile(const int outs, const int vectors, const int fan_in, const real *weight,
+                         const int by_out, const int by_in, const real *in, const int in_row,
+                         real *out, const int out_row)
+{
+    vector sums[OUT_TILE][SAMPLE_TILE];
+    UNROLL for (int o = 0; o < outs; o++)
+        UNROLL for (int v = 0; v < vectors; v++) sums[o][v] = (vector){0};
+    /* Where from is kept from the compiler, which would load all weights ahead of the loop over
+     * samples, more than there are registers for. */
+    __asm__("" : "+r"(weight));
+    UNROLL for (int i = 0; i < fan_in; i++) {
+        vector x[SAMPLE_TILE];
+        UNROLL for (int v = 0; v < vectors; v++) {
+            x[v] = load(in + i * in_row + v * LANES);
+            KEEP(x[v]);
+        }
+        UNROLL for (int o = 0; o < outs; o++) {
+            vector w = weight[o * by_out + i * by_in] - (vector){0}; /* in each lane */
+            UNROLL for (int v = 0; v < vectors; v++) sums[o][v] += w * x[v];
+        }
+    }
+    UNROLL for (int o = 0; o < outs; o++)
+        UNROLL for (int v = 0; v < vectors; v++) store(out + o * out_row + v * LANES, sums[o][v]);
+}
+
 INLINE void project_rows(const int outs, const int fan_in, const real *weight, const int by_out,
                          const int by_in, const real *in, const int in_row, real *out,
                          const int out_row, const int samples)
 {
-    for (int s = 0; s < samples; s += LANES) {
-        vector sums[OUT_TILE];
-        UNROLL for (int o = 0; o < outs; o++) sums[o] = (vector){0};
-        /* Where from is kept from the compiler, which would load all weights ahead of the loop,
-         * more than there are registers for. */
-        const real *at = weight;
-        __asm__("" : "+r"(at));
-        UNROLL for (int i = 0; i < fan_in; i++) {
-            vector x = load(in + i * in_row + s);
-            KEEP(x);
-            UNROLL for (int o = 0; o < outs; o++) sums[o] += at[o * by_out + i * by_in] * x;
-        }
-        UNROLL for (int o = 0; o < outs; o++) store(out + o * out_row + s, sums[o]);
-    }
+    int s = 0;
+    for (; s + SAMPLE_TILE * LANES <= samples; s += SAMPLE_TILE * LANES)
+        project_tile(outs, SAMPLE_TILE, fan_in, weight, by_out, by_in, in + s, in_row, out + s,
+                     out_row);
+    for (; s < samples; s += LANES)
+        project_tile(outs, 1, fan_in, weight, by_out, by_in, in + s, in_row, out + s, out_row);
 }
 
 /* out[o][s] = sum over i of weight[o][i] in[i][s], for `samples` samples, in whole vectors. */

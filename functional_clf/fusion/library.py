@@ -5,8 +5,6 @@ import functools
 import hashlib
 import os
 import platform
-import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from functional_clf.machine import cache_folder
+from functional_clf.machine import c_compiler, c_compiler_version, cache_folder
 
 OPTIONS = (
     *("-O3", "-std=gnu11", "-shared", "-fPIC", "-fopenmp-simd"),
@@ -30,20 +28,6 @@ _SEAL = 16
 
 class BuildError(Exception):
     """The C compiler failed; the message is its first complaint."""
-
-
-def compiler() -> list[str] | None:
-    """The command of the C compiler: that of the environment variable CC, else gcc, clang or cc.
-
-    Example:
-        >>> command = compiler()
-        >>> command is None or len(command) > 0
-        True
-    """
-    wanted = shlex.split(os.environ.get("CC", ""))
-    if wanted:
-        return wanted if shutil.which(wanted[0]) else None
-    return next(([name] for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
 
 
 def vector_bytes() -> int:
@@ -82,9 +66,10 @@ def load(source: str) -> ctypes.CDLL:
 
 def _is_whole(path: Path) -> bool:
     """Whether a library is there, and all of it: loading a part of one kills the process."""
-    if not path.exists():
+    try:
+        content = path.read_bytes()
+    except OSError:
         return False
-    content = path.read_bytes()
     return content[-_SEAL:] == _seal(content[:-_SEAL])
 
 
@@ -93,7 +78,7 @@ def _seal(content: bytes) -> bytes:
 
 
 def _build(source: str, path: Path) -> None:
-    command = compiler()
+    command = c_compiler()
     if command is None:
         raise BuildError("no C compiler was found")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,7 +95,8 @@ def _build(source: str, path: Path) -> None:
         if ran.returncode:
             lines = ran.stderr.splitlines()
             complaints = [line for line in lines if "error: " in line]
-            raise BuildError((complaints or lines or ["it gave no reason"])[0])
+            silence = f"{command[0]} ended with code {ran.returncode} and gave no reason"
+            raise BuildError((complaints or lines or [silence])[0])
         with library.open("ab") as file:  # what follows a library does not disturb its loading
             file.write(_seal(library.read_bytes()))
         os.replace(library, path)  # another process finds all of it or nothing
@@ -124,11 +110,12 @@ def _options() -> list[str]:
 
 
 def _is_gcc() -> bool:
-    return "clang" not in Path((compiler() or [""])[0]).name and sys.platform != "darwin"
+    return "clang" not in Path((c_compiler() or [""])[0]).name and sys.platform != "darwin"
 
 
 def _path(source: str) -> Path:
-    text = "\n".join([source, *_options(), *(compiler() or []), _processor()])
+    compiler = [*(c_compiler() or []), c_compiler_version() or ""]
+    text = "\n".join([source, *_options(), *compiler, *platform.libc_ver(), _processor()])
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
     return cache_folder() / "fused" / f"{digest}.so"
 

@@ -68,7 +68,8 @@ class Loop:
             "{",
             *(f"    {kind} {name} = 0;" for name, kind in self.totals.items()),
             f'    _Pragma("omp simd{reductions}")',
-            "    for (int s = 0; s < count; s++) {",
+            # In whole vectors: what is computed behind the last sample, nobody reads.
+            "    for (int s = 0; s < whole; s++) {",
             *(f"        {line}" for line in self.body),
             "    }",
             *(f"    {line}" for line in self.end),

@@ -39,7 +39,11 @@ def _alpha(symbol: str) -> Callable[..., str]:
 def _power(a: str, exponent: str) -> str:
     known = {"1": a, "2": f"square({a})", "3": f"cube({a})"}
     known |= {f"R({float(key)!r})": value for key, value in list(known.items())}
-    known |= {"R(0.5)": f"SQRT({a})", "(-R(0.5))": f"(R(1.0) / SQRT({a}))", "-1": f"(R(1.0) / {a})"}
+    known |= {
+        "R(0.5)": f"SQRT({a})",
+        "(-R(0.5))": f"(R(1.0) / SQRT({a}))",
+        "(-1)": f"(R(1.0) / {a})",
+    }
     return known.get(exponent, f"POW({a}, {exponent})")
 
 

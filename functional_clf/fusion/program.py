@@ -15,7 +15,7 @@ from functional_clf.fusion.pointwise import c_type
 from functional_clf.fusion.trace import SAMPLES, Graph, Node, UnfusableError, trace
 from functional_clf.recipes import Recipe
 from functional_clf.train import make_eval_step, make_train_step
-from functional_clf.types import Batch, TrainState
+from functional_clf.types import Batch, Metrics, TrainState
 
 BLOCK_BYTES = 80 * 1024
 """What the tensors of one block of samples may take. Twice a core's first cache (measured: 40 KiB
@@ -64,10 +64,16 @@ def program(recipe: Recipe, state: TrainState, batch: Batch, sizes: Sizes) -> st
     def batch_of(samples: int) -> Batch:
         return Batch(*(part.new_zeros(samples, *part.shape[1:]) for part in batch))
 
-    step = trace(make_train_step(recipe.model, recipe.optimizer), lambda n: (state, batch_of(n)))
-    evaluation = trace(make_eval_step(recipe.model), lambda n: (state.params, batch_of(n)))
+    train_step = make_train_step(recipe.model, recipe.optimizer)
+    step = trace(train_step, lambda n: (state, batch_of(n)), sizes.train)
+    on_train, on_test = (
+        trace(make_eval_step(recipe.model), lambda n: (state.params, batch_of(n)), samples)
+        for samples in (sizes.train, sizes.test)
+    )
     leaves = [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
     n_params = len(pytree.tree_leaves(state.params))
+    if step.form != pytree.tree_structure((state, Metrics(batch.y, batch.y))):
+        raise UnfusableError("its next state is another tree than its state")
     step = step.keep(step.outputs[: len(leaves)])  # the metrics are those of the evaluation
     parts = [
         "/* Made by functional_clf: one recipe's training, fused. */",
@@ -76,8 +82,8 @@ def program(recipe: Recipe, state: TrainState, batch: Batch, sizes: Sizes) -> st
         _text("kernels.h"),
         _state(leaves, batch.x.shape[1], sizes),
         _function("take_step", step, len(leaves), sizes.train, sizes),
-        _function("evaluate_train", evaluation, n_params, sizes.train, sizes),
-        _function("evaluate_test", evaluation, n_params, sizes.test, sizes),
+        _function("evaluate_train", on_train, n_params, sizes.train, sizes),
+        _function("evaluate_test", on_test, n_params, sizes.test, sizes),
         _text("training.h"),
     ]
     return "\n".join(parts)
@@ -148,7 +154,6 @@ def _function(name: str, graph: Graph, n_leaves: int, samples: int, sizes: Sizes
         f"INLINE void {name}_block{head}, const int count)",
         "{",
         "    const int whole = (count + LANES - 1) / LANES * LANES;",
-        "    (void)whole;",
         *(f"    {line}" for line in merged(function.block)),
         "}",
         *blocks,
@@ -182,6 +187,8 @@ def _next_state(graph: Graph, function: Function) -> list[str]:
     for k, (node, storage) in enumerate(zip(graph.outputs, function.outputs, strict=True)):
         if node is graph.inputs[k]:
             continue
+        if (node.shape, node.dtype) != (graph.inputs[k].shape, graph.inputs[k].dtype):
+            raise UnfusableError("a part of its state changes its shape or type")
         if node.op == "input":
             raise UnfusableError("parts of its state change places")
         lines.append(f"memcpy(q->leaf{k}, {storage.name}, sizeof q->leaf{k});")

@@ -1,12 +1,12 @@
 """From a function of one replicate to its graph of tensor operations, for any number of samples.
 
-The function runs on two small inputs that differ in nothing but the number of samples, and what it
-does is written down. A size or a number that is the same in both is a constant; one that follows
+The function runs on two inputs that differ in nothing but the number of samples, and what it does
+is written down. A size or a number that is the same in both is a constant; one that follows
 the number of samples is that number; any other tells that the graph would not hold for all sizes.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -18,8 +18,6 @@ SAMPLES: Literal["samples"] = "samples"
 """Stands for the number of samples, as a size and as a number."""
 
 Size = int | Literal["samples"]
-
-_PROBES = (11, 13)
 
 _OF_SHAPE_ONLY = {
     *("empty_like", "zeros_like", "ones_like", "full_like"),
@@ -63,11 +61,15 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in an order in which they can be computed; only those that the outputs need."""
+    """Nodes in an order in which they can be computed; only those that the outputs need.
+
+    form: the tree whose leaves the outputs are.
+    """
 
     inputs: Sequence[Node]
     nodes: Sequence[Node]
     outputs: Sequence[Node]
+    form: pytree.TreeSpec
 
     def keep(self, outputs: Sequence[Node]) -> "Graph":
         """The same for some of the outputs."""
@@ -77,15 +79,18 @@ class Graph:
             if node not in needed:
                 needed.add(node)
                 stack += node.inputs()
-        return Graph(self.inputs, [node for node in self.nodes if node in needed], outputs)
+        return replace(self, nodes=[node for node in self.nodes if node in needed], outputs=outputs)
 
 
-def trace(function: Callable[..., Any], make_inputs: Callable[[int], tuple[Any, ...]]) -> Graph:
+def trace(
+    function: Callable[..., Any], make_inputs: Callable[[int], tuple[Any, ...]], samples: int
+) -> Graph:
     """The graph of a function of one replicate.
 
     Args:
         function: pure, from trees of tensors to a tree of tensors.
         make_inputs: arguments for it, with so many samples.
+        samples: how many there will be.
 
     Returns:
         The graph, whose inputs and outputs are the leaves of the arguments and of the result.
@@ -95,18 +100,19 @@ def trace(function: Callable[..., Any], make_inputs: Callable[[int], tuple[Any, 
             reads a tensor that is not among its arguments.
 
     Example:
-        >>> graph = trace(lambda x: 2 * x.mean(), lambda samples: (torch.zeros(samples),))
+        >>> graph = trace(lambda x: 2 * x.mean(), lambda n: (torch.zeros(n),), samples=100)
         >>> [(node.op, node.shape) for node in graph.nodes]
         [('mean.default', ()), ('mul.Tensor', ())]
     """
-    few, many = (_Recording(function, make_inputs(samples)) for samples in _PROBES)
+    probes = (samples, samples + 2)
+    few, many = (_Recording(function, make_inputs(n)) for n in probes)
     if [call.op for call in few.calls] != [call.op for call in many.calls]:
         raise UnfusableError("its operations depend on the number of samples")
     nodes: dict[int, Node] = {}  # by the place of the tensor in a recording
     same: dict[Any, Node] = {}  # the same operation on the same arguments is done once
     for place, (one, other) in enumerate(zip(few.calls, many.calls, strict=True)):
         args, kwargs, shape = (
-            _merge(*pair, nodes)
+            _merge(*pair, nodes, probes)
             for pair in (
                 (one.args, other.args),
                 (one.kwargs, other.kwargs),
@@ -122,9 +128,12 @@ def trace(function: Callable[..., Any], make_inputs: Callable[[int], tuple[Any, 
         nodes[place] = same.setdefault(key, node)
     ordered = list(dict.fromkeys(nodes.values()))
     inputs = [node for node in ordered if node.op == "input"]
-    outputs = [_merge(*pair, nodes) for pair in zip(few.outputs, many.outputs, strict=True)]
+    if few.form != many.form:
+        raise UnfusableError("its result depends on the number of samples")
+    places = zip(few.outputs, many.outputs, strict=True)
+    outputs = [_merge(*pair, nodes, probes) for pair in places]
     computed = [node for node in ordered if node.op != "input"]
-    return Graph(inputs, computed, []).keep(outputs)
+    return Graph(inputs, computed, [], few.form).keep(outputs)
 
 
 @dataclass(frozen=True)
@@ -155,7 +164,8 @@ class _Recording(TorchDispatchMode):
             self._add("input", (), {}, leaf)
         with torch.no_grad(), self:
             result = torch.func.functionalize(function)(*inputs)
-        self.outputs = [self._place_of(leaf) for leaf in pytree.tree_leaves(result)]
+        leaves, self.form = pytree.tree_flatten(result)
+        self.outputs = [self._place_of(leaf) for leaf in leaves]
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -164,7 +174,12 @@ class _Recording(TorchDispatchMode):
         result = func(*args, **kwargs)
         name, overload = func.overloadpacket.__name__, func._overloadname
         places, named = pytree.tree_map_only(Tensor, self._place_of, (args, kwargs))
-        if isinstance(result, Tensor):
+        if name == "addmm" and not kwargs:  # as its two parts
+            bias, *factors = places
+            product = torch.mm(*args[1:])
+            self._add("mm.default", tuple(factors), {}, product)
+            self._add("add.Tensor", (self._place_of(product), bias), {}, result)
+        elif isinstance(result, Tensor):
             self._add(f"{name}.{overload}", places, named, result)
         elif isinstance(result, tuple) and all(isinstance(one, Tensor) for one in result):
             for k, one in enumerate(result):
@@ -184,21 +199,21 @@ class _Recording(TorchDispatchMode):
         return self._places[id(tensor)]
 
 
-def _merge(one: Any, other: Any, nodes: Mapping[int, Node]) -> Any:
-    """What two recordings say at the same place, in one."""
+def _merge(one: Any, other: Any, nodes: Mapping[int, Node], probes: tuple[int, int]) -> Any:
+    """What two recordings, of so many samples, say at the same place."""
     if isinstance(one, list | tuple):
         if len(one) != len(other):
             raise UnfusableError("a shape depends on the number of samples")
-        return type(one)(_merge(*pair, nodes) for pair in zip(one, other, strict=True))
+        return type(one)(_merge(*pair, nodes, probes) for pair in zip(one, other, strict=True))
     if isinstance(one, dict):
-        return {key: _merge(value, other[key], nodes) for key, value in one.items()}
+        return {key: _merge(value, other[key], nodes, probes) for key, value in one.items()}
     if isinstance(one, _Place):
         if one != other:
             raise UnfusableError("its operations depend on the number of samples")
         return nodes[one.number]
     if type(one) is type(other) and (one == other or (one != one and other != other)):
         return one  # also a NaN, which is not equal to itself
-    if (one, other) == _PROBES:
+    if (one, other) == probes:
         return SAMPLES
     raise UnfusableError(
         f"a number follows the number of samples in a way of its own ({one} becomes {other})"

@@ -6,9 +6,11 @@
  */
 struct work {
     struct state state;
-    struct take_step take_step;
-    struct evaluate_train evaluate_train;
-    struct evaluate_test evaluate_test;
+    union { /* one after another, in memory that is in the cache already */
+        struct take_step take_step;
+        struct evaluate_train evaluate_train;
+        struct evaluate_test evaluate_test;
+    };
 };
 
 /* Between two calls of Python, which take a thousand times as long as looking at the clock. */

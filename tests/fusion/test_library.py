@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from functional_clf.fusion import library
-from functional_clf.fusion.library import BuildError, compiler, is_built, load
+from functional_clf.fusion.library import BuildError, is_built, load
+from functional_clf.machine import c_compiler
 
 SEVEN = "int number(void) { return 7; }"
 EIGHT = "int number(void) { return 8; }"
@@ -91,7 +92,7 @@ def moved(cache, monkeypatch):
 
 def test_a_compiler_that_does_not_exist_is_no_compiler(monkeypatch):
     monkeypatch.setenv("CC", "no-such-compiler -O2")
-    assert compiler() is None
+    assert c_compiler() is None
     with pytest.raises(BuildError, match="no C compiler was found"):
         load(SEVEN)
 
@@ -99,24 +100,24 @@ def test_a_compiler_that_does_not_exist_is_no_compiler(monkeypatch):
 def test_a_path_without_any_compiler_has_none(monkeypatch, tmp_path):
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert compiler() is None
+    assert c_compiler() is None
     with pytest.raises(BuildError, match="no C compiler was found"):
         load(SEVEN)
 
 
 def test_the_compiler_may_come_with_options_of_its_own(monkeypatch):
     monkeypatch.delenv("CC", raising=False)
-    (command,) = compiler()
+    (command,) = c_compiler()
     monkeypatch.setenv("CC", f"{command} -DNUMBER=9")
-    assert compiler() == [command, "-DNUMBER=9"]
+    assert c_compiler() == [command, "-DNUMBER=9"]
     assert load("int number(void) { return NUMBER; }").number() == 9
 
 
 def test_an_empty_choice_of_compiler_is_none(monkeypatch):
     monkeypatch.delenv("CC", raising=False)
-    default = compiler()
+    default = c_compiler()
     monkeypatch.setenv("CC", "")
-    assert compiler() == default
+    assert c_compiler() == default
 
 
 @pytest.mark.parametrize("folder", ["cache", "errors"])
