@@ -34,7 +34,7 @@ class Settings:
     process_rounds: int = 3
     large_seeds: int = 4096
     recording_epochs: int = 1000
-    recording_rounds: int = 7
+    recording_rounds: int = 41
 
     def shrunk(self) -> Self:
         """The same measurements, small: to see that everything works, not to quote.
