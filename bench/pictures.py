@@ -1,6 +1,6 @@
 """The report's pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +96,8 @@ def _scaling(points: Mapping[int, SeedPoint]) -> Figure:
         axes.set_xlabel("seeds")
         axes.set_ylabel(label)
         axes.spines[["top", "right"]].set_visible(False)
-    left.set_yscale("log")
+    left.set_yscale("log", base=2)
+    left.yaxis.set_major_formatter("{x:g}")
     right.set_ylim(0, 1.2 * max(one.high for one in memory) / 2**20)
     return figure
 
@@ -136,9 +137,12 @@ def _break_even(lines: Mapping[str, Line]) -> Figure:
     axes = figure.subplots()
     axes.set_title("When compiling pays: the whole process by number of seeds")
     seeds = np.geomspace(1, 1024, 50)
-    styles: Sequence[tuple[str, str]] = ((ORANGE, "--"), (BLUE, "-"), (GREEN, ":"))
-    for (name, one), (colour, dashes) in zip(lines.items(), styles, strict=False):
+    colours = {"eager": ORANGE, "auto": BLUE, "compile": GREEN}
+    for name, one in lines.items():
+        engine, _, state = name.partition(", ")
         wall = one.fixed + one.per_seed * seeds
+        dashes = ":" if state == "cold" else "-"
+        colour = colours.get(engine, GREY)
         axes.plot(seeds, wall, color=colour, linestyle=dashes, linewidth=2, label=name)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
