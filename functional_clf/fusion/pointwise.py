@@ -10,7 +10,7 @@ import torch
 from functional_clf.fusion.trace import UnfusableError
 
 
-def literal(value: float) -> str:
+def literal(value: float | int) -> str:
     """A Python number in C; floats in the precision of the weights."""
     if isinstance(value, bool | int):
         return str(int(value)) if value >= 0 else f"(-{-value})"
@@ -29,7 +29,7 @@ def c_type(dtype: torch.dtype) -> str:
 
 
 def _alpha(symbol: str) -> Callable[..., str]:
-    def expression(a: str, b: str, alpha: float | str = 1) -> str:
+    def expression(a: str, b: str, alpha: float | int | str = 1) -> str:
         factor = alpha if isinstance(alpha, str) else literal(alpha)
         return f"({a} {symbol} {b})" if factor == "1" else f"({a} {symbol} {factor} * {b})"
 
