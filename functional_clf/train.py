@@ -180,9 +180,8 @@ def spans(epochs: int) -> list[Span]:
     """A training in spans of at most `STRIDE` steps, which begin where the curve is read.
 
     Example:
-        >>> spans(2)
-        [Span(epoch=0, steps=1, is_recorded=True), Span(epoch=1, steps=1, is_recorded=True), \
-Span(epoch=2, steps=0, is_recorded=True)]
+        >>> spans(1)
+        [Span(epoch=0, steps=1, is_recorded=True), Span(epoch=1, steps=0, is_recorded=True)]
     """
     record_at = set(curve_epochs(epochs))
     starts = sorted(record_at | set(range(0, epochs, STRIDE)))

@@ -1,8 +1,8 @@
 """The engine that trains replicates one after another in a fused C program.
 
 A replicate's whole training, learning curve and all, is one call without any Python in it, in
-memory that fits a core's first cache. No replicate meets another, so neither the width of a chunk
-nor its neighbours can matter.
+memory that stays in a core's own caches. No replicate meets another, so neither the width of a
+chunk nor its neighbours can matter.
 """
 
 import ctypes
@@ -42,11 +42,12 @@ def fused(
         UnfusableError: when the recipe holds what cannot be fused.
         BuildError: when there is no C compiler, or it fails.
     """
-    library = _library(recipe, _sizes(state, data), data.train.x.shape[2], cache_folder())
+    sizes = _sizes(state, data)
+    library = _library(recipe, sizes, data.train.x.shape[2], cache_folder())
     leaves, form = pytree.tree_flatten(state)
     leaves = [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
     width, plan = data.train.y.shape[0], spans(epochs)
-    batches = [_padded(batch, _sizes(state, data)) for batch in data]
+    batches = [_padded(batch, sizes) for batch in data]
     record_at = tuple(span.epoch for span in plan if span.is_recorded)
     train, test = (
         Metrics(
