@@ -37,16 +37,31 @@ def outcomes(wins: int, ties: int, losses: int) -> str:
     )
 
 
-def failures(model: ModelSummary, alpha: float) -> str:
-    """Return how many of a model's runs failed, with the limits of the rate where it has any."""
-    f = model.failures
-    seeds = f"{f.count} of {f.n}"
-    if f.interval is not None:
-        seeds = wording.rate(f.count, f.n, f.interval, alpha)
-    diverged = f" ({f.diverged} diverged)" if f.diverged else ""
-    return f"{model.name} failed {seeds}{diverged}"
+def failures(
+    models: tuple[ModelSummary, ModelSummary], failure_below: float | None, alpha: float
+) -> list[str]:
+    """Return how many runs of each model failed, with the limits of the rate where it has any.
+
+    Where nobody said which accuracy is a failure, only runs that diverged are spoken of, if any.
+    """
+    if failure_below is None and not any(model.failures.diverged for model in models):
+        return []
+    words = []
+    for model in models:
+        f = model.failures
+        seeds = f"{f.count} of {f.n}"
+        if f.interval is not None:
+            seeds = wording.rate(f.count, f.n, f.interval, alpha)
+        if failure_below is None:
+            words.append(f"{model.name} diverged in {seeds}")
+        else:
+            diverged = f" ({f.diverged} diverged)" if f.diverged else ""
+            words.append(f"{model.name} failed {seeds}{diverged}")
+    return words
 
 
-def failure_meaning(failure_below: float) -> str:
-    """Return what a failed run is."""
-    return f"Failed means below {100 * failure_below:g} % accuracy, or diverged"
+def failure_meaning(failure_below: float | None) -> list[str]:
+    """Return what a failed run is, where that was said."""
+    if failure_below is None:
+        return []
+    return [f"Failed means below {100 * failure_below:g} % accuracy, or diverged"]

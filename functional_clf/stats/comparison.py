@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from functional_clf.stats import clauses, scopes, validation, wording
+from functional_clf.stats import cautions, clauses, scopes, validation, wording
 from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import Superiority, probability_of_superiority
 from functional_clf.stats.pairs import Pairs, paired
@@ -22,9 +22,7 @@ from functional_clf.stats.summaries import (
     plain,
 )
 from functional_clf.stats.types import Interval, Verdict
-from functional_clf.stats.verdicts import decide, verdict_words
-
-FAILURE_BELOW = 0.75  # half way from guessing between two balanced classes to perfect
+from functional_clf.stats.verdicts import decide, settled, verdict_words
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,22 +45,31 @@ class Comparison:
         t_statistic: estimate / standard error; None where the differences have no spread.
         t_pvalue: two-sided, of the t statistic; None where that cannot be given.
         sign_flip_pvalue: two-sided; None in the split scope, where it would reject a true null.
+        smallest_pvalue: the smallest sign-flip p that so many non-zero differences can give; None
+            in the split scope.
         bounded_interval: guaranteed for the mean at any number of pairs; None in the split scope.
         superiority: wins, ties, losses and how often a wins, with its interval.
         differences: quantiles of the paired differences.
         correlation: of the two accuracies over pairs; None where one of them does not vary.
         variance_ratio: Var(a - b) / (Var a + Var b), below 1 where pairing helped; None without
             variance.
-        failure_below: the accuracy below which a run counts as failed.
+        failure_below: the accuracy below which a run counts as failed; None where only diverged
+            runs do.
         references: accuracies to hold the models against, by name.
         n_train: training samples a run, where given.
         n_test: test samples a run, where given.
         alpha: share of intervals that may miss.
         margin: the smallest difference that matters, set beforehand.
-        verdict: one of five; see `verdicts.decide`.
-        guaranteed: whether the bounded interval alone gives the same verdict.
+        verdict: one of six; see `verdicts.decide`.
+        guaranteed: whether the bounded interval alone settles all that the verdict's words claim.
+        seeds_needed: how many seeds like these the bounded interval would need for that, or, where
+            it is what decides, for a verdict on the mean seen; None where it needs no more, where
+            100 000 are not enough, and in the split scope.
+        first_margin: the margin of the first look at these results; None where not given.
+        earlier_looks: how often results of this study were looked at before.
         n_comparisons: how many comparisons share the error rate `alpha` * `n_comparisons`.
         holm_pvalue: the scope's p value, Holm-adjusted over those comparisons; None for one.
+        smallest_holm_pvalue: as `smallest_pvalue`, Holm-adjusted.
     """
 
     model_a: ModelSummary
@@ -78,12 +85,13 @@ class Comparison:
     t_statistic: float | None
     t_pvalue: float | None
     sign_flip_pvalue: float | None
+    smallest_pvalue: float | None
     bounded_interval: Interval | None
     superiority: Superiority
     differences: Distribution
     correlation: float | None
     variance_ratio: float | None
-    failure_below: float
+    failure_below: float | None
     references: Mapping[str, float]
     n_train: int | None
     n_test: int | None
@@ -91,8 +99,12 @@ class Comparison:
     margin: float
     verdict: Verdict
     guaranteed: bool
+    seeds_needed: int | None
+    first_margin: float | None = None
+    earlier_looks: int = 0
     n_comparisons: int = 1
     holm_pvalue: float | None = None
+    smallest_holm_pvalue: float | None = None
 
     @property
     def pvalue(self) -> float | None:
@@ -101,20 +113,18 @@ class Comparison:
 
     @property
     def conclusion(self) -> str:
-        """One paragraph: estimate, intervals, p, counts, verdict with its margin, and scope."""
+        """One paragraph: estimate, intervals, p, counts, verdict, its cautions, and scope."""
         sentences = [self._estimate_words()]
         if self.scope.counts_reach:
             sentences.append(f"{self._count_words()}, {self.scope.counts_reach}")
-        sentences.append(clauses.failure_meaning(self.failure_below))
         names = self.model_a.name, self.model_b.name
-        words = verdict_words(self.verdict, self.interval, self.margin, *names)
-        sentences.append(f"Verdict: {words}")
-        if self._needs_caution():
-            sentences.append(
-                "The bounded CI, which also allows for rare collapses that these seeds may have "
-                "missed, does not settle this on its own"
-            )
-        sentences.append(f"Scope: {self.scope.claim(self.setting)}")
+        sentences += [
+            *clauses.failure_meaning(self.failure_below),
+            f"Verdict: {verdict_words(self.interval, self.margin, *names)}",
+            *self._cautions(),
+            *cautions.look_words(self.margin, self.first_margin, self.earlier_looks),
+            f"Scope: {self.scope.claim(self.setting)}",
+        ]
         return " ".join(self.scope.sentence(text) for text in sentences)
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,8 +173,15 @@ class Comparison:
     def _p_words(self) -> str:
         name = "sign-flip" if self.scope.independent else "corrected t"
         words = f"{name} {wording.p_value(self.pvalue)}"
+        smallest = self.smallest_pvalue
         if self.holm_pvalue is not None:
             words += f", Holm-adjusted {wording.p_value(self.holm_pvalue)}"
+            smallest = self.smallest_holm_pvalue
+        differing = self.superiority.wins + self.superiority.losses
+        if differing and smallest is not None and smallest > self.alpha * self.n_comparisons:
+            exact = self.smallest_pvalue == 2.0 ** (1 - differing)
+            signs = wording.plural(differing, "non-zero difference") if exact else "random signs"
+            words += f", which {signs} cannot bring below {wording.p_number(smallest)}"
         return words
 
     def _count_words(self) -> str:
@@ -172,14 +189,22 @@ class Comparison:
         return "; ".join(
             [
                 clauses.outcomes(s.wins, s.ties, s.losses),
-                clauses.failures(self.model_a, self.alpha),
-                clauses.failures(self.model_b, self.alpha),
+                *clauses.failures((self.model_a, self.model_b), self.failure_below, self.alpha),
             ]
         )
 
-    def _needs_caution(self) -> bool:
-        conclusive = self.verdict != "inconclusive"
-        return conclusive and self.scope.independent and not self.guaranteed
+    def _cautions(self) -> list[str]:
+        if self.bounded_interval is None:
+            seen = {"the splits of this data set": self.n_pairs}
+            words = cautions.unseen_words(self.interval, self.margin, seen, self.alpha)
+            if self.n_train is not None and self.n_test is not None:
+                words += cautions.test_share_words(self.n_train, self.n_test)
+            return words
+        if self.interval == self.bounded_interval:
+            return cautions.more_seeds_words(self.seeds_needed) if self.n_pairs > 1 else []
+        return cautions.bounded_words(
+            self.interval, self.bounded_interval, self.margin, self.seeds_needed
+        )
 
 
 def compare(
@@ -195,10 +220,12 @@ def compare(
     names: tuple[str, str] = ("model a", "model b"),
     diverged_a: ArrayLike | None = None,
     diverged_b: ArrayLike | None = None,
-    failure_below: float = FAILURE_BELOW,
+    failure_below: float | None = None,
     references: Mapping[str, float] | None = None,
     setting: str = "",
     seed: int = 0,
+    first_margin: float | None = None,
+    earlier_looks: int = 0,
 ) -> Comparison:
     """Compare two models' test accuracies over seeds, paired by seed.
 
@@ -215,12 +242,15 @@ def compare(
     Where the differences have no spread (one pair, or all equal) t has no scale, and the bounded
     interval decides in its place; in the split scope, whose replicates are not independent, there
     is then no interval and the verdict is inconclusive. The sign-flip test and the bounded
-    interval are left out of the split scope: both would speak of one data set only.
+    interval are left out of the split scope: both would speak of one data set only. Whatever the
+    words claim and no bounded interval settles has its caution: a collapse rarer than these seeds
+    can show may overturn it.
 
     Args:
         accuracies_a: (J,) accuracies of the first model in [0, 1], or with `total` integer counts
-            of correct predictions. A run that diverged stays in, with the accuracy it reached
-            (0 if it cannot predict), marked in `diverged_a`.
+            of correct predictions: a list, an array, a tensor or a Series. Two Series must have
+            the same labels in the same order. A run that diverged stays in, with the accuracy it
+            reached (0 if it cannot predict), marked in `diverged_a`.
         accuracies_b: (J,) the same for the second model, on the same seeds.
         scope: "data", "split" or "init": what each pair redrew.
         n_train: training samples a run; needed for the split scope.
@@ -231,10 +261,16 @@ def compare(
         names: of the two models.
         diverged_a: (J,) True where the first model's run diverged: it counts as failed.
         diverged_b: (J,) the same for the second model.
-        failure_below: accuracy below which a run counts as failed.
+        failure_below: accuracy in [0, 1] below which a run counts as failed; None counts only
+            runs that diverged.
         references: accuracies to hold the models against, such as {"best possible": 0.99957}.
         setting: where the data come from, for the scope sentence, such as "circles(1000)".
         seed: of the random signs, where the sign-flip test is not exact.
+        first_margin: the margin of the first look at these results; where it differs from
+            `margin`, the conclusion says that the margin was changed after looking.
+        earlier_looks: how often results of this study were looked at before with fewer or other
+            seeds; the conclusion says so, since looking until it is significant raises false
+            alarms.
 
     Returns:
         A `Comparison`; its `conclusion` is a paragraph, its `to_dict()` plain data for JSON.
@@ -257,14 +293,21 @@ def compare(
     """
     chosen = scopes.named(scope)
     alpha = validation.alpha_level(alpha)
-    margin = validation.margin_size(margin)
-    failure_below = validation.fraction("failure_below", failure_below)
+    margin = validation.margin_size("margin", margin)
+    failure_below = validation.optional(validation.fraction, "failure_below", failure_below)
     name_a, name_b = validation.model_names(names)
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
     mask_a = validation.mask("diverged_a", diverged_a, pairs.a.shape)
     mask_b = validation.mask("diverged_b", diverged_b, pairs.b.shape)
+    validation.same_labels(
+        accuracies_a=accuracies_a,
+        accuracies_b=accuracies_b,
+        total=total,
+        diverged_a=diverged_a,
+        diverged_b=diverged_b,
+    )
     if n_test is None and total is not None and np.ndim(total) == 0:
-        n_test = int(np.asarray(total))
+        n_test = int(validation.totals("total", total, pairs.a.shape))
     n_train = None if n_train is None else validation.integer("n_train", n_train, 1)
     n_test = None if n_test is None else validation.integer("n_test", n_test, 1)
 
@@ -277,21 +320,30 @@ def compare(
     else:
         interval = bounded
         method = "bounded" if bounded else "none"
-    verdict = decide(interval, margin)
+    estimate = float(d.mean())
+    if interval == bounded:  # it may leave open what the mean seen is, against the margin
+        claims = settled(Interval(estimate, estimate), margin) - {"better", "worse"}
+    else:
+        claims = settled(interval, margin)
+    needed = None
+    if bounded is not None and not claims <= settled(bounded, margin):
+        needed = cautions.seeds_to_settle(d, claims, margin, alpha)
+    sign_flip = sign_flip_test(d, seed=seed) if chosen.independent else None
     return Comparison(
         model_a=describe_model(name_a, pairs.a, mask_a, failure_below, alpha),
         model_b=describe_model(name_b, pairs.b, mask_b, failure_below, alpha),
         scope=chosen,
         setting=validation.text("setting", setting),
         n_pairs=d.size,
-        estimate=float(d.mean()),
+        estimate=estimate,
         interval=interval,
         method=method,
         standard_error=test.standard_error,
         df=test.df,
         t_statistic=test.statistic,
         t_pvalue=test.pvalue,
-        sign_flip_pvalue=sign_flip_test(d, seed=seed).pvalue if chosen.independent else None,
+        sign_flip_pvalue=sign_flip.pvalue if sign_flip else None,
+        smallest_pvalue=sign_flip.smallest if sign_flip else None,
         bounded_interval=bounded,
         superiority=probability_of_superiority(d, alpha),
         differences=describe(d),
@@ -303,8 +355,11 @@ def compare(
         n_test=n_test,
         alpha=alpha,
         margin=margin,
-        verdict=verdict,
-        guaranteed=bounded is not None and decide(bounded, margin) == verdict,
+        verdict=decide(interval, margin),
+        guaranteed=bounded is not None and settled(interval, margin) <= settled(bounded, margin),
+        seeds_needed=needed,
+        first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
+        earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
     )
 
 
@@ -320,6 +375,8 @@ def variance_factor(scope: Scope, n_pairs: int, n_train: int | None, n_test: int
 
 def checked_references(references: Mapping[str, float] | None) -> dict[str, float]:
     """Return reference accuracies, each in [0, 1]."""
+    if references is not None and not isinstance(references, Mapping):
+        raise TypeError(f"references is {references!r}: a mapping from name to accuracy is needed")
     return {
         name: validation.fraction(f"references[{name!r}]", value)
         for name, value in (references or {}).items()

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from functional_clf.stats import clauses, validation, wording
-from functional_clf.stats.comparison import FAILURE_BELOW, checked_references, possible
+from functional_clf.stats import cautions, clauses, validation, wording
+from functional_clf.stats.comparison import checked_references, possible
 from functional_clf.stats.crossed import Component, crossed_t_test, variance_components
 from functional_clf.stats.pairs import paired
 from functional_clf.stats.scopes import CROSSED
@@ -61,11 +61,14 @@ class CrossedComparison:
         components_a: where the first model's variance comes from.
         components_b: where the second model's comes from.
         components_difference: where the variance of their difference comes from.
-        failure_below: the accuracy below which a run counts as failed.
+        failure_below: the accuracy below which a run counts as failed; None where only diverged
+            runs do.
         references: accuracies to hold the models against, by name.
         alpha: share of intervals that may miss.
         margin: the smallest difference that matters, set beforehand.
-        verdict: one of five; see `verdicts.decide`.
+        verdict: one of six; see `verdicts.decide`.
+        first_margin: the margin of the first look at these results; None where not given.
+        earlier_looks: how often results of this study were looked at before.
     """
 
     model_a: ModelSummary
@@ -87,22 +90,26 @@ class CrossedComparison:
     components_a: Spread
     components_b: Spread
     components_difference: Spread
-    failure_below: float
+    failure_below: float | None
     references: Mapping[str, float]
     alpha: float
     margin: float
     verdict: Verdict
+    first_margin: float | None = None
+    earlier_looks: int = 0
 
     @property
     def conclusion(self) -> str:
-        """One paragraph: estimate, interval, p, counts, spread, verdict with margin, and scope."""
+        """One paragraph: estimate, interval, p, counts, spread, verdict, cautions, and scope."""
         names = self.model_a.name, self.model_b.name
-        verdict = verdict_words(self.verdict, self.interval, self.margin, *names)
+        seen = {"data seeds": self.n_data_seeds, "initialisation seeds": self.n_init_seeds}
         sentences = [
             self._estimate_words(),
-            clauses.failure_meaning(self.failure_below),
+            *clauses.failure_meaning(self.failure_below),
             self._spread_words(),
-            f"Verdict: {verdict}",
+            f"Verdict: {verdict_words(self.interval, self.margin, *names)}",
+            *cautions.unseen_words(self.interval, self.margin, seen, self.alpha),
+            *cautions.look_words(self.margin, self.first_margin, self.earlier_looks),
             f"Scope: {CROSSED.claim(self.setting)}",
         ]
         return " ".join(CROSSED.sentence(text) for text in sentences)
@@ -127,8 +134,7 @@ class CrossedComparison:
             interval,
             f"crossed t {wording.p_value(self.pvalue)}",
             clauses.outcomes(self.wins, self.ties, self.losses),
-            clauses.failures(self.model_a, self.alpha),
-            clauses.failures(self.model_b, self.alpha),
+            *clauses.failures((self.model_a, self.model_b), self.failure_below, self.alpha),
         ]
         return (
             f"Over {wording.plural(self.n_data_seeds, 'data seed')} crossed with "
@@ -157,9 +163,11 @@ def compare_crossed(
     names: tuple[str, str] = ("model a", "model b"),
     diverged_a: ArrayLike | None = None,
     diverged_b: ArrayLike | None = None,
-    failure_below: float = FAILURE_BELOW,
+    failure_below: float | None = None,
     references: Mapping[str, float] | None = None,
     setting: str = "",
+    first_margin: float | None = None,
+    earlier_looks: int = 0,
 ) -> CrossedComparison:
     """Compare two models trained on every data seed with every initialisation seed.
 
@@ -176,9 +184,14 @@ def compare_crossed(
         names: of the two models.
         diverged_a: True where the first model's run diverged: it counts as failed.
         diverged_b: the same for the second model.
-        failure_below: accuracy below which a run counts as failed.
+        failure_below: accuracy below which a run counts as failed; None counts only runs that
+            diverged.
         references: accuracies to hold the models against, by name.
         setting: where the data come from, for the scope sentence.
+        first_margin: the margin of the first look at these results; where it differs from
+            `margin`, the conclusion says that the margin was changed after looking.
+        earlier_looks: how often results of this study were looked at before with fewer or other
+            seeds; the conclusion says so.
 
     Returns:
         A `CrossedComparison`; its `conclusion` is a paragraph, its `to_dict()` plain data.
@@ -197,8 +210,8 @@ def compare_crossed(
         'better'
     """
     alpha = validation.alpha_level(alpha)
-    margin = validation.margin_size(margin)
-    failure_below = validation.fraction("failure_below", failure_below)
+    margin = validation.margin_size("margin", margin)
+    failure_below = validation.optional(validation.fraction, "failure_below", failure_below)
     name_a, name_b = validation.model_names(names)
     pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
     d = pairs.differences
@@ -206,6 +219,9 @@ def compare_crossed(
     interval = possible(test.interval) if test.interval else None
     mask_a = validation.mask("diverged_a", diverged_a, d.shape)
     mask_b = validation.mask("diverged_b", diverged_b, d.shape)
+    validation.same_labels(
+        table_a=table_a, table_b=table_b, total=total, diverged_a=diverged_a, diverged_b=diverged_b
+    )
     return CrossedComparison(
         model_a=describe_model(name_a, pairs.a, mask_a, failure_below, None),
         model_b=describe_model(name_b, pairs.b, mask_b, failure_below, None),
@@ -231,6 +247,8 @@ def compare_crossed(
         alpha=alpha,
         margin=margin,
         verdict=decide(interval, margin),
+        first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
+        earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
     )
 
 

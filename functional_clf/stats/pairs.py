@@ -27,12 +27,11 @@ def paired(
 ) -> Pairs:
     """Pair two columns of accuracies, or with `total`, of counts of correct predictions."""
     if total is None:
-        accuracies_a = validation.accuracies(name_a, a, ndim)
-        accuracies_b = validation.accuracies(name_b, b, ndim)
+        accuracies_a, accuracies_b = validation.accuracies({name_a: a, name_b: b}, ndim)
         validation.same_shape(name_a, accuracies_a, name_b, accuracies_b)
         d = np.round(accuracies_a - accuracies_b, validation.DECIMALS)
         return Pairs(accuracies_a, accuracies_b, d)
-    whole = validation.totals("total", total, np.shape(a))
+    whole = validation.totals("total", total, validation.array(name_a, a).shape)
     counts_a = validation.counts(name_a, a, whole, ndim)
     counts_b = validation.counts(name_b, b, whole, ndim)
     validation.same_shape(name_a, counts_a, name_b, counts_b)

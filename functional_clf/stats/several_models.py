@@ -2,12 +2,12 @@
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from numpy.typing import ArrayLike
 
 from functional_clf.stats import validation
-from functional_clf.stats.comparison import FAILURE_BELOW, Comparison, compare
+from functional_clf.stats.comparison import Comparison, compare
 from functional_clf.stats.multiplicity import holm
 
 
@@ -21,10 +21,12 @@ def compare_all(
     alpha: float = 0.05,
     total: ArrayLike | None = None,
     diverged: Mapping[str, ArrayLike] | None = None,
-    failure_below: float = FAILURE_BELOW,
+    failure_below: float | None = None,
     references: Mapping[str, float] | None = None,
     setting: str = "",
     seed: int = 0,
+    first_margin: float | None = None,
+    earlier_looks: int = 0,
 ) -> list[Comparison]:
     """Compare every pair of several models, allowing for the number of comparisons.
 
@@ -35,7 +37,8 @@ def compare_all(
 
     Args:
         accuracies: (J,) column of accuracies (or counts) of each model by name, two models at
-            least; each pair is compared in the order given, the later model minus the earlier.
+            least, or a data frame with a column a model; each pair is compared in the order
+            given, the later model minus the earlier.
         scope: as in `compare`, like all arguments below.
         n_train: training samples a run.
         n_test: test samples a run.
@@ -43,16 +46,20 @@ def compare_all(
         alpha: the chance that any interval misses.
         total: test samples a run, where the columns are counts.
         diverged: (J,) True where a run diverged, by model name.
-        failure_below: accuracy below which a run counts as failed.
+        failure_below: accuracy below which a run counts as failed; None counts only runs that
+            diverged.
         references: accuracies to hold the models against, by name.
         setting: where the data come from.
         seed: of the random signs.
+        first_margin: the margin of the first look at these results.
+        earlier_looks: how often results of this study were looked at before.
 
     Returns:
-        One `Comparison` a pair, with `n_comparisons` and `holm_pvalue` set.
+        One `Comparison` a pair, with `n_comparisons`, `holm_pvalue` and `smallest_holm_pvalue` set.
 
     Raises:
         ValueError: for fewer than two models, or as `compare`.
+        TypeError: for accuracies that name no models, or as `compare`.
 
     Source:
         Holm (1979), Scandinavian Journal of Statistics 6, 65-70; Bonferroni's inequality.
@@ -63,9 +70,11 @@ def compare_all(
         [('b', 'a'), ('c', 'a'), ('c', 'b')]
     """
     alpha = validation.alpha_level(alpha)
+    accuracies = validation.named_columns("accuracies", accuracies)
+    diverged = {} if diverged is None else validation.named_columns("diverged", diverged)
     if len(accuracies) < 2:
         raise ValueError(f"accuracies holds {len(accuracies)} models: at least two are needed")
-    unknown = set(diverged or {}) - set(accuracies)
+    unknown = set(diverged) - set(accuracies)
     if unknown:
         raise ValueError(f"diverged names {unknown.pop()!r}: it is not among accuracies")
     pairs = list(itertools.combinations(accuracies, 2))
@@ -80,19 +89,32 @@ def compare_all(
             alpha=alpha / len(pairs),
             total=total,
             names=(later, earlier),
-            diverged_a=(diverged or {}).get(later),
-            diverged_b=(diverged or {}).get(earlier),
+            diverged_a=diverged.get(later),
+            diverged_b=diverged.get(earlier),
             failure_below=failure_below,
             references=references,
             setting=setting,
             seed=seed,
+            first_margin=first_margin,
+            earlier_looks=earlier_looks,
         )
         for earlier, later in pairs
     ]
     if len(pairs) == 1:
         return comparisons
-    adjusted = holm([1.0 if c.pvalue is None else c.pvalue for c in comparisons])
+    adjusted = _holm([c.pvalue for c in comparisons])
+    # Holm's p rises with each p it adjusts, so it is smallest where each of them is.
+    smallest = _holm([c.smallest_pvalue for c in comparisons])
     return [
-        dataclasses.replace(c, n_comparisons=len(pairs), holm_pvalue=float(p))
-        for c, p in zip(comparisons, adjusted, strict=True)
+        dataclasses.replace(
+            c,
+            n_comparisons=len(pairs),
+            holm_pvalue=p,
+            smallest_holm_pvalue=None if c.smallest_pvalue is None else least,
+        )
+        for c, p, least in zip(comparisons, adjusted, smallest, strict=True)
     ]
+
+
+def _holm(pvalues: Sequence[float | None]) -> list[float]:
+    return holm([1.0 if p is None else p for p in pvalues]).tolist()

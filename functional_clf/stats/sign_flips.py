@@ -21,12 +21,15 @@ class SignFlipTest(NamedTuple):
         pvalue: two-sided.
         exact: whether every assignment of signs was counted.
         resamples: assignments looked at, the observed one included.
+        smallest: the smallest p that these differences could give, whatever their signs:
+            2 / 2^m where exact, 1 / (B + 1) otherwise; 1 where all are zero.
     """
 
     statistic: float
     pvalue: float
     exact: bool
     resamples: int
+    smallest: float
 
 
 def sign_flip_test(
@@ -47,7 +50,7 @@ def sign_flip_test(
         seed: of the random assignments; the same seed gives the same p.
 
     Returns:
-        A `SignFlipTest`: statistic, pvalue, exact, resamples.
+        A `SignFlipTest`: statistic, pvalue, exact, resamples, smallest.
 
     Raises:
         ValueError: for empty or non-finite differences, or fewer than one resample.
@@ -69,7 +72,7 @@ def sign_flip_test(
     statistic = float(d.mean())
     d = d[d != 0]
     if d.size == 0:
-        return SignFlipTest(statistic, 1.0, True, 1)
+        return SignFlipTest(statistic, 1.0, True, 1, 1.0)
     # Sums that are equal on paper differ in their last bits; counting near ties as ties can
     # only raise p.
     reached = abs(math.fsum(d)) - 1e-9 * float(np.abs(d).max())
@@ -77,8 +80,9 @@ def sign_flip_test(
     sums = _all_sums(d) if exact else _random_sums(d, resamples, seed)
     extreme = int(np.count_nonzero(np.abs(sums) >= reached))
     if exact:
-        return SignFlipTest(statistic, extreme / sums.size, True, 2**d.size)
-    return SignFlipTest(statistic, (1 + extreme) / (resamples + 1), False, resamples + 1)
+        return SignFlipTest(statistic, extreme / sums.size, True, 2**d.size, smallest=2 / 2**d.size)
+    drawn = resamples + 1
+    return SignFlipTest(statistic, (1 + extreme) / drawn, False, drawn, smallest=1 / drawn)
 
 
 def _all_sums(d: FloatArray) -> FloatArray:

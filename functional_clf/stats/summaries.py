@@ -26,7 +26,7 @@ class Distribution:
 
 @dataclasses.dataclass(frozen=True)
 class Failures:
-    """Runs whose accuracy is below the stated threshold, or that diverged.
+    """Runs that diverged, or whose accuracy is below the threshold, where one was stated.
 
     `interval` is for the failure rate; None where runs are not independent (a crossed design).
     """
@@ -57,12 +57,13 @@ def describe_model(
     name: str,
     accuracies: FloatArray,
     diverged: NDArray[np.bool_],
-    failure_below: float,
+    failure_below: float | None,
     alpha: float | None,
 ) -> ModelSummary:
     """Summarise one model; `alpha` None stands for runs that are not independent."""
     n = accuracies.size
-    failed = int(np.count_nonzero(diverged | (accuracies < failure_below)))
+    low = np.zeros_like(diverged) if failure_below is None else accuracies < failure_below
+    failed = int(np.count_nonzero(diverged | low))
     interval = None if alpha is None else clopper_pearson(failed, n, alpha)
     failures = Failures(failed, n, interval, int(np.count_nonzero(diverged)))
     return ModelSummary(name, describe(accuracies), failures)

@@ -7,7 +7,14 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-Verdict = Literal["better", "worse", "equivalent", "better but negligible", "inconclusive"]
+Verdict = Literal[
+    "better",
+    "worse",
+    "equivalent",
+    "better but negligible",
+    "worse but negligible",
+    "inconclusive",
+]
 
 
 class Interval(NamedTuple):

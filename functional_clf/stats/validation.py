@@ -1,8 +1,11 @@
 """Checks of arguments: each failure is one line that names the argument and what would be right."""
 
+import decimal
 import math
+import numbers as kinds
 import operator
-from typing import SupportsIndex, cast
+from collections.abc import Callable, Mapping
+from typing import Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,23 +16,42 @@ from functional_clf.stats.types import FloatArray
 # difference: rounding to it makes .995 - .99 and .99 - .985 the tie that their counts are.
 DECIMALS = 12
 
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)  # how far sums and quotients stray out of [0, 1]
+_BFLOAT16_BITS = 8  # of significance
+_Value = TypeVar("_Value")
+
+
+def array(name: str, values: ArrayLike) -> NDArray:
+    """Return `values` as an array of one kind of entry, each of which was given.
+
+    Every array from outside passes here. NumPy alone would read a masked entry as a number and
+    True among numbers as 1, and cannot read a tensor that carries gradients. Tensors and labelled
+    columns are known by their methods, so neither PyTorch nor pandas is imported.
+    """
+    readable = _readable(name, values)
+    try:
+        found = np.asarray(readable)
+    except ValueError:
+        needed = "a list, or a table with rows of one length, is needed"
+        raise ValueError(f"{name} has rows of unlike lengths: {needed}") from None
+    if found.dtype.kind in "iuf" and _holds_flags(readable):
+        raise TypeError(f"{name} holds True or False among its numbers: numbers are needed")
+    return _of_one_kind(name, found) if found.dtype.kind == "O" else found
+
 
 def numbers(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
     """Return `values` as a non-empty array of finite floats with `ndim` axes."""
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{name} has rows of unlike lengths: {ndim} axes are needed") from None
-    if array.dtype.kind not in "iuf" and array.size:
-        raise TypeError(f"{name} holds {array.dtype} values: numbers are needed")
-    if array.ndim != ndim:
+    found = array(name, values)
+    if found.dtype.kind not in "iuf" and found.size:
+        raise TypeError(f"{name} holds {found.dtype} values: numbers are needed")
+    if found.ndim != ndim:
         kind = "a list" if ndim == 1 else "a table"
-        raise ValueError(f"{name} has shape {array.shape}: {kind} with {ndim} axes is needed")
-    if array.size == 0:
+        raise ValueError(f"{name} has shape {found.shape}: {kind} with {ndim} axes is needed")
+    if found.size == 0:
         raise ValueError(f"{name} is empty: at least one value is needed")
-    array = array.astype(np.float64)
-    _refuse(name, array, ~np.isfinite(array), "finite numbers are needed")
-    return array
+    floats = found.astype(np.float64)
+    _refuse(name, floats, ~np.isfinite(floats), "finite numbers are needed")
+    return floats
 
 
 def differences(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
@@ -37,51 +59,58 @@ def differences(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
     return np.round(numbers(name, values, ndim), DECIMALS)
 
 
-def accuracies(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
-    """Return `values` as floats in [0, 1]; a float32 0.995 becomes 0.995, as it was meant."""
-    array = numbers(name, values, ndim)
-    dtype = np.asarray(values).dtype
-    if dtype.kind == "f" and dtype.itemsize < array.itemsize:
-        array = np.round(array, np.finfo(dtype).precision)
-    outside = (array < 0) | (array > 1)
-    _refuse(name, array, outside, "accuracies lie in [0, 1] (for counts of correct, give total=)")
-    return array
+def accuracies(columns: Mapping[str, ArrayLike], ndim: int = 1) -> list[FloatArray]:
+    """Return columns (or tables) that will be paired as floats in [0, 1].
+
+    A float32 0.995 becomes 0.995, as it was meant. Columns of unlike precision meet at the lowest:
+    two thirds are the same number in all of them. What left [0, 1] by rounding alone goes back.
+    """
+    bits = min(_significant_bits(name, values) for name, values in columns.items())
+    checked = []
+    for name, values in columns.items():
+        found = _at_precision(numbers(name, values, ndim), bits)
+        inside = np.clip(found, 0, 1)
+        found = np.where(np.abs(found - inside) <= _ROUNDING, inside, found)
+        needed = "accuracies lie in [0, 1] (for counts of correct, give total=)"
+        _refuse(name, found, found != inside, needed)
+        checked.append(found)
+    return checked
 
 
 def counts(name: str, values: ArrayLike, total: ArrayLike, ndim: int = 1) -> NDArray[np.int64]:
     """Return `values` as integer counts between 0 and `total`."""
     numbers(name, values, ndim)
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} holds {array.dtype} values: with total=, give integer counts")
-    above = np.broadcast_to(total, array.shape)
-    outside = (array < 0) | (array > above)
+    found = array(name, values)
+    if found.dtype.kind not in "iu":
+        raise TypeError(f"{name} holds {found.dtype} values: with total=, give integer counts")
+    above = np.broadcast_to(total, found.shape)
+    outside = (found < 0) | (found > above)
     limit = above[outside].flat[0] if outside.any() else None
-    _refuse(name, array, outside, f"a count lies between 0 and its total, {limit}")
-    return array.astype(np.int64)
+    _refuse(name, found, outside, f"a count lies between 0 and its total, {limit}")
+    return found.astype(np.int64)
 
 
 def totals(name: str, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Return one positive integer total, or one for each entry of `shape`."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} holds {array.dtype} values: positive integers are needed")
-    if array.ndim and array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}: one number or shape {shape} is needed")
-    _refuse(name, array, array < 1, "a total is at least 1")
-    return array.astype(np.int64)
+    found = array(name, values)
+    if found.dtype.kind not in "iu":
+        raise TypeError(f"{name} holds {found.dtype} values: positive integers are needed")
+    if found.ndim and found.shape != shape:
+        raise ValueError(f"{name} has shape {found.shape}: one number or shape {shape} is needed")
+    _refuse(name, found, found < 1, "a total is at least 1")
+    return found.astype(np.int64)
 
 
 def mask(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return a boolean array of `shape`; all False where `values` is None."""
     if values is None:
         return np.zeros(shape, dtype=bool)
-    array = np.asarray(values)
-    if array.dtype.kind != "b":
-        raise TypeError(f"{name} holds {array.dtype} values: True or False is needed")
-    if array.shape != shape:
-        raise ValueError(f"{name} has shape {array.shape}: shape {shape} is needed")
-    return array
+    found = array(name, values)
+    if found.dtype.kind != "b":
+        raise TypeError(f"{name} holds {found.dtype} values: True or False is needed")
+    if found.shape != shape:
+        raise ValueError(f"{name} has shape {found.shape}: shape {shape} is needed")
+    return found
 
 
 def same_shape(name_a: str, a: NDArray, name_b: str, b: NDArray) -> None:
@@ -89,6 +118,40 @@ def same_shape(name_a: str, a: NDArray, name_b: str, b: NDArray) -> None:
     if a.shape != b.shape:
         sizes = (f"{a.size}", f"{b.size}") if a.ndim == 1 else (f"shape {a.shape}", f"{b.shape}")
         raise ValueError(f"{name_a} has {sizes[0]} values and {name_b} {sizes[1]}: pairs need both")
+
+
+def same_labels(**columns: object) -> None:
+    """Refuse labelled columns (pandas Series, say) whose labels are not the same all along.
+
+    Pairing them by position would hold one seed against another, and pairing them by label would
+    guess: a default index says nothing of seeds. Only the caller knows.
+    """
+    first, expected = "", None
+    for name, values in columns.items():
+        labels = _labels(values)
+        if labels is not None and expected is None:
+            first, expected = name, labels
+        elif labels is not None and labels != expected:
+            raise ValueError(
+                f"{name} has other labels than {first}, or another order of them: align them "
+                f"first, as with {name}.reindex_like({first}), or give plain arrays"
+            )
+
+
+def named_columns(name: str, values: object) -> dict[str, ArrayLike]:
+    """Return columns by name, from a mapping or a data frame."""
+    if not isinstance(values, Mapping) and not hasattr(values, "columns"):
+        kind = type(values).__name__
+        raise TypeError(f"{name} is a {kind}: a mapping from model name to column is needed")
+    table = cast(Any, values)
+    return {column: table[column] for column in getattr(table, "columns", table)}
+
+
+def optional(
+    check: Callable[[str, _Value], _Value], name: str, value: _Value | None
+) -> _Value | None:
+    """Return what a check returns, or None for None."""
+    return None if value is None else check(name, value)
 
 
 def integer(name: str, value: object, minimum: int) -> int:
@@ -113,7 +176,8 @@ def text(name: str, value: str) -> str:
 
 def model_names(names: tuple[str, str]) -> tuple[str, str]:
     """Return two different names."""
-    if isinstance(names, str) or len(names) != 2 or not all(isinstance(n, str) for n in names):
+    pair = isinstance(names, tuple | list) and len(names) == 2
+    if not pair or not all(isinstance(n, str) for n in names):
         raise TypeError(f"names is {names!r}: two strings are needed")
     if names[0] == names[1]:
         raise ValueError(f"names is {names!r}: two different names are needed")
@@ -128,11 +192,11 @@ def alpha_level(alpha: float) -> float:
     return value
 
 
-def margin_size(margin: float) -> float:
-    """Return the margin, an accuracy difference in [0, 1]."""
-    value = _real("margin", margin)
+def margin_size(name: str, margin: float) -> float:
+    """Return a margin, an accuracy difference in [0, 1]."""
+    value = _real(name, margin)
     if not 0 <= value <= 1:
-        raise ValueError(f"margin is {margin}: a number in [0, 1] is needed (0.01 is one point)")
+        raise ValueError(f"{name} is {margin}: a number in [0, 1] is needed (0.01 is one point)")
     return value
 
 
@@ -145,15 +209,98 @@ def fraction(name: str, value: float) -> float:
 
 
 def _real(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+    if _is_flag(value) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} is {value!r}: a number is needed")
-    return float(value) if math.isfinite(value) else math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
-def _refuse(name: str, array: NDArray, wrong: NDArray[np.bool_], needed: str) -> None:
+def _readable(name: str, values: Any) -> Any:
+    """Return what NumPy reads as it is meant: tensors as arrays, in lists too; nothing masked."""
+    if isinstance(values, list | tuple):
+        if any(_labels(row) is not None for row in values):
+            raise TypeError(f"{name} is a list of labelled columns: plain rows are needed")
+        return [_readable(name, value) for value in values]
+    if isinstance(values, np.ma.MaskedArray):
+        if np.ma.getmaskarray(values).any():
+            raise ValueError(f"{name} has masked entries: a number is needed for each pair")
+        return values.data
+    if hasattr(values, "detach") and hasattr(values, "cpu"):
+        return _from_tensor(name, values)
+    return values
+
+
+def _from_tensor(name: str, values: Any) -> NDArray:
+    try:
+        tensor = values.detach().cpu()
+        return (tensor.double() if _is_bfloat16(tensor) else tensor).numpy()
+    except (TypeError, RuntimeError):
+        layout = f"{getattr(values, 'layout', '')} tensor of {getattr(values, 'dtype', '')}"
+        raise TypeError(f"{name} is a {layout}: NumPy cannot read it") from None
+
+
+def _is_bfloat16(values: object) -> bool:
+    return str(getattr(values, "dtype", "")).endswith("bfloat16")
+
+
+def _holds_flags(values: Any) -> bool:
+    if isinstance(values, list):
+        return any(_holds_flags(value) for value in values)
+    return _is_flag(values) or getattr(values, "dtype", None) == np.bool_
+
+
+def _of_one_kind(name: str, objects: NDArray) -> NDArray:
+    """Return an array of Python objects as one of flags, integers or floats."""
+    entries = objects.ravel().tolist()
+    if entries and all(_is_flag(entry) for entry in entries):
+        return objects.astype(bool)
+    for index, entry in np.ndenumerate(objects):
+        if _is_flag(entry) or not isinstance(entry, kinds.Real | decimal.Decimal):
+            place = f"{name}[{', '.join(map(str, index))}]" if index else name
+            plain = entry is None or isinstance(entry, bool | str | bytes | complex)
+            found = repr(entry) if plain else f"a {type(entry).__name__}"
+            raise TypeError(f"{place} is {found}: a number is needed")
+    whole = all(isinstance(entry, kinds.Integral) for entry in entries)
+    return objects.astype(np.int64 if whole else np.float64)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool | np.bool_)
+
+
+def _labels(values: object) -> list[list] | None:
+    """Return the labels along the axes of a Series, data frame or the like; None without any."""
+    axes = getattr(values, "axes", None)
+    if axes is None:
+        axes = getattr(values, "indexes", {}).values()
+    return [list(axis) for axis in axes] or None
+
+
+def _significant_bits(name: str, values: ArrayLike) -> int:
+    if _is_bfloat16(values):
+        return _BFLOAT16_BITS
+    dtype = array(name, values).dtype
+    return min(np.finfo(dtype).nmant, 52) + 1 if dtype.kind == "f" else 53
+
+
+def _at_precision(values: FloatArray, bits: int) -> FloatArray:
+    """Return floats as a type of so many significant bits holds them, and as they were meant."""
+    if bits >= 53:
+        return values
+    mantissas, exponents = np.frexp(values)
+    held: FloatArray = np.ldexp(np.round(np.ldexp(mantissas, bits)), exponents - bits)
+    decimals = int((bits - 1) * math.log10(2))
+    # bfloat16 has two digits, too few to tell accuracies apart: take it as it is.
+    return held if bits == _BFLOAT16_BITS else np.round(held, decimals)
+
+
+def _refuse(name: str, values: NDArray, wrong: NDArray[np.bool_], needed: str) -> None:
     if not wrong.any():
         return
     position = ", ".join(str(int(i)) for i in np.argwhere(wrong)[0])
-    value = array[wrong].flat[0] if array.ndim else array[()]
-    place = f"{name}[{position}]" if array.ndim else name
+    value = values[wrong].flat[0] if values.ndim else values[()]
+    place = f"{name}[{position}]" if values.ndim else name
     raise ValueError(f"{place} is {value}: {needed}")

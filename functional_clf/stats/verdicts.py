@@ -1,6 +1,30 @@
-"""One of five verdicts from an interval and a margin set beforehand, and its words."""
+"""What an interval settles against a margin set beforehand: claims, the verdict, and its words."""
+
+from typing import Literal
 
 from functional_clf.stats.types import Interval, Verdict
+
+Claim = Literal["better", "worse", "beyond the margin", "within the margin"]
+
+
+def settled(interval: Interval | None, margin: float) -> frozenset[Claim]:
+    """Return the claims about a mean difference that are true all over its interval.
+
+    Verdict and words are made of these alone, so whatever is said can be checked claim by claim.
+
+    >>> sorted(settled(Interval(0.002, 0.008), margin=0.01))
+    ['better', 'within the margin']
+    """
+    if interval is None:
+        return frozenset()
+    low, high = interval
+    truths: dict[Claim, bool] = {
+        "better": low > 0,
+        "worse": high < 0,
+        "beyond the margin": low > margin or high < -margin,
+        "within the margin": -margin < low and high < margin,
+    }
+    return frozenset(claim for claim, true in truths.items() if true)
 
 
 def decide(interval: Interval | None, margin: float) -> Verdict:
@@ -11,12 +35,14 @@ def decide(interval: Interval | None, margin: float) -> Verdict:
     | lies above +margin | better |
     | lies below -margin | worse |
     | lies between 0 and +margin, neither included | better but negligible |
+    | lies between -margin and 0, neither included | worse but negligible |
     | lies between -margin and +margin otherwise | equivalent |
     | is none of these, or there is none | inconclusive |
 
     "Better" claims more than the margin; an interval above 0 that straddles the margin is
     inconclusive against it, and the words say which sign is settled. A 95 % interval within the
     margin is a test of equivalence at 2.5 % a side (two one-sided tests), stricter than usual.
+    Swapping the models swaps better and worse, and nothing else.
 
     Args:
         interval: for the mean difference; None where none can be given.
@@ -33,35 +59,31 @@ def decide(interval: Interval | None, margin: float) -> Verdict:
         >>> decide(Interval(0.002, 0.008), margin=0.01)
         'better but negligible'
     """
-    if interval is None:
-        return "inconclusive"
-    low, high = interval
-    if low > margin:
-        return "better"
-    if high < -margin:
-        return "worse"
-    if -margin < low and high < margin:
-        return "better but negligible" if low > 0 else "equivalent"
+    claims = settled(interval, margin)
+    if "within the margin" in claims:
+        if "better" in claims:
+            return "better but negligible"
+        return "worse but negligible" if "worse" in claims else "equivalent"
+    if "beyond the margin" in claims:
+        return "better" if "better" in claims else "worse"
     return "inconclusive"
 
 
-def verdict_words(
-    verdict: Verdict, interval: Interval | None, margin: float, name_a: str, name_b: str
-) -> str:
+def verdict_words(interval: Interval | None, margin: float, name_a: str, name_b: str) -> str:
     """Return the verdict as a clause about `name_a` against `name_b`."""
     points = f"{100 * margin:g} pp margin"
+    verdict = decide(interval, margin)
     if verdict in ("better", "worse"):
         return f"{verdict}, by more than the {points}"
-    if verdict == "better but negligible":
-        return f"better but negligible, by less than the {points}"
+    if verdict in ("better but negligible", "worse but negligible"):
+        return f"{verdict}, by less than the {points}"
     if verdict == "equivalent":
-        if interval is not None and interval.high < 0:
-            return f"equivalent within the {points}, {name_a} being worse but by less than that"
         return f"equivalent within the {points}"
     if interval is None:
         return "inconclusive, as no interval can be given"
-    if interval.low > 0 or interval.high < 0:
-        side = "better" if interval.low > 0 else "worse"
+    claims = settled(interval, margin)
+    if claims:
+        side = "better" if "better" in claims else "worse"
         return (
             f"inconclusive against the {points}, {name_a} being {side} than {name_b} but not "
             "surely by as much as the margin"

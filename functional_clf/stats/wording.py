@@ -53,9 +53,21 @@ def p_value(p: float | None) -> str:
         return "p not defined"
     if p < 0.001:
         return "p < .001"
-    if p >= 0.9995:
-        return "p = 1" if p == 1 else "p > .999"
-    return f"p = {p:.3f}".replace("0.", ".", 1)
+    if 0.9995 <= p < 1:
+        return "p > .999"
+    return f"p = {p_number(p)}"
+
+
+def p_number(p: float) -> str:
+    """Return a p value alone; below .001, its first digit.
+
+    >>> p_number(0.0527), p_number(0.00034), p_number(1.0)
+    ('.053', '.0003', '1')
+    """
+    if p == 1:
+        return "1"
+    decimals = 3 if p >= 0.001 else 1 - math.floor(math.log10(p)) - 1
+    return f"{p:.{decimals}f}".removeprefix("0")
 
 
 def rate(count: int, n: int, interval: Interval, alpha: float) -> str:

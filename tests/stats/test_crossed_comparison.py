@@ -13,7 +13,7 @@ def tables(seed=0, shape=(8, 6)):
 
 def test_it_is_made_of_the_pieces():
     a, b = tables()
-    result = compare_crossed(a, b, total=200, names=("model_1", "model_0"), setting="circles(1000)")
+    result = compare_crossed(a, b, total=200, failure_below=0.75)
     d = (a - b) / 200
     assert result.interval == pytest.approx(crossed_interval(d))
     assert result.components_difference.data.variance == pytest.approx(
@@ -64,7 +64,7 @@ def test_diverged_cells_count_as_failed():
     a, b = tables()
     diverged = np.zeros(a.shape, dtype=bool)
     diverged[0, 0] = True
-    result = compare_crossed(a, b, total=200, diverged_a=diverged)
+    result = compare_crossed(a, b, total=200, diverged_a=diverged, failure_below=0.75)
     assert "model a failed 1 of 48 (1 diverged)" in result.conclusion
 
 
