@@ -1,0 +1,114 @@
+"""Checks of single arguments: each failure is one line that names the argument and its value."""
+
+import json
+import operator
+from typing import Any, SupportsIndex, cast
+
+
+def whole_number(name: str, value: object, at_least: int) -> int:
+    """A whole number of any kind (Python's, NumPy's, a tensor's) as Python's own.
+
+    Args:
+        name: the argument's, for the message.
+        value: what was given; a bool, a float and a text are no whole numbers.
+        at_least: the smallest that will do.
+
+    Raises:
+        TypeError: when it is not a whole number.
+        ValueError: when it is too small.
+
+    Example:
+        >>> whole_number("chunk", 16, at_least=1)
+        16
+    """
+    is_bool = isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")
+    try:
+        number = operator.index(cast(SupportsIndex, value))
+    except TypeError:
+        is_bool = True
+        number = 0
+    if is_bool:
+        raise TypeError(f"{name} is {short(value)}; it must be a whole number, as in {at_least}")
+    if number < at_least:
+        raise ValueError(f"{name} is {number}; it must be at least {at_least}")
+    return number
+
+
+def real_number(name: str, value: object) -> float:
+    """A number of any kind as Python's float; a text or a bool is none.
+
+    Raises:
+        TypeError: when it is not a number.
+
+    Example:
+        >>> real_number("margin", 0)
+        0.0
+    """
+    is_number = hasattr(value, "__float__") and not isinstance(value, bool | str | bytes)
+    try:
+        if is_number:
+            return float(cast(Any, value))
+    except (TypeError, ValueError, RuntimeError):
+        pass
+    raise TypeError(f"{name} is {short(value)}; it must be a number, as in 0.01")
+
+
+def name_text(kind: str, value: object) -> str:
+    """The name of a data set or a model: text that fits on a line.
+
+    Args:
+        kind: what bears it, as in "a recipe".
+        value: what was given.
+
+    Raises:
+        TypeError: when it is not text.
+        ValueError: when it is empty, longer than 200 characters, or holds what cannot be printed.
+
+    Example:
+        >>> name_text("a recipe", "model_1")
+        'model_1'
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"name is {short(value)}; {kind} needs a text, as in 'model_1'")
+    if not value.strip():
+        raise ValueError(f"name is {value!r}, which is empty; {kind} needs one, as in 'model_1'")
+    if len(value) > 200 or not value.isprintable():
+        raise ValueError(
+            f"name is {short(value)}; {kind} needs at most 200 characters that can be printed"
+        )
+    return value
+
+
+def plain_settings(settings: Any) -> None:
+    """See that settings are plain values that a run folder can keep.
+
+    Raises:
+        TypeError: when they are not a mapping from text to what JSON can hold.
+    """
+    try:
+        json.dumps(dict(settings), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"settings is {short(settings)}; it must be a dict of plain values (JSON): {error}"
+        ) from error
+
+
+def short(value: object) -> str:
+    """A value in a message: its repr where that is short, else its type.
+
+    Example:
+        >>> short("4"), short(list(range(1000)))
+        ("'4'", 'a list')
+    """
+    text = repr(value)
+    return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
+
+
+def first_line(error: BaseException) -> str:
+    r"""The gist of an error on one line: the first line of its message, else its type.
+
+    Example:
+        >>> first_line(KeyError()), first_line(ValueError("too\nlong"))
+        ('KeyError', 'too')
+    """
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

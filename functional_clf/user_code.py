@@ -1,0 +1,305 @@
+"""The functions that users bring: what they read, as a digest, and the lock under which they run.
+
+A model, an optimizer or a data set is a few functions, and what these compute is decided by their
+code and by all that they read from outside: closures, defaults, globals, and the functions that
+they call. The digest covers all of it. It identifies a study in its run folder, tells that a
+program made from the functions is still the one to run, and tells that a call has changed
+something outside itself.
+"""
+
+import copyreg
+import functools
+import hashlib
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ONE_AT_A_TIME = threading.RLock()
+"""Held while a user's function runs in a worker thread: it may share objects with other threads."""
+
+_PLAIN = (
+    *(type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)),
+    *(torch.dtype, torch.device, torch.layout, torch.memory_format, torch.Size),
+)
+
+
+class UnreadableError(Exception):
+    """What a function reads cannot be told; the message says of what kind it is."""
+
+
+class Reading(NamedTuple):
+    """What some functions read.
+
+    digest: of their code and of every value that they reach.
+    is_own: whether all of their code is this package's or a library's.
+    is_shared: whether they reach objects that a call might change (a module, a list, a dict).
+    """
+
+    digest: str
+    is_own: bool
+    is_shared: bool
+
+
+def reading_of(*functions: Callable[..., Any]) -> Reading:
+    """What functions read: their code, closures, defaults, globals, and so on from there.
+
+    Functions of this package and of installed libraries are known by name, with their closures;
+    all others by their compiled code, which differs between versions of Python.
+
+    Args:
+        functions: any callables.
+
+    Raises:
+        UnreadableError: when they reach an object whose content cannot be told.
+
+    Example:
+        >>> def power_of(exponent):
+        ...     return lambda x: x**exponent
+        >>> square, cube, again = map(power_of, (2, 3, 2))
+        >>> reading_of(square).digest == reading_of(again).digest
+        True
+        >>> reading_of(square).digest == reading_of(cube).digest
+        False
+    """
+    with ONE_AT_A_TIME:  # another thread may be about to change what is read here
+        reader = _Reader()
+        for function in functions:
+            reader.read(function)
+    return Reading(reader.hash.hexdigest(), reader.is_own, reader.is_shared)
+
+
+class _Reader:
+    """Walks over what values reach, and digests it."""
+
+    def __init__(self) -> None:
+        self.hash = hashlib.blake2b(digest_size=12)
+        self.is_own = True
+        self.is_shared = False
+        self._seen: dict[int, int] = {}
+        self._alive: list[Any] = []  # else an id could be used twice
+
+    def read(self, value: Any) -> None:
+        if isinstance(value, _PLAIN):
+            self._add(type(value).__name__, repr(value))
+            return
+        if id(value) in self._seen:  # also ends circles
+            self._add("seen", self._seen[id(value)])
+            return
+        self._seen[id(value)] = len(self._seen)
+        self._alive.append(value)
+        if isinstance(value, Tensor):
+            self._read_tensor(value)
+        elif isinstance(value, np.ndarray | np.generic):
+            self._read_array(np.asarray(value))
+        elif isinstance(value, list | tuple | set | frozenset | dict):
+            self._read_container(value)
+        elif isinstance(value, types.FunctionType):
+            self._read_function(value)
+        elif isinstance(value, types.CodeType):
+            self._read_code(value)
+        elif isinstance(value, types.CellType):
+            self._read_cell(value)
+        elif isinstance(value, types.ModuleType):
+            self._add("module", value.__name__)
+        elif isinstance(value, type):
+            self._read_class(value)
+        else:
+            self._read_object(value)
+
+    def _add(self, *words: object) -> None:
+        for word in words:
+            content = word if isinstance(word, bytes) else str(word).encode("utf-8", "replace")
+            self.hash.update(len(content).to_bytes(8, "little") + content)
+
+    def _read_tensor(self, tensor: Tensor) -> None:
+        try:
+            plain = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            content = plain.numpy().tobytes()
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            raise UnreadableError("a tensor whose numbers are out of reach") from error
+        self._add("tensor", tensor.dtype, tuple(tensor.shape), content)
+
+    def _read_array(self, array: np.ndarray) -> None:
+        self._add("array", array.dtype, array.shape)
+        if array.dtype.hasobject:
+            self.read(array.tolist())
+        else:
+            self._add(array.tobytes())
+
+    def _read_container(self, value: Any) -> None:
+        self._add(type(value).__qualname__, len(value))
+        self.is_shared |= not isinstance(value, tuple | frozenset)
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self.read(key)
+                self.read(item)
+        elif isinstance(value, set | frozenset):
+            for item in sorted(value, key=repr):
+                self.read(item)
+        else:
+            for item in value:
+                self.read(item)
+
+    def _read_function(self, function: types.FunctionType) -> None:
+        wrapped = vars(function).get("__wrapped__")
+        if wrapped is not None and _is_type_check(function):
+            self.read(wrapped)
+            return
+        if _is_library(function.__module__):
+            self._add("library", function.__module__, function.__qualname__)
+        else:
+            self.is_own = False
+            self._read_code(function.__code__)
+            self._read_globals(function)
+        self.read(function.__defaults__)
+        self.read(tuple((function.__kwdefaults__ or {}).items()))
+        self.read(tuple(function.__closure__ or ()))
+        if wrapped is not None:
+            self.read(wrapped)
+
+    def _read_code(self, code: types.CodeType) -> None:
+        self._add("code", code.co_code, code.co_exceptiontable, code.co_names, code.co_freevars)
+        self._add(code.co_flags, code.co_argcount, code.co_kwonlyargcount)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                self._read_code(constant)
+            else:
+                self.read(constant)
+
+    def _read_globals(self, function: types.FunctionType) -> None:
+        names = set(_names(function.__code__))
+        for name in sorted(names):
+            if name not in function.__globals__:
+                continue  # a builtin, or an attribute of something
+            value = function.__globals__[name]
+            self._add("global", name)
+            self.read(value)
+            if isinstance(value, types.ModuleType) and not _is_library(value.__name__):
+                for attribute in sorted(names & set(vars(value))):
+                    self._add("attribute", attribute)
+                    self.read(vars(value)[attribute])
+
+    def _read_cell(self, cell: types.CellType) -> None:
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            self._add("empty cell")
+        else:
+            self.read(content)
+
+    def _read_class(self, cls: type) -> None:
+        if _is_library(cls.__module__):
+            self._add("library", cls.__module__, cls.__qualname__)
+            return
+        self.is_own = False
+        self._add("class", cls.__qualname__)
+        for base in cls.__bases__:
+            self.read(base)
+        for name, value in sorted(vars(cls).items()):
+            # What Python itself puts there says nothing, and some of it changes by being looked at.
+            if name.startswith("__") and not callable(getattr(value, "__func__", value)):
+                continue
+            if name in ("__weakref__", "__dict__", "__subclasshook__", "__init_subclass__"):
+                continue
+            self._add("member", name)
+            if isinstance(value, staticmethod | classmethod):
+                self.read(value.__func__)
+            elif isinstance(value, property):
+                self.read((value.fget, value.fset))
+            elif isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
+                continue
+            else:
+                self.read(value)
+
+    def _read_object(self, value: Any) -> None:
+        if isinstance(value, types.MethodType):
+            self.read(value.__func__)
+            self.read(value.__self__)
+        elif isinstance(value, functools.partial):
+            self.read((value.func, value.args, tuple(value.keywords.items())))
+        elif wrapped := getattr(value, "__wrapped__", None):  # an lru_cache
+            self.read(wrapped)
+        elif callable(value) and hasattr(value, "__qualname__"):  # in C, such as torch.relu
+            self._add("builtin", getattr(value, "__module__", None), value.__qualname__)
+            owner = getattr(value, "__self__", None)
+            if not isinstance(owner, types.ModuleType | type):
+                self.read(owner)
+        else:
+            self.is_shared = True
+            self.read(type(value))
+            self._read_state(value)
+
+    def _read_state(self, value: Any) -> None:
+        if isinstance(value, torch.Generator):
+            self.read(value.get_state())
+        elif hasattr(value, "__dict__") and type(value).__reduce_ex__ is object.__reduce_ex__:
+            for name, item in vars(value).items():
+                self._add("field", name)
+                self.read(item)
+            for name in _slots(type(value)):
+                if hasattr(value, name):
+                    self._add("field", name)
+                    self.read(getattr(value, name))
+        else:  # what it would be copied by
+            reduce = copyreg.dispatch_table.get(type(value))
+            try:
+                state = reduce(value) if reduce else value.__reduce_ex__(2)
+            except Exception as error:
+                kind = f"{type(value).__module__}.{type(value).__qualname__}"
+                raise UnreadableError(f"an object of type {kind}") from error
+            self._read_reduced(state)
+
+    def _read_reduced(self, state: Any) -> None:
+        if isinstance(state, str):
+            self._add("global object", state)
+            return
+        made_by, args, *rest = state
+        if made_by is not copyreg.__newobj__:  # pyright: ignore[reportAttributeAccessIssue]
+            self.read(made_by)
+        self.read(args)
+        for part in rest:
+            self.read(list(part) if isinstance(part, Iterable) and not _is_sized(part) else part)
+
+
+def _is_type_check(function: types.FunctionType) -> bool:
+    """Whether a function only checks the types of what passes to and from another."""
+    file = function.__code__.co_filename
+    return any(checker in file for checker in ("jaxtyping", "beartype", "typeguard"))
+
+
+def _is_sized(value: Any) -> bool:
+    return hasattr(value, "__len__")
+
+
+def _names(code: types.CodeType) -> Iterable[str]:
+    """The names that code and the functions within it look up."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _slots(cls: type) -> list[str]:
+    found: list[str] = []
+    for base in cls.__mro__:
+        slots = vars(base).get("__slots__", ())
+        found += [slots] if isinstance(slots, str) else list(slots)
+    return [name for name in found if name not in ("__dict__", "__weakref__")]
+
+
+@functools.cache
+def _is_library(module: str | None) -> bool:
+    """Whether a module is this package's, Python's own, or one that was installed."""
+    if module is None:
+        return False
+    root = module.partition(".")[0]
+    if root == "functional_clf" or (root in sys.stdlib_module_names and root != "__main__"):
+        return True
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    return "site-packages" in file or "dist-packages" in file

@@ -1,0 +1,169 @@
+import functools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from functional_clf import adam, mlp, sgd
+from functional_clf.recipes import model_0, model_1
+from functional_clf.user_code import UnreadableError, reading_of
+
+SCALE = 1.0
+
+
+def helper(x):
+    return x * SCALE
+
+
+def through_a_helper(x):
+    return helper(x)
+
+
+def closure_over(value):
+    return lambda x: (x, value)
+
+
+class Scaled(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 1)
+        self.norm = nn.BatchNorm1d(1)
+        self.scale = 1.0
+
+    def forward(self, x):
+        return self.norm(self.linear(x)) * self.scale
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+
+def test_other_code_is_another_digest():
+    one, same, other = (lambda x: x + 1), (lambda x: x + 1), (lambda x: x + 2)
+    assert reading_of(one) == reading_of(same)
+    assert reading_of(one).digest != reading_of(other).digest
+    assert reading_of(one).digest != reading_of(lambda x: x - 1).digest
+    assert reading_of(lambda x: torch.tanh(x)) != reading_of(lambda x: torch.relu(x))
+
+
+def test_a_global_that_a_helper_reads_is_read(monkeypatch):
+    before = reading_of(through_a_helper)
+    assert before == reading_of(through_a_helper)
+    monkeypatch.setitem(globals(), "SCALE", 4.0)
+    assert reading_of(through_a_helper).digest != before.digest
+
+
+@pytest.mark.parametrize(
+    ("value", "other"),
+    [
+        (1, 2),
+        (1, 1.0),
+        (0.0, -0.0),
+        ("a", "b"),
+        ([1, 2], [2, 1]),
+        ({"a": 1}, {"a": 2}),
+        ({1, 2}, {1, 3}),
+        (torch.zeros(2), torch.zeros(3)),
+        (torch.zeros(2), torch.zeros(2, dtype=torch.float64)),
+        (torch.tensor([1.0]), torch.tensor([2.0], requires_grad=True)),
+        (torch.zeros(2, dtype=torch.bfloat16), torch.ones(2, dtype=torch.bfloat16)),
+        (np.arange(3), np.arange(3) + 1),
+        (torch.relu, torch.tanh),
+        (nn.functional.silu, nn.functional.gelu),
+        (functools.partial(pow, 2), functools.partial(pow, 3)),
+        (closure_over(1), closure_over(2)),
+        (torch.func.vmap(closure_over(1)), torch.func.vmap(closure_over(2))),
+        (np.random.default_rng(0), np.random.default_rng(1)),
+        (torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)),
+        (nn.ReLU(), nn.Tanh()),
+        (torch.float32, torch.float64),
+    ],
+    ids=str,
+)
+def test_what_a_closure_holds_is_read(value, other):
+    one, another = closure_over(value), closure_over(other)
+    assert reading_of(one).digest == reading_of(closure_over(value)).digest
+    assert reading_of(one).digest != reading_of(another).digest
+
+
+def test_what_objects_hold_is_read():
+    module, slotted = Scaled(), Slotted()
+    for change in (
+        lambda: setattr(module, "scale", 2.0),
+        lambda: module.linear.weight.data.add_(1),
+        lambda: module(torch.randn(8, 2)),  # running statistics
+        lambda: module.eval(),
+    ):
+        before = reading_of(closure_over(module))
+        change()
+        assert reading_of(closure_over(module)).digest != before.digest
+    slotted.value = 1
+    before = reading_of(closure_over(slotted))
+    slotted.value = 2
+    assert reading_of(closure_over(slotted)).digest != before.digest
+
+
+def test_a_counter_is_seen_to_count():
+    count = 0
+
+    def counting():
+        nonlocal count
+        count += 1
+
+    before = reading_of(counting)
+    counting()
+    assert reading_of(counting).digest != before.digest
+
+
+def test_what_holds_itself_is_read_to_an_end():
+    circle = []
+    circle.append(circle)
+    assert reading_of(closure_over(circle)) == reading_of(closure_over(circle))
+
+
+def test_what_cannot_be_read_is_named():
+    with pytest.raises(UnreadableError, match=r"an object of type _thread\.lock"):
+        reading_of(closure_over(__import__("threading").Lock()))
+
+
+def test_whose_code_it_is_and_whether_it_shares_objects():
+    for recipe in (model_0(), model_1()):
+        assert recipe.reading().is_own
+    assert reading_of(*mlp((2, 1), nn.functional.silu)).is_own
+    users = reading_of(*mlp((2, 3, 1), lambda x: x.square()))
+    assert (users.is_own, reading_of(helper).is_shared) == (False, False)
+    assert reading_of(closure_over(Scaled())).is_shared
+
+
+def test_recipes_differ_by_what_they_compute():
+    recipes = [
+        model_1(),
+        model_1(layer_sizes=(2, 8, 1)),
+        model_1(activation="tanh"),
+        model_1(learning_rate=0.02),
+        model_1(optimizer="sgd"),
+    ]
+    codes = {recipe.describe()["code"] for recipe in recipes}
+    assert len(codes) == len(recipes)
+    assert reading_of(*adam(0.1)).digest != reading_of(*adam(0.1, b1=0.8)).digest
+    assert reading_of(*sgd(0.1)).digest != reading_of(*sgd(0.1, momentum=0.9)).digest
+
+
+def test_another_process_reads_the_same():
+    script = (
+        "import torch; from functional_clf.user_code import reading_of\n"
+        "from functional_clf import model_1\n"
+        "names = {'b', 'a', 'c'}\n"
+        "def own(x, k=3): return [x, names, torch.relu, {'k': k}]\n"
+        "print(model_1().describe()['code'], reading_of(own).digest)"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(found) == 1
