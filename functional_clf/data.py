@@ -1,21 +1,31 @@
 """Data sets, their splits, and the step from replicate seeds to a chunk's tensors."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int
 from numpy import ndarray
 
+from functional_clf.arguments import name_text, plain_settings, real_number, short, whole_number
 from functional_clf.references import circles_references, moons_references
 from functional_clf.types import Batch
+from functional_clf.user_code import ONE_AT_A_TIME
 
 Vary = Literal["data", "split", "init"]
 
 MAX_SEED = 2**30 - 1
 """The largest replicate seed: three named seeds are derived from it, each below 2**32."""
+
+
+class Sample(NamedTuple):
+    """One draw of a data set, checked, in the precision in which it is trained on."""
+
+    x: Float[ndarray, "sample feature"]
+    y: Float[ndarray, " sample"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,34 +35,78 @@ class Dataset:
     Args:
         name: what tables, pictures and folders call it.
         n_samples: rows of one draw, at least 4.
-        draw: `draw(seed) -> (x, y)`, arrays `(sample, feature)` and `(sample,)`.
+        draw: `draw(seed) -> (x, y)`, numbers `(sample, feature)` and labels `(sample,)`: arrays,
+            tensors, data frames or lists. It must depend on the seed alone.
         settings: plain values (JSON) that tell this data set from another of the same name.
         references: returns what is known of the best accuracies, in [0, 1], by name.
+        is_fixed: whether it is one table, whatever the seed: then nothing can be claimed of new
+            data, only of new splits and new training runs.
 
     Raises:
-        ValueError: when n_samples is below 4.
+        TypeError: when an argument is of the wrong type.
+        ValueError: when n_samples is below 4, or the name or the settings cannot be kept.
 
     Example:
-        >>> coin = Dataset("coin", 8, lambda seed: (np.eye(8), np.arange(8) % 2))
-        >>> coin.draw(0)[0].shape
+        >>> table = np.eye(8), np.arange(8) % 2
+        >>> coin = Dataset("coin", 8, lambda seed: table, is_fixed=True)
+        >>> coin.sample(0).x.shape
         (8, 8)
     """
 
     name: str
     n_samples: int
-    draw: Callable[[int], tuple[ndarray, ndarray]]
+    draw: Callable[[int], tuple[Any, Any]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     references: Callable[[], Mapping[str, float]] = dict
+    is_fixed: bool = False
 
     def __post_init__(self) -> None:
+        name_text("a data set", self.name)
+        object.__setattr__(self, "n_samples", whole_number("samples", self.n_samples, 1))
         if self.n_samples < 4:
             raise ValueError(
                 f"samples is {self.n_samples}; it must be at least 4, two for each class"
             )
+        for name in ("draw", "references"):
+            if not callable(getattr(self, name)):
+                raise TypeError(
+                    f"{name} is {short(getattr(self, name))}; it must be a function, as in "
+                    "draw=lambda seed: (x, y)"
+                )
+        plain_settings(self.settings)
+
+    def sample(self, seed: int) -> Sample:
+        """One draw, checked: the one way in which samples enter a study.
+
+        Args:
+            seed: decides the draw.
+
+        Returns:
+            x and y in torch's default floating-point type.
+
+        Raises:
+            ValueError: when the draw is not of numbers `(n_samples, feature)`, all finite, with
+                labels `(n_samples,)` that are exactly 0 and 1, both there.
+        """
+        with ONE_AT_A_TIME:  # it may seed a generator that another thread draws from
+            drawn = self.draw(seed)
+        try:
+            return _checked(drawn, self.n_samples)
+        except ValueError as error:
+            raise ValueError(f"data set {self.name!r}, drawn with seed {seed}: {error}") from error
 
     def describe(self) -> dict[str, Any]:
-        """What identifies this data set, as plain values."""
-        return {"name": self.name, "n_samples": self.n_samples, **self.settings}
+        """What identifies this data set, as plain values: its settings, and what seed 0 draws."""
+        digest = hashlib.blake2b(digest_size=12)
+        for part in self.sample(0):
+            digest.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
+        return {
+            "name": self.name,
+            "n_samples": self.n_samples,
+            **self.settings,
+            "is_fixed": self.is_fixed,
+            "content": digest.hexdigest(),
+        }
 
     def __str__(self) -> str:
         """As a call: `circles(1000, noise 0.03, factor 0.8)`."""
@@ -60,12 +114,100 @@ class Dataset:
         return f"{self.name}({self.n_samples}{settings})"
 
 
+def _checked(drawn: Any, n_samples: int) -> Sample:
+    if not isinstance(drawn, tuple | list) or len(drawn) != 2:
+        raise ValueError(f"draw returned {short(drawn)}; it must return (x, y)")
+    # Of pandas; the index of a list is a method.
+    indices: list[Any] = [getattr(part, "index", None) for part in drawn]
+    if all(hasattr(index, "equals") for index in indices) and not indices[0].equals(indices[1]):
+        raise ValueError("x and y have different indices; bring their rows into one order")
+    dtype = floating_dtype()
+    x, y = (_plain_array(name, part) for name, part in zip("xy", drawn, strict=True))
+    if x.ndim != 2 or x.shape[1] == 0:
+        raise ValueError(
+            f"x has shape {x.shape}; it must be (sample, feature), as {(n_samples, 1)}"
+        )
+    if y.ndim != 1:
+        raise ValueError(f"y has shape {y.shape}; it must be (sample,), as in {(n_samples,)}")
+    for name, part in (("x", x), ("y", y)):
+        if len(part) != n_samples:
+            raise ValueError(f"{name} has {len(part)} rows; n_samples says {n_samples}")
+    if x.dtype.kind not in "biuf":
+        raise ValueError(f"x holds {_kind(x)}; it must be numbers")
+    with np.errstate(over="ignore"):  # what overflows is infinite, and told below
+        cast = x.astype(dtype)
+    if not np.isfinite(cast).all():
+        row, column = np.argwhere(~np.isfinite(cast))[0]
+        raise ValueError(
+            f"x holds {x[row, column]} at row {row}, feature {column}; it must be finite numbers"
+            + ("" if not np.isfinite(x[row, column]) else f" within the range of {dtype.name}")
+        )
+    return Sample(cast, _labels(y).astype(dtype))
+
+
+def _labels(y: ndarray) -> ndarray:
+    needed = "the labels must be exactly 0 and 1, both there"
+    if y.dtype.kind not in "biuf":
+        raise ValueError(f"y holds {_kind(y)}; {needed}")
+    is_one = y == 1
+    if not (is_one | (y == 0)).all() or is_one.all() or not is_one.any():
+        found = np.unique(y)
+        some = ", ".join(f"{value:g}" for value in found[:5].tolist())
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        only = "only " if len(found) == 1 else ""
+        raise ValueError(f"y holds {only}{some}{more}; {needed}")
+    return y
+
+
+def _plain_array(name: str, value: Any) -> ndarray:
+    """What a user may bring (tensors, data frames, lists) as an array."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    if np.ma.is_masked(value):
+        raise ValueError(f"{name} has masked entries; fill them in")
+    if hasattr(value, "toarray"):  # SciPy's sparse arrays
+        value = value.toarray()
+    elif hasattr(value, "to_numpy"):  # data frames and series
+        value = value.to_numpy()
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} has rows of unlike lengths") from None
+
+
+def _kind(array: ndarray) -> str:
+    if array.dtype.kind in "US":
+        return f"text, such as {str(array.flat[0])!r}"
+    if array.dtype.kind == "O":
+        values = (one for one in array.flat if not isinstance(one, int | float | np.number))
+        return f"objects, such as {short(next(values, array.flat[0]))}"
+    return f"values of type {array.dtype}"
+
+
+def floating_dtype() -> np.dtype:
+    """Torch's default floating-point type, in which data are held and weights are drawn.
+
+    Raises:
+        ValueError: when it is neither float32 nor float64.
+
+    Example:
+        >>> floating_dtype()
+        dtype('float32')
+    """
+    dtype = torch.get_default_dtype()
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"torch's default dtype is {dtype}; it must be float32 or float64")
+    return np.dtype(str(dtype).removeprefix("torch."))
+
+
 def circles(n_samples: int = 1000, noise: float = 0.03, factor: float = 0.8) -> Dataset:
     """scikit-learn's `make_circles`: class 0 on the unit circle, class 1 on a smaller one inside.
 
     Args:
         n_samples: rows of one draw, at least 4.
-        noise: standard deviation of the Gaussian noise on each coordinate, at least 0.
+        noise: standard deviation of the Gaussian noise on each coordinate, at least 0; at 0
+            every draw holds the same points, so that the data set is fixed.
         factor: radius of the inner circle, in [0, 1).
 
     Returns:
@@ -80,7 +222,7 @@ def circles(n_samples: int = 1000, noise: float = 0.03, factor: float = 0.8) -> 
         ((100, 2), 0.5)
     """
     _check_noise(noise)
-    if not 0 <= factor < 1:
+    if not 0 <= real_number("factor", factor) < 1:
         raise ValueError(f"factor is {factor}; it must be at least 0 and below 1")
 
     def draw(seed: int) -> tuple[ndarray, ndarray]:
@@ -95,6 +237,7 @@ def circles(n_samples: int = 1000, noise: float = 0.03, factor: float = 0.8) -> 
         draw,
         {"noise": noise, "factor": factor},
         lambda: circles_references(noise, factor)._asdict(),
+        is_fixed=noise == 0,
     )
 
 
@@ -103,7 +246,8 @@ def moons(n_samples: int = 1000, noise: float = 0.03) -> Dataset:
 
     Args:
         n_samples: rows of one draw, at least 4.
-        noise: standard deviation of the Gaussian noise on each coordinate, at least 0.
+        noise: standard deviation of the Gaussian noise on each coordinate, at least 0; at 0
+            every draw holds the same points, so that the data set is fixed.
 
     Returns:
         The data set.
@@ -130,6 +274,7 @@ def moons(n_samples: int = 1000, noise: float = 0.03) -> Dataset:
         draw,
         {"noise": noise},
         lambda: moons_references(noise)._asdict(),
+        is_fixed=noise == 0,
     )
 
 
@@ -258,7 +403,11 @@ def draw_chunk(
         device: where the tensors shall live.
 
     Returns:
-        float32 tensors: x `(replicate, sample, feature)`, y `(replicate, sample)`.
+        Tensors of torch's default floating-point type: x `(replicate, sample, feature)`, y
+        `(replicate, sample)`.
+
+    Raises:
+        ValueError: as `Dataset.sample`, or when a training part has one class only.
 
     Example:
         >>> chunk = [replicate(seed, "data") for seed in range(3)]
@@ -267,33 +416,47 @@ def draw_chunk(
         (torch.Size([3, 80, 2]), torch.Size([3, 20]))
     """
     # Replicates may share their data, and padding shares all.
-    draws = {seed: dataset.draw(seed) for seed in {one.data_seed for one in replicates}}
+    draws = {seed: dataset.sample(seed) for seed in {one.data_seed for one in replicates}}
     splits = {
         seed: split(dataset.n_samples, test_size, seed)
         for seed in {one.split_seed for one in replicates}
     }
-    parts = [(*draws[one.data_seed], splits[one.split_seed]) for one in replicates]
-    return ChunkData(
-        _stack(
-            [x[rows.train] for x, _, rows in parts], [y[rows.train] for _, y, rows in parts], device
-        ),
-        _stack(
-            [x[rows.test] for x, _, rows in parts], [y[rows.test] for _, y, rows in parts], device
-        ),
-    )
+    if len(features := {sample.x.shape[1] for sample in draws.values()}) > 1:
+        raise ValueError(
+            f"data set {dataset.name!r} draws {min(features)} features with one seed and "
+            f"{max(features)} with another"
+        )
+    trains, tests = [], []
+    for one in replicates:
+        (x, y), rows = draws[one.data_seed], splits[one.split_seed]
+        check_both_classes(y[rows.train], f"data set {dataset.name!r}, seed {one.seed}")
+        trains.append((x[rows.train], y[rows.train]))
+        tests.append((x[rows.test], y[rows.test]))
+    return ChunkData(_stack(trains, device), _stack(tests, device))
 
 
-def _stack(
-    x: Sequence[Shaped[ndarray, "sample feature"]], y: Sequence[ndarray], device: torch.device
-) -> Batch:
+def check_both_classes(y: ndarray, where: str) -> None:
+    """See that a training part has both classes.
+
+    Raises:
+        ValueError: when all its labels are the same; the message begins with `where`.
+    """
+    if y.min() == y.max():
+        raise ValueError(
+            f"{where}: all {len(y)} training samples are of class {y[0]:g}; it needs more samples "
+            "of the other class, or another test_size"
+        )
+
+
+def _stack(samples: Sequence[tuple[ndarray, ndarray]], device: torch.device) -> Batch:
     # Samples run along memory, as the models' layers take them; the shape is unchanged.
-    columns = np.stack([one.T for one in x]).astype(np.float32, order="C")
+    columns = np.ascontiguousarray(np.stack([x.T for x, _ in samples]))
     return Batch(
         torch.from_numpy(columns).to(device).mT,
-        torch.from_numpy(np.stack(y).astype(np.float32)).to(device),
+        torch.from_numpy(np.stack([y for _, y in samples])).to(device),
     )
 
 
 def _check_noise(noise: float) -> None:
-    if not 0 <= noise < np.inf:
+    if not 0 <= real_number("noise", noise) < np.inf:
         raise ValueError(f"noise is {noise}; it must be at least 0 and finite")

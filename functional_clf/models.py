@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from functional_clf.arguments import short, whole_number
 from functional_clf.types import Model, Params
 
 Activation = Callable[[Tensor], Tensor]
@@ -73,7 +74,9 @@ def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Mod
         `Model(init, apply)`; `apply(params, x)` maps `(sample, feature)` to logits `(sample,)`.
 
     Raises:
-        ValueError: when the sizes are not a chain of positive integers that ends in 1.
+        TypeError: when an argument is of the wrong type.
+        ValueError: when the sizes are not a chain of positive integers that ends in 1. `apply`
+            raises one when the data have another number of features.
 
     Example:
         >>> model = mlp((2, 16, 1), torch.relu)
@@ -83,7 +86,13 @@ def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Mod
         >>> model.apply(params, torch.zeros(5, 2)).shape
         torch.Size([5])
     """
-    sizes = tuple(layer_sizes)
+    if not isinstance(layer_sizes, Sequence) or isinstance(layer_sizes, str):
+        raise TypeError(f"layer_sizes is {short(layer_sizes)}; it must be sizes, as in (2, 16, 1)")
+    sizes = tuple(whole_number("layer_sizes", size, 0) for size in layer_sizes)
+    if activation is not None and not callable(activation):
+        raise TypeError(
+            f"activation is {short(activation)}; it must be a function, as torch.relu, or None"
+        )
     if len(sizes) < 2 or any(size < 1 for size in sizes) or sizes[-1] != 1:
         raise ValueError(
             f"layer_sizes is {sizes}; it needs at least two positive sizes, the last of them 1 "
@@ -102,6 +111,11 @@ def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Mod
         return params
 
     def apply(params: Params, x: Float[Tensor, "sample feature"]) -> Float[Tensor, " sample"]:
+        if x.shape[-1] != sizes[0]:
+            raise ValueError(
+                f"layer_sizes is {sizes}, made for {sizes[0]} features; the data have "
+                f"{x.shape[-1]}, so it must begin with {x.shape[-1]}"
+            )
         columns = x.mT
         for name in names:
             if activation is not None and name != names[0]:

@@ -11,16 +11,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from functional_clf.arguments import real_number
 from functional_clf.types import Optimizer, Params
 
 
 def apply_updates(params: Params, updates: Params) -> Params:
     """New params, `params + updates`, key by key.
 
+    Raises:
+        ValueError: when the updates have other keys.
+
     Example:
         >>> apply_updates({"w": torch.ones(2)}, {"w": torch.full((2,), -0.5)})
         {'w': tensor([0.5000, 0.5000])}
     """
+    if updates.keys() != params.keys():
+        raise ValueError(
+            f"the updates have the keys {sorted(updates)}; the params have {sorted(params)}"
+        )
     return {key: param + updates[key] for key, param in params.items()}
 
 
@@ -113,7 +121,7 @@ def adam(learning_rate: float, b1: float = 0.9, b2: float = 0.999, eps: float = 
     _check_learning_rate(learning_rate)
     _check_decay("b1", b1)
     _check_decay("b2", b2)
-    if not eps >= 0:
+    if not real_number("eps", eps) >= 0:
         raise ValueError(f"eps is {eps}; it must be at least 0")
 
     def init(params: Params) -> AdamState:
@@ -149,10 +157,10 @@ def _scalar(value: float, params: Params) -> Tensor:
 
 
 def _check_learning_rate(learning_rate: float) -> None:
-    if not 0 < learning_rate < math.inf:
+    if not 0 < real_number("learning_rate", learning_rate) < math.inf:
         raise ValueError(f"learning_rate is {learning_rate}; it must be above 0 and finite")
 
 
 def _check_decay(name: str, value: float) -> None:
-    if not 0 <= value < 1:
+    if not 0 <= real_number(name, value) < 1:
         raise ValueError(f"{name} is {value}; it must be at least 0 and below 1")
