@@ -30,6 +30,7 @@ from functional_clf.train import (
     stepwise,
 )
 from functional_clf.types import Batch, Curves, Metrics, Params, Record, TrainState
+from functional_clf.user_code import ONE_AT_A_TIME, UnreadableError
 
 EngineName = Literal["eager", "compile", "fused"]
 Tree = TypeVar("Tree")
@@ -90,6 +91,9 @@ def eager(
 ) -> tuple[TrainState, Curves]:
     """The engine that runs the vmapped step as it is.
 
+    Where a recipe's functions share an object that calls may change, such as a module whose params
+    are swapped for the time of a call, threads take turns.
+
     Example:
         >>> from functional_clf.data import circles, draw_chunk, replicate
         >>> from functional_clf.recipes import model_1
@@ -99,8 +103,26 @@ def eager(
         >>> curves.test.correct.shape  # 6 records of 4 replicates
         torch.Size([6, 4])
     """
-    advance = stepwise(*_vmapped_steps(recipe))
-    return fit(advance, state, data.train, data.test, epochs, after_steps)
+    train_step, eval_step = _vmapped_steps(recipe)
+    if _needs_turns(recipe):
+        train_step, eval_step = _in_turn(train_step), _in_turn(eval_step)
+    return fit(stepwise(train_step, eval_step), state, data.train, data.test, epochs, after_steps)
+
+
+def _needs_turns(recipe: Recipe) -> bool:
+    try:
+        reading = recipe.reading()
+    except UnreadableError:
+        return True
+    return reading.is_shared and not reading.is_own
+
+
+def _in_turn(step: Callable[..., Tree]) -> Callable[..., Tree]:
+    def in_turn(*args: Any) -> Tree:
+        with ONE_AT_A_TIME:
+            return step(*args)
+
+    return in_turn
 
 
 def compiled(

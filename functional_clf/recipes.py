@@ -1,12 +1,22 @@
-"""What to train and for how long: the two contestants of the worked example, and a way to more."""
+"""What to train and for how long: the two contestants of the worked example, and a way to more.
 
-from collections.abc import Mapping, Sequence
+A recipe's functions must be *pure*: what they return depends on their arguments alone, and they
+change nothing, neither their arguments nor anything outside. `functional_clf.preflight` sees to it
+before a study begins.
+"""
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from torch import nn
+
+from functional_clf.arguments import name_text, plain_settings, short, whole_number
 from functional_clf.models import ACTIVATIONS, mlp
 from functional_clf.optim import adam, sgd
 from functional_clf.types import Model, Optimizer
+from functional_clf.user_code import Reading, UnreadableError, reading_of
 
 ActivationName = Literal["relu", "tanh", "sigmoid", "silu", "gelu"]
 OptimizerName = Literal["sgd", "adam"]
@@ -21,11 +31,12 @@ class Recipe:
         model: `Model(init, apply)`.
         optimizer: `Optimizer(init, update)`.
         epochs: full-batch training steps, at least 1.
-        settings: plain values (JSON) that tell this recipe from another of the same name: a run
-            folder only continues with equal settings.
+        settings: plain values (JSON) that say for a reader of the record what this recipe is. What
+            tells it from another is the code of its functions, and all that they read.
 
     Raises:
-        ValueError: when epochs is below 1 or the name is empty.
+        TypeError: when an argument is of the wrong type, such as an `nn.Module` for a model.
+        ValueError: when epochs is below 1, or the name or the settings cannot be kept.
 
     Example:
         >>> Recipe("tiny", mlp((2, 1)), sgd(0.1), epochs=10).epochs
@@ -39,14 +50,52 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.name:
-            raise ValueError("name is empty; a recipe needs a name, as in 'model_1'")
-        if self.epochs < 1:
-            raise ValueError(f"epochs is {self.epochs}; it must be at least 1")
+        name_text("a recipe", self.name)
+        object.__setattr__(self, "model", _functions("model", self.model, Model))
+        object.__setattr__(self, "optimizer", _functions("optimizer", self.optimizer, Optimizer))
+        object.__setattr__(self, "epochs", whole_number("epochs", self.epochs, 1))
+        plain_settings(self.settings)
+        if reserved := {"name", "epochs", "code"} & set(self.settings):
+            raise ValueError(f"settings holds {reserved.pop()!r}, which a recipe says by itself")
+
+    @property
+    def functions(self) -> dict[str, Callable[..., Any]]:
+        """Its four functions, by the names that messages call them."""
+        return {
+            "model.init": self.model.init,
+            "model.apply": self.model.apply,
+            "optimizer.init": self.optimizer.init,
+            "optimizer.update": self.optimizer.update,
+        }
+
+    def reading(self) -> Reading:
+        """What its functions read, as of now.
+
+        Raises:
+            UnreadableError: when that cannot be told.
+        """
+        return reading_of(*self.functions.values())
 
     def describe(self) -> dict[str, Any]:
-        """What identifies this recipe, as plain values."""
-        return {"name": self.name, "epochs": self.epochs, **self.settings}
+        """What identifies this recipe, as plain values; `code` is None where it cannot be told."""
+        code = None
+        with contextlib.suppress(UnreadableError):
+            code = self.reading().digest
+        return {"name": self.name, "epochs": self.epochs, **self.settings, "code": code}
+
+
+def _functions(name: str, value: Any, form: type[Any]) -> Any:
+    """A pair of functions as the named tuple that it is meant to be."""
+    wanted = f"{form.__name__}({', '.join(form._fields)})"
+    if not isinstance(value, tuple) or len(value) != 2 or not all(map(callable, value)):
+        hint = ""
+        if isinstance(value, nn.Module):
+            hint = (
+                "; of a module make lambda params, x: "
+                "torch.func.functional_call(module, params, (x,)).squeeze(-1)"
+            )
+        raise TypeError(f"{name} is {short(value)}; it must be {wanted}, two functions{hint}")
+    return form(*value)
 
 
 def mlp_recipe(
@@ -101,6 +150,28 @@ def mlp_recipe(
     }
     function = None if activation is None else ACTIVATIONS[activation][0]
     return Recipe(name, mlp(layer_sizes, function), method, epochs, settings)
+
+
+def recipe_again(description: Mapping[str, Any]) -> Recipe:
+    """The recipe that `Recipe.describe` described, where that says all of it.
+
+    Args:
+        description: as a run folder records it.
+
+    Raises:
+        ValueError: when it is not one of `mlp_recipe`, or comes out as another one.
+
+    Example:
+        >>> recipe_again(model_0(epochs=7).describe()).epochs
+        7
+    """
+    values = {key: value for key, value in description.items() if key != "code"}
+    if "layer_sizes" not in values:
+        raise ValueError(f"its model {values['name']!r} is not one of layer sizes")
+    recipe = mlp_recipe(**values)
+    if recipe.describe()["code"] != description["code"]:
+        raise ValueError(f"its model {recipe.name!r} computes something else than its settings say")
+    return recipe
 
 
 def model_0(

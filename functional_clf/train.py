@@ -5,10 +5,11 @@ No seed axis anywhere. `functional_clf.ensemble` puts `torch.func.vmap` around t
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from functional_clf.losses import bce_with_logits, count_correct
 from functional_clf.optim import apply_updates
@@ -22,9 +23,11 @@ from functional_clf.types import (
     Record,
     TrainState,
 )
+from functional_clf.user_code import ONE_AT_A_TIME
 
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 EvalStep = Callable[[Params, Batch], Metrics]
+Tree = TypeVar("Tree")
 Advance = Callable[[TrainState, Batch, Batch, int], tuple[Record, TrainState]]
 
 CURVE_RECORDS = 20
@@ -52,8 +55,9 @@ def init_state(model: Model, optimizer: Optimizer, seed: int) -> TrainState:
         >>> state.params["0.weight"].shape
         torch.Size([1, 2])
     """
-    params = model.init(torch.Generator().manual_seed(seed))
-    return TrainState(params, optimizer.init(params))
+    with ONE_AT_A_TIME:  # init may seed a generator that another thread draws from
+        params = model.init(torch.Generator().manual_seed(seed))
+        return TrainState(params, optimizer.init(params))
 
 
 def make_train_step(model: Model, optimizer: Optimizer) -> TrainStep:
@@ -88,7 +92,9 @@ def make_train_step(model: Model, optimizer: Optimizer) -> TrainStep:
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         grads, metrics = gradient(state.params, batch)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        return TrainState(apply_updates(state.params, updates), opt_state), metrics
+        return TrainState(
+            apply_updates(state.params, updates), _in_order_of(state.opt_state, opt_state)
+        ), metrics
 
     return train_step
 
@@ -233,6 +239,24 @@ def fit(
     return state, Curves(
         curve_epochs(epochs), *(_stack(metrics) for metrics in zip(*records, strict=True))
     )
+
+
+def _in_order_of(before: Tree, after: Any) -> Tree:
+    """The state after a step, the keys of its dicts in the order that they had before.
+
+    Engines hold a state as a list of leaves: in another order they would be taken for each other.
+    """
+    leaves, form = pytree.tree_flatten(before)
+    try:
+        ordered = form.flatten_up_to(after)
+    except ValueError:
+        ordered = []
+    if len(ordered) != len(leaves) or not all(isinstance(leaf, Tensor) for leaf in ordered):
+        raise ValueError(
+            "optimizer.update returned a state of another form than it was given: the same keys "
+            "and tensors are needed"
+        )
+    return pytree.tree_unflatten(ordered, form)
 
 
 def _metrics(model: Model, params: Params, batch: Batch) -> Metrics:
