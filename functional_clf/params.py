@@ -14,18 +14,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from functional_clf.arguments import short, whole_number
 from functional_clf.folder import params_name, subfolder, write_whole
-from functional_clf.models import ACTIVATIONS, sequential
+from functional_clf.models import sequential
+from functional_clf.recipes import recipe_again
 from functional_clf.store import Store
 
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
 
 
-def write_params(folder: Path, models: Iterable[str], seeds: range) -> list[Path]:
+def write_params(folder: str | os.PathLike[str], models: Iterable[str], seeds: range) -> list[Path]:
     """Write the weights kept of these seeds as `params/<model>.safetensors` in a run folder.
 
     Args:
-        folder: the run folder.
+        folder: the run folder, a path.
         models: whose.
         seeds: of which seeds; those without weights are left out.
 
@@ -36,6 +38,7 @@ def write_params(folder: Path, models: Iterable[str], seeds: range) -> list[Path
         StoreError: when there is no study, or it is in use or damaged.
         WriteError: when one cannot be written; each appears whole or not at all.
     """
+    folder = Path(folder)
     with Store(folder, must_exist=True) as store:
         return [
             write_whole(
@@ -59,7 +62,9 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Seque
 
     Raises:
         StoreError: when there is no study, or it is in use or damaged.
-        ValueError: when it has no such model or seed, or not its weights.
+        TypeError: when an argument is of the wrong type.
+        ValueError: when it has no such model or seed, or not its weights, or its network is not
+            one of layer sizes.
 
     Example:
         >>> import tempfile
@@ -69,6 +74,11 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Seque
         ...     load_seed(folder, "model_1", seed=1)(torch.zeros(5, 2)).shape
         torch.Size([5, 1])
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise TypeError(
+            f"folder is {short(folder)}; it must be the path of a run folder, as in 'runs/small'"
+        )
+    seed = whole_number("seed", seed, 0)
     with Store(Path(folder), must_exist=True) as store:
         models = (store.configuration or {}).get("models", {})
         if model not in models:
@@ -78,16 +88,18 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Seque
         found, params = store.params(model, range(seed, seed + 1))
     if not found:
         raise ValueError(
-            f"seed is {seed}; {folder} has results of it, but not its weights: the same command "
-            "with --save-params adds them"
+            f"seed is {seed}; {folder} has results of it, but not its weights: the same study "
+            "with save_params=True (--save-params) adds them"
         )
-    settings = models[model]
-    if "layer_sizes" not in settings or settings.get("activation") not in (None, *ACTIVATIONS):
+    try:
+        settings = recipe_again(models[model]).settings
+    except ValueError as error:
         raise ValueError(
-            f"model is {model!r}, whose settings do not tell its layers; read its weights from "
-            f"params/{params_name(model)}"
-        )
-    module = sequential(settings["layer_sizes"], settings.get("activation"))
+            f"model is {model!r}, whose network cannot be made again ({error}); "
+            f"functional_clf.params.write_params({str(folder)!r}, [{model!r}], "
+            f"range({seed}, {seed + 1})) writes its weights to params/{params_name(model)}"
+        ) from error
+    module = sequential(settings["layer_sizes"], settings["activation"])
     module.load_state_dict({key: torch.from_numpy(value[0]) for key, value in params.items()})
     return module
 

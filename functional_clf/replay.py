@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from functional_clf.data import Dataset, circles, moons
-from functional_clf.recipes import Recipe, mlp_recipe
-from functional_clf.store import SEED_COLUMNS, ChunkRecord, Store
+from functional_clf.recipes import recipe_again
+from functional_clf.store import SEED_COLUMNS, ChunkRecord, Store, differences
 from functional_clf.study import Study
 
 DATASETS = {"circles": circles, "moons": moons}
@@ -49,11 +49,11 @@ def replay(folder: Path, seed: int) -> Replays:
 
     Example:
         >>> import tempfile
-        >>> recipe = mlp_recipe("m", (2, 1), None, "sgd", 0.1, epochs=2)
+        >>> from functional_clf.recipes import model_0
         >>> with tempfile.TemporaryDirectory() as name:
-        ...     _ = Study(circles(80), (recipe,), seeds=3, engine="eager").run(name)
+        ...     _ = Study(circles(80), (model_0(epochs=2),), seeds=3, engine="eager").run(name)
         ...     replay(Path(name), seed=2).models
-        (Replay(model='m', differences=(), has_params=True),)
+        (Replay(model='model_0', differences=(), has_params=True),)
     """
     with Store(folder, must_exist=True) as store:
         only = range(seed, seed + 1)
@@ -113,9 +113,9 @@ def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
                 "init_seeds": columns,
                 "data_seeds": max(2, seed // columns + 1),
             }
-        return Study(
+        study = Study(
             dataset=_dataset(settings["dataset"]),
-            recipes=tuple(_recipe(name, model) for name, model in settings["models"].items()),
+            recipes=tuple(map(recipe_again, settings["models"].values())),
             engine=settings["engine"],
             device=settings["device"],
             **{key: settings[key] for key in ("vary", "test_size", "tf32", "chunk")},
@@ -123,20 +123,17 @@ def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"its configuration cannot be read ({error!r})") from error
+    recorded = {key: settings.get(key) for key in study.identity()}
+    if different := differences(recorded, study.identity()):
+        raise ValueError(f"what it records is not what is made here: {different}")
+    return study
 
 
 def _dataset(settings: Mapping[str, Any]) -> Dataset:
-    values = dict(settings)
-    name = values.pop("name")
-    if name not in DATASETS:
+    values = {key: settings[key] for key in settings if key not in ("name", "is_fixed", "content")}
+    if (name := settings["name"]) not in DATASETS:
         raise ValueError(f"its data set is {name!r}; only {', '.join(DATASETS)} can be made again")
     return DATASETS[name](**values)
-
-
-def _recipe(name: str, settings: Mapping[str, Any]) -> Recipe:
-    if "layer_sizes" not in settings:
-        raise ValueError(f"its model {name!r} is not one of layer sizes; it cannot be made again")
-    return mlp_recipe(**{**settings, "name": name})
 
 
 def _differences(record: ChunkRecord, again: ChunkRecord, model: str) -> list[str]:

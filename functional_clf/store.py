@@ -22,7 +22,7 @@ import safetensors.numpy
 
 FILE_NAME = "study.sqlite"
 APPLICATION_ID = 0x66636C66  # "fclf", in SQLite's header: the file is one of ours
-FORMAT = 1
+FORMAT = 2
 
 SEED_COLUMNS: Mapping[str, Any] = {
     "model": pl.String,
@@ -90,6 +90,17 @@ class ChunkRecord(NamedTuple):
     rows: Sequence[tuple[Any, ...]]
     curves: Mapping[str, np.ndarray]
     params: Mapping[str, np.ndarray]
+
+
+class Looks(NamedTuple):
+    """How the results of a study were looked at before.
+
+    first_margin: the margin of the first look; None where there was none.
+    earlier: how many looks there were at other seeds before the first one at these.
+    """
+
+    first_margin: float | None = None
+    earlier: int = 0
 
 
 class Store:
@@ -182,6 +193,34 @@ class Store:
                 f"{self.folder} holds another study: {different}. Give another --out, or the "
                 "settings it has"
             )
+
+    def look(self, seeds: range, margin: float) -> Looks:
+        """Note that the results of these seeds are looked at, with this margin.
+
+        Looking again at the same seeds with the same margin is the same look.
+
+        Args:
+            seeds: which ones.
+            margin: the accuracy difference that is said to matter.
+
+        Returns:
+            How they were looked at before.
+
+        Example:
+            >>> with Store(None) as store:
+            ...     looks = [store.look(range(n), m) for n, m in ((8, 0.01), (64, 0.01), (8, 0.02))]
+            >>> looks[1:]
+            [Looks(first_margin=0.01, earlier=1), Looks(first_margin=0.01, earlier=0)]
+        """
+        found = self._query("SELECT value FROM meta WHERE key = 'looks'")
+        looks: list[list[Any]] = json.loads(found[0][0]) if found else []
+        this = [seeds.start, seeds.stop, margin]
+        if this not in looks:
+            looks.append(this)
+            with self._errors(), self._transaction():
+                self._write_meta("looks", json.dumps(looks))
+        seen = list(dict.fromkeys((start, stop) for start, stop, _ in looks))
+        return Looks(looks[0][2], seen.index((seeds.start, seeds.stop)))
 
     def finished_seeds(self) -> set[int]:
         """The seeds whose results are here, of all models."""
@@ -320,7 +359,7 @@ class Store:
                 found[members],
                 {
                     key.removeprefix(f"{model}/"): array[members]
-                    for key, array in arrays.items()
+                    for key, array in sorted(arrays.items())
                     if key.startswith(f"{model}/")
                 },
             )
@@ -371,7 +410,8 @@ class Store:
         if not order:
             return {}
         by_seed = np.argsort(order)
-        keep = parts if names is None else {name: parts[name] for name in names}
+        # safetensors hands keys out in no order.
+        keep = {name: parts[name] for name in names or sorted(parts)}
         return {
             name: np.take(np.concatenate(arrays, axis), by_seed, axis)
             for name, arrays in keep.items()
@@ -407,7 +447,8 @@ class Store:
         if self._pragma("user_version") != FORMAT:
             raise StoreError(
                 f"{self._path} has format {self._pragma('user_version')}, this version of "
-                f"functional_clf reads format {FORMAT}; update it, or give another --out"
+                f"functional_clf reads format {FORMAT}; use the version that wrote it, or give "
+                "another --out"
             )
         self._verify()
         found = self._query("SELECT value FROM meta WHERE key = 'configuration'")
@@ -441,7 +482,7 @@ class Store:
 
     def _write_meta(self, key: str, value: str) -> None:
         digest = _digest(key.encode(), value.encode())
-        self._database.execute("INSERT INTO meta VALUES (?, ?, ?)", (key, value, digest))
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, value, digest))
 
     def _pragma(self, name: str) -> int:
         return self._database.execute(f"PRAGMA {name}").fetchone()[0]

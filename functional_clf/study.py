@@ -4,16 +4,17 @@ import functools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import numpy as np
 import polars as pl
 import torch
 
+from functional_clf.arguments import first_line, real_number, short, whole_number
 from functional_clf.chunks import Chunks, ChunkTrainer
 from functional_clf.compilation import Job, choose, compile_all, compile_one, why_none_fused
 from functional_clf.curves import Band, bands
@@ -25,6 +26,7 @@ from functional_clf.data import (
     circles,
     crossed_replicate,
     draw_chunk,
+    floating_dtype,
     replicate,
     split_sizes,
 )
@@ -37,6 +39,7 @@ from functional_clf.machine import (
     resolve_device,
     why_not_compile,
 )
+from functional_clf.preflight import check_drawn, check_recipe, check_splits
 from functional_clf.ranks import Helper, Leader, Rank, RankError, Work
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.stats import (
@@ -51,8 +54,9 @@ from functional_clf.stats import (
     paired_t_interval,
     self_calibration,
 )
-from functional_clf.store import ChunkRecord, Store, differences
+from functional_clf.store import ChunkRecord, Looks, Store, differences
 from functional_clf.train import curve_epochs
+from functional_clf.user_code import UnreadableError
 from functional_clf.workers import Workers
 
 logger = logging.getLogger("functional_clf")
@@ -60,6 +64,9 @@ logger = logging.getLogger("functional_clf")
 EngineChoice = Literal["auto", "eager", "compile", "fused"]
 Design = Literal["paired", "crossed"]
 AnyComparison = Comparison | CrossedComparison
+
+HALF_WAY = 0.75
+"""The test accuracy half way from guessing between two balanced classes to perfect."""
 
 PICTURED_SEEDS = 256
 """Weights are kept of this many seeds even where nobody asks: the pictures are drawn from them."""
@@ -97,7 +104,8 @@ class Study:
         recipes: the models to compare, with their optimizers and epochs; names differ.
         seeds: the replicates to train: a count, or a range of seeds.
         vary: what a replicate redraws. data: data, split and initial weights; split: split and
-            initial weights of one data set; init: the initial weights only.
+            initial weights of one data set; init: the initial weights only; auto: data, or split
+            for a data set that is fixed.
         design: paired: each seed is a replicate of its own; crossed: every data seed (data and
             split) with every init seed, `data_seeds x init_seeds` cells instead of `seeds`.
         data_seeds: rows of a crossed grid, at least 2.
@@ -114,10 +122,12 @@ class Study:
         margin: accuracy difference that matters in practice, as a share: 0.01 is one percentage
             point. Set it before you look.
         alpha: one minus the confidence of the intervals, in (0, 1).
-        failure_below: test accuracy, as a share, below which a seed counts as failed.
+        failure_below: test accuracy, as a share, below which a seed counts as failed. Default:
+            0.75 for data whose best accuracy is known, else the share of the larger class.
         save_params: keep the weights of every seed, and export them; no result depends on it.
 
     Raises:
+        TypeError: when an argument is of the wrong type; the message names it.
         ValueError: when an argument is outside its range; the message names it.
 
     Example:
@@ -130,7 +140,7 @@ class Study:
     dataset: Dataset = field(default_factory=circles)
     recipes: tuple[Recipe, ...] = field(default_factory=lambda: (model_0(), model_1()))
     seeds: range = range(64)
-    vary: Vary = "data"
+    vary: Vary | Literal["auto"] = "auto"
     design: Design = "paired"
     data_seeds: int = 16
     init_seeds: int = 16
@@ -142,32 +152,63 @@ class Study:
     threads: int | None = None
     margin: float = 0.01
     alpha: float = 0.05
-    failure_below: float = 0.75
+    failure_below: float | None = None
     save_params: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "recipes", tuple(self.recipes))
-        object.__setattr__(self, "seeds", as_seeds(self.seeds))
+        if not isinstance(self.dataset, Dataset):
+            raise TypeError(
+                f"dataset is {short(self.dataset)}; it must be a Dataset, as circles() makes one"
+            )
+        self._set("recipes", _as_recipes(self.recipes))
+        self._set("seeds", as_seeds(self.seeds))
         names = [recipe.name for recipe in self.recipes]
-        if not names:
-            raise ValueError("recipes is empty; it needs at least one Recipe")
         if len(set(names)) < len(names) or any("/" in name for name in names):
             raise ValueError(f"recipes are named {names}; names must differ and hold no '/'")
-        _check_choice("vary", self.vary, Vary)
-        _check_choice("design", self.design, Design)
-        self._check_design()
-        _check_choice("engine", self.engine, EngineChoice)
-        split_sizes(self.dataset.n_samples, self.test_size)
+        _check_choice("vary", self.vary, ("auto", *get_args(Vary)))
+        _check_choice("design", self.design, get_args(Design))
+        _check_choice("engine", self.engine, get_args(EngineChoice))
+        if not isinstance(self.device, str):
+            raise TypeError(f"device is {short(self.device)}; it must be a text, as in 'cpu'")
+        for name in ("tf32", "save_params"):
+            if not isinstance(value := getattr(self, name), bool | np.bool_):
+                raise TypeError(f"{name} is {short(value)}; it must be True or False")
+            self._set(name, bool(value))
+        for name in ("data_seeds", "init_seeds"):
+            self._set(name, whole_number(name, getattr(self, name), 1))
         for name in ("chunk", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is {value}; it must be at least 1")
+            if (value := getattr(self, name)) is not None:
+                self._set(name, whole_number(name, value, 1))
+        for name in ("test_size", "margin", "alpha"):
+            self._set(name, real_number(name, getattr(self, name)))
+        split_sizes(self.dataset.n_samples, self.test_size)
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha is {self.alpha}; it must be above 0 and below 1, as in 0.05")
         if not 0 <= self.margin < 1:
             raise ValueError(f"margin is {self.margin}; it must be at least 0 and below 1")
-        if not 0 <= self.failure_below <= 1:
-            raise ValueError(f"failure_below is {self.failure_below}; it must be between 0 and 1")
+        if self.failure_below is not None:
+            self._set("failure_below", real_number("failure_below", self.failure_below))
+            if not 0 <= self.failure_below <= 1:
+                raise ValueError(
+                    f"failure_below is {self.failure_below}; it must be between 0 and 1"
+                )
+        self._check_design()
+        self._check_scope()
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_scope(self) -> None:
+        """Claim nothing of new data where there are none."""
+        fixed = self.dataset.is_fixed
+        if self.vary == "auto":
+            self._set("vary", "split" if fixed and self.design == "paired" else "data")
+        if fixed and self.vary == "data":
+            asked = "design is 'crossed'" if self.design == "crossed" else "vary is 'data'"
+            raise ValueError(
+                f"{asked}, but {self.dataset} is one fixed data set, of which nothing new is "
+                "drawn; it must be split or init, as in vary='split'"
+            )
 
     def _check_design(self) -> None:
         if self.design == "paired":
@@ -175,7 +216,7 @@ class Study:
         for name in ("data_seeds", "init_seeds"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name} is {getattr(self, name)}; a crossed grid needs 2 or more")
-        if self.vary != "data":
+        if self.vary not in ("auto", "data"):
             raise ValueError(f"vary is {self.vary!r}; a crossed design varies data and weights")
         if len(self.recipes) != 2:
             raise ValueError(f"recipes holds {len(self.recipes)}; a crossed design compares two")
@@ -185,16 +226,34 @@ class Study:
                 f"seeds is {self.seeds.start}:{self.seeds.stop}; a crossed design takes data_seeds "
                 "and init_seeds instead"
             )
-        object.__setattr__(self, "seeds", as_seeds(cells))
+        self._set("seeds", as_seeds(cells))
 
     def replicate(self, seed: int) -> Replicate:
         """The named seeds that one seed of this study fixes."""
         if self.design == "crossed":
             return crossed_replicate(seed, self.init_seeds)
-        return replicate(seed, self.vary)
+        return replicate(seed, self.varies)
+
+    @property
+    def varies(self) -> Vary:
+        """`vary`, which is "auto" no more."""
+        return cast(Vary, self.vary)
+
+    @functools.cached_property
+    def failure_threshold(self) -> float:
+        """`failure_below`, or where it is not given what fits the data, as a share."""
+        if self.failure_below is not None:
+            return self.failure_below
+        if self.dataset.references():
+            return HALF_WAY
+        y = self.dataset.sample(0).y
+        return max(np.count_nonzero(y == label) for label in (0, 1)) / len(y)
 
     def identity(self) -> dict[str, Any]:
-        """What its results are results of, as plain values; not how many seeds, nor how fast."""
+        """What its results are results of, as plain values; not how many seeds, nor how fast.
+
+        Holds digests of what seed 0 draws and of the code of the recipes.
+        """
         # Rows may be added to a crossed grid later; another number of columns renames its cells.
         crossed = {"init_seeds": self.init_seeds} if self.design == "crossed" else {}
         return {
@@ -204,6 +263,7 @@ class Study:
             "models": {recipe.name: recipe.describe() for recipe in self.recipes},
             "vary": self.vary,
             "test_size": self.test_size,
+            "dtype": floating_dtype().name,
         }
 
     def run(
@@ -223,19 +283,30 @@ class Study:
             The results of `seeds`, also of those trained by an earlier run in the same folder.
 
         Raises:
-            ValueError: when the device or the engine cannot be had here.
+            ValueError: when the data or a recipe are not what they say, or the device or the
+                engine cannot be had here; nothing is written then.
             StoreError: when the run folder cannot be used.
             KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
         """
-        device = self._device(rank)
+        with _torch_modes(self.tf32):
+            self._preflight(has_folder=out is not None)
+            return self._run(self._device(rank), out, on_progress, rank)
+
+    def _run(
+        self,
+        device: torch.device,
+        out: str | os.PathLike[str] | None,
+        on_progress: Callable[[Progress], None],
+        rank: Rank | None,
+    ) -> "Results":
         timings: dict[str, float] = {}
         with (
             nullcontext() if rank is None else Leader(rank) as leader,
             Store(None if out is None else Path(out)) as store,
-            _matmul_precision(self.tf32),
         ):
             trainer = self._trainer(device, store.configuration)
             engine = self._train_missing(trainer, store, timings, on_progress, leader)
+            looks = store.look(self.seeds, self.margin)
             names = [recipe.name for recipe in self.recipes]
             return Results(
                 study=self,
@@ -247,7 +318,39 @@ class Study:
                 chunk=trainer.width,
                 environment=environment(device),
                 timings=timings,
+                looks=looks,
             )
+
+    def _preflight(self, has_folder: bool) -> None:
+        """See that data and recipes are what they say, before anything is trained or written."""
+        for recipe in self.recipes if has_folder else ():
+            try:
+                recipe.reading()
+            except UnreadableError as error:
+                raise ValueError(
+                    f"recipe {recipe.name!r} reads {error}, so that a run folder could not tell it "
+                    "from another one; run it without a folder, or let it read plain values"
+                ) from error
+        if self.varies == "data":
+            warnings = check_drawn(
+                self.dataset, (replicate(0, "data").data_seed, replicate(1, "data").data_seed)
+            )
+        else:
+            warnings = []
+            check_splits(
+                self.dataset,
+                self.test_size,
+                {seed: self.replicate(seed).split_seed for seed in self.seeds},
+            )
+        first = min(self.seeds.start, MAX_SEED - 1)
+        two = [self.replicate(seed) for seed in (first, first + 1)]
+        data = draw_chunk(self.dataset, two, self.test_size, torch.device("cpu"))
+        init_seeds = [one.init_seed for one in two]
+        must_vary = self.varies == "init" or self.design == "crossed"
+        for recipe in self.recipes:
+            warnings += check_recipe(recipe, data, init_seeds, must_vary)
+        for warning in warnings:
+            logger.warning("%s", warning)
 
     def assist(self, rank: Rank) -> int:
         """Train chunks of this study for rank 0, until it ends the job; returns its exit code.
@@ -259,11 +362,13 @@ class Study:
             ValueError: when the device or the engine cannot be had here.
             RankError: when rank 0 runs another study, or does not answer.
         """
-        device = self._device(rank)
+        with _torch_modes(self.tf32):
+            return self._assist(self._device(rank), rank)
+
+    def _assist(self, device: torch.device, rank: Rank) -> int:
         with (
             Workers(self._threads(device, rank)) as workers,
             Helper(rank, workers) as helper,
-            _matmul_precision(self.tf32),
         ):
             job = helper.join()
             if job is None:
@@ -280,7 +385,7 @@ class Study:
                 else:
                     workers.call(lambda: compile_all(own["engine"], self.recipes, data))
             except Exception as error:
-                reason = f"compiling failed ({_first_line(error)})"
+                reason = f"compiling failed ({first_line(error)})"
                 raise RankError(f"rank {rank.index}: {reason}") from error
             return helper.serve(self._work(trainer, ENGINES[own["engine"]]))
 
@@ -299,12 +404,13 @@ class Study:
         Raises:
             ValueError: when the device or the engine cannot be had here.
         """
-        trainer = self._trainer(self._device(None))
-        name = self.engine
-        if name == "auto":
-            lack = why_none_fused(self.recipes, trainer.draw(seeds[:1]))
-            name = "eager" if lack else "fused"
-        with Workers(threads=1) as workers, _matmul_precision(self.tf32):
+        with _torch_modes(self.tf32), Workers(threads=1) as workers:
+            self._preflight(has_folder=False)
+            trainer = self._trainer(self._device(None))
+            name = self.engine
+            if name == "auto":
+                lack = why_none_fused(self.recipes, trainer.draw(seeds[:1]))
+                name = "eager" if lack else "fused"
             record = workers.call(lambda: trainer.train(ENGINES[name], seeds, keep_params=True))
         return record, environment(trainer.device)
 
@@ -321,7 +427,7 @@ class Study:
                 compile_all("fused", self.recipes, data)
             except (BuildError, OSError) as error:
                 raise ValueError(
-                    f"engine is 'fused', but compiling failed ({_first_line(error)})"
+                    f"engine is 'fused', but compiling failed ({first_line(error)})"
                 ) from error
         return device
 
@@ -436,7 +542,7 @@ class Study:
                     lambda: tick("compiling"),
                 )
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
-                reason = f"compiling failed ({_first_line(error)})"
+                reason = f"compiling failed ({first_line(error)})"
                 if self.engine != "auto" or store.configuration is not None:
                     raise ValueError(f"engine is {report.ran!r}, but {reason}") from error
                 logger.warning("engine: eager, because %s", reason)
@@ -475,6 +581,7 @@ class Results:
         engine: what ran, and why.
         environment: versions and machine.
         timings: seconds by stage, of this run.
+        looks: how the results were looked at before.
     """
 
     study: Study
@@ -486,6 +593,7 @@ class Results:
     chunk: int
     environment: Mapping[str, Any]
     timings: dict[str, float]
+    looks: Looks = field(default_factory=Looks)
 
     def of(self, model: str) -> pl.DataFrame:
         """The rows of one model, in order of seed.
@@ -551,7 +659,7 @@ class Results:
         if self.study.design == "crossed":
             raise ValueError("design is 'crossed'; self-calibration needs a paired design")
         columns = [self._column(name, "test_correct") for name in (model, baseline)]
-        return self_calibration(*columns, scope=self.study.vary, **self._sizes(), **self._rules())
+        return self_calibration(*columns, scope=self.study.varies, **self._sizes(), **self._rules())
 
     def mean_interval(self, model: str, part: Literal["train", "test"] = "test") -> Interval | None:
         """The t interval of one model's mean accuracy, cut to [0, 1]; None without any spread."""
@@ -567,7 +675,7 @@ class Results:
     def failures(self, model: str) -> tuple[int, list[int]]:
         """How many seeds of one model failed or diverged, and which of them diverged."""
         diverged = self._column(model, "diverged")
-        failed = diverged | (self.accuracies(model) < self.study.failure_below)
+        failed = diverged | (self.accuracies(model) < self.study.failure_threshold)
         return int(failed.sum()), self._column(model, "seed")[diverged].tolist()
 
     def _compare(self, names: Sequence[str]) -> Sequence[AnyComparison]:
@@ -575,7 +683,9 @@ class Results:
         diverged = {name: self._column(name, "diverged") for name in names}
         about = {
             **self._rules(),
-            "failure_below": self.study.failure_below,
+            "failure_below": self.study.failure_threshold,
+            "first_margin": self.looks.first_margin,
+            "earlier_looks": self.looks.earlier,
             "references": {
                 name.replace("_", " "): accuracy
                 for name, accuracy in self.study.dataset.references().items()
@@ -583,7 +693,7 @@ class Results:
             "setting": str(self.study.dataset),
         }
         if self.study.design == "paired":
-            scope = self.study.vary
+            scope = self.study.varies
             return compare_all(correct, diverged=diverged, scope=scope, **self._sizes(), **about)
         baseline, model = names
         crossed = compare_crossed(
@@ -611,22 +721,39 @@ class Results:
         return {"total": n_test, "margin": self.study.margin, "alpha": self.study.alpha}
 
 
+def _as_recipes(recipes: Any) -> tuple[Recipe, ...]:
+    wanted = "it must be a tuple of recipes, as in (model_0(), model_1())"
+    if isinstance(recipes, Recipe | str) or not isinstance(recipes, Iterable):
+        raise TypeError(f"recipes is {short(recipes)}; {wanted}")
+    found = tuple(recipes)
+    if not found:
+        raise ValueError("recipes is empty; it needs at least one Recipe")
+    for index, recipe in enumerate(found):
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"recipes[{index}] is {short(recipe)}; {wanted}")
+    return found
+
+
 def as_seeds(seeds: int | range) -> range:
     """A range of replicate seeds out of a count or a range.
 
     Raises:
+        TypeError: when it is neither.
         ValueError: when it is empty, has gaps, or leaves 0 to `MAX_SEED`.
 
     Example:
         >>> as_seeds(64)
         range(0, 64)
     """
-    as_range = range(seeds) if isinstance(seeds, int) else seeds
+    wanted = "it must be a count of at least 1, as in 64, or a rising range, as in 100:200"
+    as_range = seeds
+    if not isinstance(as_range, range):
+        try:
+            as_range = range(whole_number("seeds", seeds, 0))
+        except TypeError:
+            raise TypeError(f"seeds is {short(seeds)}; {wanted}") from None
     if not as_range or as_range.step != 1:
-        raise ValueError(
-            f"seeds is {seeds}; it must be a count of at least 1, as in 64, or a rising range, "
-            "as in 100:200"
-        )
+        raise ValueError(f"seeds is {seeds}; {wanted}")
     if as_range.start < 0 or as_range.stop - 1 > MAX_SEED:
         raise ValueError(f"seeds is {seeds}; seeds lie between 0 and {MAX_SEED}")
     return as_range
@@ -641,19 +768,18 @@ def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
 
 
 @contextmanager
-def _matmul_precision(tf32: bool) -> Iterator[None]:
+def _torch_modes(tf32: bool) -> Iterator[None]:
+    """Have torch as a study needs it, whatever modes the caller is in."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     try:
-        yield
+        # Tensors that are made in inference mode take part in no gradient.
+        with torch.inference_mode(False), torch.autocast("cpu", enabled=False):
+            yield
     finally:
         torch.set_float32_matmul_precision(before)
 
 
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-
-
-def _check_choice(name: str, value: str, choices: Any) -> None:
-    if value not in get_args(choices):
-        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(get_args(choices))}")
+def _check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")

@@ -2,15 +2,17 @@ import json
 import logging
 import math
 from dataclasses import replace
+from fractions import Fraction
 from itertools import chain
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 from polars.testing import assert_frame_equal
 
-from functional_clf import machine, report
-from functional_clf.data import MAX_SEED, circles
+from functional_clf import machine, mlp, report
+from functional_clf.data import MAX_SEED, Dataset, circles
 from functional_clf.ensemble import ENGINES
 from functional_clf.optim import sgd
 from functional_clf.recipes import Recipe, model_0, model_1
@@ -269,6 +271,101 @@ def test_another_configuration_in_the_same_folder_is_refused(tmp_path, changes, 
 def test_arguments_outside_their_range_are_refused(settings, name):
     with pytest.raises(ValueError, match=f"^{name} "):
         Study(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"seeds": [0, 1, 2]}, "seeds is [0, 1, 2]; it must be a count"),
+        ({"seeds": "4"}, "seeds is '4'; "),
+        ({"seeds": 4.0}, "seeds is 4.0; "),
+        ({"seeds": True}, "seeds is True; "),
+        ({"margin": "0.01"}, "margin is '0.01'; it must be a number"),
+        ({"alpha": None}, "alpha is None; "),
+        ({"test_size": True}, "test_size is True; "),
+        ({"failure_below": "0.5"}, "failure_below is '0.5'; "),
+        ({"threads": 1.5}, "threads is 1.5; it must be a whole number"),
+        ({"chunk": 2.5}, "chunk is 2.5; "),
+        ({"chunk": np.bool_(True)}, "chunk is "),
+        ({"data_seeds": 2.0, "design": "crossed"}, "data_seeds is 2.0; "),
+        ({"tf32": 1}, "tf32 is 1; it must be True or False"),
+        ({"save_params": "no"}, "save_params is 'no'; "),
+        ({"device": 0}, "device is 0; "),
+        ({"recipes": model_1()}, "recipes is a Recipe; it must be a tuple of recipes"),
+        ({"recipes": (model_1(), "model_0")}, "recipes[1] is 'model_0'; "),
+        ({"recipes": {"a": model_1()}}, "recipes[0] is 'a'; "),
+        ({"dataset": "circles"}, "dataset is 'circles'; it must be a Dataset"),
+        ({"dataset": circles}, "dataset is <function circles"),
+    ],
+)
+def test_arguments_of_the_wrong_type_are_refused(settings, message):
+    with pytest.raises(TypeError) as caught:
+        Study(**settings)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"model": torch.nn.Linear(2, 1)}, "model is Linear(in_features=2, out_features=1"),
+        ({"model": model_1()}, "model is a Recipe; it must be Model(init, apply)"),
+        ({"model": (1, 2)}, "model is (1, 2); it must be Model(init, apply), two functions"),
+        ({"optimizer": torch.optim.SGD}, "optimizer is <class 'torch.optim.sgd.SGD'>; it must be"),
+        ({"optimizer": "adam"}, "optimizer is 'adam'; it must be Optimizer(init, update)"),
+        ({"epochs": 2.0}, "epochs is 2.0; it must be a whole number"),
+        ({"name": None}, "name is None; a recipe needs a text"),
+        ({"settings": {"rate": torch.ones(1)}}, "settings is "),
+    ],
+)
+def test_recipes_of_the_wrong_parts_are_refused(arguments, message):
+    parts = {"name": "m", "model": mlp((2, 1)), "optimizer": sgd(0.1), "epochs": 2}
+    with pytest.raises(TypeError) as caught:
+        Recipe(**parts | arguments)
+    assert str(caught.value).startswith(message)
+    if isinstance(arguments.get("model"), torch.nn.Module):
+        assert "torch.func.functional_call(module, params, (x,))" in str(caught.value)
+
+
+def test_whole_numbers_of_any_kind_are_taken():
+    study = Study(
+        circles(np.int64(60)),
+        RECIPES,
+        seeds=np.int64(4),
+        chunk=np.int16(2),
+        threads=torch.tensor(1),
+        margin=np.float32(0.5),
+        alpha=Fraction(1, 20),
+    )
+    assert (study.seeds, study.chunk, study.threads) == (range(4), 2, 1)
+    assert (type(study.chunk), study.margin, study.alpha) == (int, 0.5, 0.05)
+    assert study.run().seeds.height == 8
+
+
+def test_failed_is_worse_than_half_way_or_than_the_larger_class():
+    x = np.random.default_rng(0).normal(size=(65, 2))
+    y = np.arange(65) < 8  # 87.7 % of one class
+    table = Dataset("table", 65, lambda seed: (x, y), is_fixed=True)
+    assert Study(circles(60)).failure_threshold == 0.75
+    assert Study(circles(60), failure_below=0.6).failure_threshold == 0.6
+    results = study_of(6, dataset=table).run()
+    assert results.study.failure_threshold == pytest.approx(57 / 65)
+    assert "Failed means below 87.69" in results.conclusion
+    assert results.failures("model_0")[0] == (results.accuracies("model_0") < 57 / 65).sum()
+
+
+def test_the_first_margin_and_earlier_looks_are_kept_and_told(tmp_path):
+    first = study_of(4).run(tmp_path)
+    assert (first.looks.first_margin, first.looks.earlier) == (0.01, 0)
+    again = study_of(4).run(tmp_path)
+    assert again.conclusion == first.conclusion
+    assert "looked at" not in first.conclusion
+    moved = study_of(4, margin=0.2).run(tmp_path)
+    assert "The margin was changed after looking: it was 1 pp at first" in moved.conclusion
+    more = study_of(6).run(tmp_path)
+    assert more.looks.earlier == 1
+    assert "looked at" in more.conclusion
+    assert study_of(4).run(tmp_path).conclusion == first.conclusion
 
 
 @pytest.mark.parametrize("name", ["warp", "cpu:1", "cuda:x", "cuda", "cuda:0", "mps", "cuda:"])

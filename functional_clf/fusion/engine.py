@@ -25,6 +25,7 @@ from functional_clf.machine import c_compiler, cache_folder
 from functional_clf.recipes import Recipe
 from functional_clf.train import init_state, spans
 from functional_clf.types import Batch, Curves, Metrics, TrainState
+from functional_clf.user_code import ONE_AT_A_TIME, UnreadableError
 
 _AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
 
@@ -42,8 +43,12 @@ def fused(
         UnfusableError: when the recipe holds what cannot be fused.
         BuildError: when there is no C compiler, or it fails.
     """
+    if data.train.y.ndim != 2 or data.test.y.ndim != 2:
+        raise ValueError(
+            f"the labels have shape {tuple(data.train.y.shape)}; they must be (replicate, sample)"
+        )
     sizes = _sizes(state, data)
-    library = _library(recipe, sizes, data.train.x.shape[2], cache_folder())
+    library = _library(recipe, _code(recipe), sizes, data.train.x.shape[2], cache_folder())
     leaves, form = pytree.tree_flatten(state)
     leaves = [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
     width, plan = data.train.y.shape[0], spans(epochs)
@@ -133,15 +138,23 @@ def compile_program(recipe: Recipe, data: ChunkData) -> None:
 
 
 @functools.lru_cache(maxsize=64)
-def _library(recipe: Recipe, sizes: Sizes, features: int, cache: Path) -> ctypes.CDLL:
+def _library(recipe: Recipe, code: str, sizes: Sizes, features: int, cache: Path) -> ctypes.CDLL:
     del cache  # a key: another cache is another library
-    return load(_source(recipe, sizes, features))
+    return load(_source(recipe, code, sizes, features))
 
 
 def _source_for(recipe: Recipe, data: ChunkData) -> str:
     """The program for weights as the recipe draws them."""
     state = init_state(recipe.model, recipe.optimizer, seed=0)
-    return _source(recipe, _sizes(state, data), data.train.x.shape[2])
+    return _source(recipe, _code(recipe), _sizes(state, data), data.train.x.shape[2])
+
+
+def _code(recipe: Recipe) -> str:
+    """What the recipe's functions read today: a program made of yesterday's would be another."""
+    try:
+        return recipe.reading().digest
+    except UnreadableError as error:
+        raise UnfusableError(f"its functions read {error}, which may change unseen") from error
 
 
 def _sizes(state: TrainState, data: ChunkData) -> Sizes:
@@ -155,7 +168,8 @@ def _sizes(state: TrainState, data: ChunkData) -> Sizes:
 
 
 @functools.lru_cache(maxsize=64)
-def _source(recipe: Recipe, sizes: Sizes, features: int) -> str:
+def _source(recipe: Recipe, code: str, sizes: Sizes, features: int) -> str:
+    del code  # a key: other code is another program
     state = pytree.tree_map_only(
         Tensor,
         lambda leaf: leaf.to(sizes.dtype) if leaf.is_floating_point() else leaf,
@@ -165,7 +179,8 @@ def _source(recipe: Recipe, sizes: Sizes, features: int) -> str:
     batch = Batch(
         torch.zeros(few, features, dtype=sizes.dtype), torch.zeros(few, dtype=sizes.dtype)
     )
-    return program(recipe, state, batch, sizes)
+    with ONE_AT_A_TIME:
+        return program(recipe, state, batch, sizes)
 
 
 def _padded(batch: Batch, sizes: Sizes) -> Batch:
