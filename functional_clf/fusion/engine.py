@@ -50,14 +50,14 @@ def fused(
     sizes = _sizes(state, data)
     library = _library(recipe, _code(recipe), sizes, data.train.x.shape[2], cache_folder())
     leaves, form = pytree.tree_flatten(state)
-    leaves = [leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves]
+    leaves = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
     width, plan = data.train.y.shape[0], spans(epochs)
     batches = [_padded(batch, sizes) for batch in data]
     record_at = tuple(span.epoch for span in plan if span.is_recorded)
     train, test = (
         Metrics(
             data.train.y.new_empty(len(record_at), width),
-            torch.empty(len(record_at), width, dtype=torch.int64),
+            torch.empty(len(record_at), width, dtype=torch.int64, device="cpu"),
         )
         for _ in data
     )
@@ -175,10 +175,8 @@ def _source(recipe: Recipe, code: str, sizes: Sizes, features: int) -> str:
         lambda leaf: leaf.to(sizes.dtype) if leaf.is_floating_point() else leaf,
         init_state(recipe.model, recipe.optimizer, seed=0),
     )
-    few = 2
-    batch = Batch(
-        torch.zeros(few, features, dtype=sizes.dtype), torch.zeros(few, dtype=sizes.dtype)
-    )
+    weight = next(iter(state.params.values()))
+    batch = Batch(weight.new_zeros(2, features), weight.new_zeros(2))
     with ONE_AT_A_TIME:
         return program(recipe, state, batch, sizes)
 

@@ -72,6 +72,8 @@ def program(recipe: Recipe, state: TrainState, batch: Batch, sizes: Sizes) -> st
     )
     leaves = [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
     n_params = len(pytree.tree_leaves(state.params))
+    if on_train.written or step.written.intersection(step.inputs[len(leaves) :]):
+        raise UnfusableError("its model writes into its arguments")
     if step.form != pytree.tree_structure((state, Metrics(batch.y, batch.y))):
         raise UnfusableError("its next state is another tree than its state")
     step = step.keep(step.outputs[: len(leaves)])  # the metrics are those of the evaluation

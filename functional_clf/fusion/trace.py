@@ -64,12 +64,14 @@ class Graph:
     """Nodes in an order in which they can be computed; only those that the outputs need.
 
     form: the tree whose leaves the outputs are.
+    written: the inputs into which the function writes.
     """
 
     inputs: Sequence[Node]
     nodes: Sequence[Node]
     outputs: Sequence[Node]
     form: pytree.TreeSpec
+    written: frozenset[Node] = frozenset()
 
     def keep(self, outputs: Sequence[Node]) -> "Graph":
         """The same for some of the outputs."""
@@ -87,8 +89,12 @@ def trace(
 ) -> Graph:
     """The graph of a function of one replicate.
 
+    The graph is the same in whatever mode of torch's the caller is (`torch.inference_mode`,
+    `torch.no_grad`, `torch.autocast`), and each leaf of the arguments is an input of its own, also
+    where two of them are one tensor, or share its memory.
+
     Args:
-        function: pure, from trees of tensors to a tree of tensors.
+        function: from trees of tensors to a tree of tensors.
         make_inputs: arguments for it, with so many samples.
         samples: how many there will be.
 
@@ -133,7 +139,8 @@ def trace(
     places = zip(few.outputs, many.outputs, strict=True)
     outputs = [_merge(*pair, nodes, probes) for pair in places]
     computed = [node for node in ordered if node.op != "input"]
-    return Graph(inputs, computed, [], few.form).keep(outputs)
+    written = frozenset(nodes[place.number] for place in few.written)
+    return Graph(inputs, computed, [], few.form, written).keep(outputs)
 
 
 @dataclass(frozen=True)
@@ -158,12 +165,18 @@ class _Recording(TorchDispatchMode):
     def __init__(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
         super().__init__()
         self.calls: list[_Call] = []
+        self.written: list[_Place] = []
         self._places: dict[int, _Place] = {}
         self._alive: list[Tensor] = []  # else an id could be used twice
-        for leaf in pytree.tree_leaves(inputs):
-            self._add("input", (), {}, leaf)
-        with torch.no_grad(), self:
-            result = torch.func.functionalize(function)(*inputs)
+        with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+            # A tensor is known by its identity here. Two leaves of an initial state may be one
+            # tensor, or one that the function also holds as a constant; their values need not stay
+            # the same. So each leaf becomes a tensor of its own.
+            inputs = pytree.tree_map_only(Tensor, _own, inputs)
+            for leaf in pytree.tree_leaves(inputs):
+                self._add("input", (), {}, leaf)
+            with self:
+                result = torch.func.functionalize(function)(*inputs)
         leaves, self.form = pytree.tree_flatten(result)
         self.outputs = [self._place_of(leaf) for leaf in leaves]
 
@@ -174,6 +187,9 @@ class _Recording(TorchDispatchMode):
         result = func(*args, **kwargs)
         name, overload = func.overloadpacket.__name__, func._overloadname
         places, named = pytree.tree_map_only(Tensor, self._place_of, (args, kwargs))
+        if name == "copy_" and self.calls[places[0].number].op == "input":
+            self.written.append(places[0])  # how `functionalize` ends a write into an argument
+            return result
         if name == "addmm" and not kwargs:  # as its two parts
             bias, *factors = places
             product = torch.mm(*args[1:])
@@ -197,6 +213,11 @@ class _Recording(TorchDispatchMode):
         if id(tensor) not in self._places:
             raise UnfusableError("it reads a tensor that is not among its arguments")
         return self._places[id(tensor)]
+
+
+def _own(leaf: Tensor) -> Tensor:
+    """The same values in memory of their own, without what torch knows of where they are from."""
+    return leaf.detach().clone(memory_format=torch.contiguous_format)
 
 
 def _merge(one: Any, other: Any, nodes: Mapping[int, Node], probes: tuple[int, int]) -> Any:

@@ -1,17 +1,19 @@
 """What a reviewer found to be fused wrongly, or refused by a crash."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
-from functional_clf.data import circles, draw_chunk, replicate
-from functional_clf.ensemble import eager, init_chunk
-from functional_clf.fusion import UnfusableError, fused, why_not_fuse
+from functional_clf.data import ChunkData, circles, draw_chunk, replicate
+from functional_clf.ensemble import collect, eager, init_chunk
+from functional_clf.fusion import UnfusableError, engine, fused, library, why_not_fuse
 from functional_clf.optim import sgd
 from functional_clf.recipes import Recipe
-from functional_clf.types import Model, Optimizer
+from functional_clf.types import Batch, Model, Optimizer
 
 SHAPES = {"w": (4, 2), "b": (4,), "v": (4,), "u": (4, 4), "pos": (500,)}
 
@@ -115,6 +117,183 @@ def test_a_model_that_cannot_be_traced_is_told_in_one_line():
 
     recipe, data, _ = trained(fused, apply)
     assert why_not_fuse(recipe, data) == "own cannot be traced (not today)"
+
+
+# What is one tensor when a recipe is traced need not stay one.
+
+
+def adamw():
+    """AdamW under a cosine, by hand: both moments begin as one tensor."""
+
+    def init(params):
+        zero = {key: torch.zeros_like(param) for key, param in params.items()}
+        return {"m": zero, "v": dict(zero), "steps": torch.zeros(())}
+
+    def update(grads, state, params):
+        m = {key: 0.9 * state["m"][key] + 0.1 * grad for key, grad in grads.items()}
+        v = {key: 0.99 * state["v"][key] + 0.01 * grad.square() for key, grad in grads.items()}
+        rate = 0.05 * (1 + torch.cos(0.1 * state["steps"]))
+        updates = {
+            key: -rate * (m[key] / (v[key].sqrt() + 1e-3) + 0.01 * params[key]) for key in grads
+        }
+        return updates, {"m": m, "v": v, "steps": state["steps"] + 1}
+
+    return Optimizer(init, update)
+
+
+def averaging():
+    """SGD that is drawn to a running average of the weights, which begins as the weights."""
+
+    def update(grads, state, params):
+        average = {key: 0.9 * state[key] + 0.1 * params[key] for key in grads}
+        pull = {key: average[key] - params[key] for key in grads}
+        return {key: 0.5 * pull[key] - 0.1 * grad for key, grad in grads.items()}, average
+
+    return Optimizer(lambda params: params, update)
+
+
+def anchored():
+    """SGD that is drawn to where the weights began."""
+
+    def update(grads, state, params):
+        pull = {key: state[key] - params[key] for key in grads}
+        return {key: 0.5 * pull[key] - 0.1 * grad for key, grad in grads.items()}, state
+
+    return Optimizer(lambda params: params, update)
+
+
+def assert_as_eager(recipe, data):
+    start = init_chunk(recipe, [2, 5], torch.device("cpu"))
+    (ours, curves), (wanted, wanted_curves) = (
+        engine(recipe, start, data, recipe.epochs) for engine in (fused, eager)
+    )
+    for found, value in zip(*map(pytree.tree_leaves, (ours, wanted)), strict=True):
+        torch.testing.assert_close(found, value, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(curves.train.loss, wanted_curves.train.loss, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", [adamw, averaging, anchored])
+def test_leaves_of_a_state_that_begin_as_one_tensor_are_two(optimizer):
+    recipe, data, _ = trained(fused, lambda p, x: hidden(p, x) @ p["v"])
+    assert_as_eager(replace(recipe, optimizer=optimizer(), epochs=20), data)
+
+
+def test_weights_that_begin_as_one_tensor_are_two():
+    def tied(generator):
+        one = torch.randn(4, 4, generator=generator)
+        return init(generator) | {"u": one, "u2": one, "u3": one.mT}
+
+    def apply(p, x):
+        return torch.tanh(torch.tanh(hidden(p, x) @ p["u"]) @ p["u2"]) @ p["u3"] @ p["v"]
+
+    recipe, data, _ = trained(fused, apply)
+    assert_as_eager(replace(recipe, model=Model(tied, apply)), data)
+
+
+def test_a_model_that_writes_into_its_data_is_refused():
+    def apply(p, x):
+        x -= 0.05
+        return hidden(p, x) @ p["v"]
+
+    recipe, data, train = trained(fused, apply)
+    assert "writes into its arguments" in (why_not_fuse(recipe, data) or "")
+    with pytest.raises(UnfusableError, match="writes into its arguments"):
+        train()
+
+
+# gcc's bug 110702: a sum over exactly one vector of samples was lost.
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("vectors", [16, 32, 64])
+@pytest.mark.parametrize(("features", "width"), [(1, 8), (1, 16), (2, 8)])
+def test_a_sum_over_one_vector_of_samples_is_kept(features, width, vectors, dtype, monkeypatch):
+    if vectors > library.vector_bytes():
+        pytest.skip(f"this machine has no vectors of {vectors} bytes")
+
+    def draw(generator):
+        shapes = {"w": (features, width), "b": (width,), "head": (1, width), "c": (1,)}
+        return {
+            key: torch.empty(shape, dtype=dtype).uniform_(-0.6, 0.6, generator=generator)
+            for key, shape in shapes.items()
+        }
+
+    def apply(p, x):
+        return ((x @ p["w"] + p["b"]) @ p["head"].mT + p["c"]).squeeze(-1)
+
+    monkeypatch.setattr(engine, "vector_bytes", lambda: vectors)
+    samples, generator = vectors // dtype.itemsize, torch.Generator().manual_seed(1)
+    batch = Batch(
+        torch.randn(2, samples, features, generator=generator).to(dtype),
+        (torch.rand(2, samples, generator=generator) > 0.5).to(dtype),
+    )
+    recipe = Recipe("linear", Model(draw, apply), sgd(0.1), epochs=3)
+    start = init_chunk(recipe, [3, 4], torch.device("cpu"))
+    wanted, found = (
+        train(recipe, start, ChunkData(batch, batch), 3)[0].params for train in (eager, fused)
+    )
+    for key, value in start.params.items():
+        moved = (wanted[key] - value).norm()
+        assert (found[key] - wanted[key]).norm() <= 1e-4 * moved
+
+
+# The caller's own modes of torch.
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [torch.inference_mode, torch.no_grad, torch.enable_grad, lambda: torch.autocast("cpu")],
+    ids=["inference_mode", "no_grad", "enable_grad", "autocast"],
+)
+@pytest.mark.parametrize("is_made_inside", [False, True])
+def test_the_callers_mode_changes_no_bit(mode, is_made_inside):
+    _, _, train = trained(fused, lambda p, x: hidden(p, x) @ p["v"])
+    wanted, _ = train()
+    with mode():
+        if is_made_inside:
+            _, _, train = trained(fused, lambda p, x: hidden(p, x) @ p["v"])
+        state, curves = train()
+    for key, value in wanted.params.items():
+        assert torch.equal(state.params[key], value)
+    assert torch.isfinite(curves.test.loss).all()
+
+
+def test_a_default_type_of_another_precision_changes_no_bit(request):
+    recipe, data, train = trained(fused, lambda p, x: hidden(p, x) @ p["v"])
+    wanted, start = train()[0], init_chunk(recipe, [2, 5], torch.device("cpu"))
+    request.getfixturevalue("float64")
+    again = replace(recipe)  # a recipe that is not in any cache
+    state, curves = fused(again, start, data, again.epochs)
+    assert curves.train.loss.dtype == torch.float32
+    for key, value in wanted.params.items():
+        assert torch.equal(state.params[key], value)
+
+
+def test_a_default_device_changes_no_bit():
+    recipe, data, train = trained(fused, lambda p, x: hidden(p, x) @ p["v"])
+    wanted, start = train()[0], init_chunk(recipe, [2, 5], torch.device("cpu"))
+    with torch.device("meta"):
+        state, curves = fused(recipe, start, data, recipe.epochs)
+    assert curves.test.correct.device.type == "cpu"
+    for key, value in wanted.params.items():
+        assert torch.equal(state.params[key], value)
+
+
+def test_weights_that_require_grad_are_trained_like_others():
+    def learnable(generator):
+        return {key: torch.nn.Parameter(value) for key, value in init(generator).items()}
+
+    recipe, data, train = trained(fused, lambda p, x: hidden(p, x) @ p["v"])
+    wanted, _ = train()
+    recipe = replace(recipe, model=recipe.model._replace(init=learnable))
+    start = init_chunk(recipe, [2, 5], torch.device("cpu"))
+    assert start.params["w"].requires_grad
+    data = pytree.tree_map(lambda part: part.clone().requires_grad_(), data)
+    trained_, curves = collect(*fused(recipe, start, data, recipe.epochs))[:2]
+    assert not curves.train.loss.requires_grad
+    for key, value in wanted.params.items():
+        assert torch.equal(trained_[key], value)
+        assert not trained_[key].requires_grad
 
 
 @pytest.mark.parametrize("part", ["x", "y"])

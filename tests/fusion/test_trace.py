@@ -74,6 +74,66 @@ def test_inputs_of_the_same_form_stay_apart():
     assert graph.nodes[0].args[:2] == tuple(graph.inputs)
 
 
+@pytest.mark.parametrize(
+    "pair_of",
+    [
+        lambda one: (one, one),
+        lambda one: (one, one[:]),
+        lambda one: (one, one.view(2, 2)),
+        lambda one: (one[:1].expand(4), one[:1].expand(4)),
+        lambda one: (one.requires_grad_(), one.detach()),
+    ],
+    ids=["one tensor", "an alias", "a view", "expanded", "detached"],
+)
+def test_inputs_that_share_memory_stay_apart(pair_of):
+    pair = pair_of(torch.zeros(4))
+    graph = trace(lambda a, b: a.sum() - 2 * b.sum(), lambda n: pair)
+    sums = [node.args for node in graph.nodes if node.op == "sum.default"]
+    assert sums == [(graph.inputs[0],), (graph.inputs[1],)]
+
+
+def test_data_that_are_one_tensor_stay_apart():
+    graph = trace(lambda x, y: x - y, lambda n: (torch.zeros(n),) * 2)
+    assert graph.nodes[0].args == tuple(graph.inputs)
+
+
+def test_a_tensor_of_a_closure_is_refused_also_where_it_is_an_argument():
+    start = torch.zeros(4)
+    with pytest.raises(UnfusableError, match="reads a tensor that is not among its arguments"):
+        trace(lambda w: w - start, lambda n: (start,))
+
+
+def test_arguments_are_not_written_into_and_it_is_told_which_are_meant_to_be():
+    weights = torch.ones(3)
+
+    def function(x, w):
+        w.mul_(2)
+        return x * w
+
+    graph = trace(function, lambda n: (torch.zeros(n, 3), weights))
+    assert graph.written == {graph.inputs[1]}
+    assert weights.tolist() == [1, 1, 1]
+    assert graph.outputs[0].args == (graph.inputs[0], graph.nodes[0])
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [torch.inference_mode, torch.no_grad, torch.enable_grad, lambda: torch.autocast("cpu")],
+    ids=["inference_mode", "no_grad", "enable_grad", "autocast"],
+)
+def test_the_callers_mode_changes_nothing(mode):
+    model, optimizer = mlp((2, 5, 1), torch.tanh), adam(0.01)
+    step = make_train_step(model, optimizer)
+
+    def graph():
+        state = init_state(model, optimizer, seed=0)
+        return trace(step, lambda n: (state, Batch(torch.zeros(n, 2), torch.zeros(n))))
+
+    plain = [(node.op, node.shape, node.dtype) for node in graph().nodes]
+    with mode():
+        assert [(node.op, node.shape, node.dtype) for node in graph().nodes] == plain
+
+
 def test_only_what_the_outputs_need_is_kept():
     def function(x):
         torch.exp(x)
