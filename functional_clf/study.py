@@ -54,6 +54,7 @@ from functional_clf.stats import (
     paired_t_interval,
     self_calibration,
 )
+from functional_clf.stats.comparison import checked_references
 from functional_clf.store import ChunkRecord, Looks, Store, differences
 from functional_clf.train import curve_epochs
 from functional_clf.user_code import UnreadableError
@@ -342,6 +343,7 @@ class Study:
                 self.test_size,
                 {seed: self.replicate(seed).split_seed for seed in self.seeds},
             )
+        checked_references(self.dataset.references())
         first = min(self.seeds.start, MAX_SEED - 1)
         two = [self.replicate(seed) for seed in (first, first + 1)]
         data = draw_chunk(self.dataset, two, self.test_size, torch.device("cpu"))
@@ -773,8 +775,12 @@ def _torch_modes(tf32: bool) -> Iterator[None]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     try:
-        # Tensors that are made in inference mode take part in no gradient.
-        with torch.inference_mode(False), torch.autocast("cpu", enabled=False):
+        on_cpu = torch.get_default_device().type == "cpu"
+        with (
+            torch.inference_mode(False),  # tensors made in it take part in no gradient
+            torch.autocast("cpu", enabled=False),
+            nullcontext() if on_cpu else torch.device("cpu"),
+        ):
             yield
     finally:
         torch.set_float32_matmul_precision(before)

@@ -423,11 +423,37 @@ def test_a_number_from_outside_is_todays(engine, monkeypatch):
 SCALE = 1.0
 
 
+@pytest.mark.parametrize("engine", ["eager", "fused"])
+def test_weights_in_an_order_of_each_seeds_own_are_the_same_weights(engine):
+    def init(generator):
+        order = "ab" if generator.initial_seed() % 2 else "ba"
+        drawn = {key: torch.randn(2, generator=generator) for key in "ab"}
+        return {key: drawn[key] for key in order}
+
+    def apply(params, x):
+        return x @ params["a"] + x.square() @ params["b"]
+
+    turned = recipe_of(init, apply)
+    plain = recipe_of(lambda g: dict(sorted(init(g).items())), apply)
+    some, all_of_them = (
+        study_of(one, engine=engine, seeds=range(1, 9), chunk=3).run().seeds
+        for one in (turned, plain)
+    )
+    assert some.equals(all_of_them)
+
+
+def test_reference_accuracies_are_looked_at_before_training(tmp_path):
+    data = Dataset("own", 40, circles(40).draw, references=lambda: {"best": 99.9})
+    message = refusal(study_of(model_1(epochs=2), dataset=data), tmp_path / "run")
+    assert "references['best'] is 99.9" in message
+    assert not (tmp_path / "run").exists()
+
+
 def test_inference_mode_and_autocast_change_nothing():
-    wanted = study_of(model_1(epochs=3)).run().seeds
     for engine in ("eager", "fused"):
         wanted = study_of(model_1(epochs=3), engine=engine).run().seeds
-        for mode in (torch.inference_mode(), torch.no_grad(), torch.autocast("cpu")):
+        modes = (torch.inference_mode(), torch.no_grad(), torch.autocast("cpu"))
+        for mode in (*modes, torch.device("meta")):
             with mode:
                 assert study_of(model_1(epochs=3), engine=engine).run().seeds.equals(wanted)
 

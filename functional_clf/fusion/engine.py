@@ -47,9 +47,10 @@ def fused(
         raise ValueError(
             f"the labels have shape {tuple(data.train.y.shape)}; they must be (replicate, sample)"
         )
-    sizes = _sizes(state, data)
-    library = _library(recipe, _code(recipe), sizes, data.train.x.shape[2], cache_folder())
-    leaves, form = pytree.tree_flatten(state)
+    sizes, code = _sizes(state, data), _code(recipe)
+    library = _library(recipe, code, sizes, data.train.x.shape[2], cache_folder())
+    form = _form(recipe, code)
+    leaves = form.flatten_up_to(state)  # in the program's order, whatever that of the state
     leaves = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
     width, plan = data.train.y.shape[0], spans(epochs)
     batches = [_padded(batch, sizes) for batch in data]
@@ -165,6 +166,13 @@ def _sizes(state: TrainState, data: ChunkData) -> Sizes:
     if others := {leaf.dtype for leaf in pytree.tree_leaves(state)} - {dtype, torch.int64}:
         raise UnfusableError(f"its state has {others.pop()} beside weights of {dtype}")
     return Sizes(data.train.y.shape[1], data.test.y.shape[1], dtype, vector_bytes())
+
+
+@functools.lru_cache(maxsize=64)
+def _form(recipe: Recipe, code: str) -> pytree.TreeSpec:
+    """The tree of a recipe's state, whose leaves a program holds in this order."""
+    del code  # a key
+    return pytree.tree_structure(init_state(recipe.model, recipe.optimizer, seed=0))
 
 
 @functools.lru_cache(maxsize=64)
