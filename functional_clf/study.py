@@ -36,6 +36,7 @@ from functional_clf.machine import (
     chunk_width,
     environment,
     keep_freed_memory,
+    one_torch_thread,
     resolve_device,
     why_not_compile,
 )
@@ -290,7 +291,8 @@ class Study:
             KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
         """
         with _torch_modes(self.tf32):
-            self._preflight(has_folder=out is not None)
+            with one_torch_thread():
+                self._preflight(has_folder=out is not None)
             return self._run(self._device(rank), out, on_progress, rank)
 
     def _run(
