@@ -111,7 +111,7 @@ def test_share_words(n_train: int, n_test: int) -> list[str]:
     if 10 * n_test > n_train + n_test:
         return []
     return [
-        f"With as small a test share as {wording.percent(n_test / (n_train + n_test))} % the "
+        f"With as small a test share as {100 * n_test / (n_train + n_test):.2g} % the "
         "Nadeau-Bengio interval can miss twice as often as it says"
     ]
 

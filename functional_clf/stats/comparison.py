@@ -323,7 +323,7 @@ def compare(
     else:
         interval = bounded
         method = "bounded" if bounded else "none"
-    estimate = float(d.mean())
+    estimate = validation.mean(d)
     if interval == bounded:  # it may leave open what the mean seen is, against the margin
         claims = settled(Interval(estimate, estimate), margin) - {"better", "worse"}
     else:

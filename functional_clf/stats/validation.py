@@ -59,6 +59,11 @@ def differences(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
     return np.round(numbers(name, values, ndim), DECIMALS)
 
 
+def mean(differences: FloatArray) -> float:
+    """Return their mean, 0 where nothing but rounding noise would give it a sign."""
+    return float(np.round(differences.mean(), DECIMALS)) + 0.0
+
+
 def accuracies(columns: Mapping[str, ArrayLike], ndim: int = 1) -> list[FloatArray]:
     """Return columns (or tables) that will be paired as floats in [0, 1].
 
