@@ -112,7 +112,7 @@ def test_share_words(n_train: int, n_test: int) -> list[str]:
         return []
     return [
         f"With as small a test share as {100 * n_test / (n_train + n_test):.2g} % the "
-        "Nadeau-Bengio interval can miss twice as often as it says"
+        "Nadeau-Bengio interval can miss up to twice as often as it says"
     ]
 
 
