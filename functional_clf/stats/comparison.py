@@ -323,7 +323,7 @@ def compare(
     else:
         interval = bounded
         method = "bounded" if bounded else "none"
-    estimate = validation.mean(d)
+    estimate = pairs.mean_difference
     if interval == bounded:  # it may leave open what the mean seen is, against the margin
         claims = settled(Interval(estimate, estimate), margin) - {"better", "worse"}
     else:

@@ -59,11 +59,6 @@ def differences(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
     return np.round(numbers(name, values, ndim), DECIMALS)
 
 
-def mean(differences: FloatArray) -> float:
-    """Return their mean, 0 where nothing but rounding noise would give it a sign."""
-    return float(np.round(differences.mean(), DECIMALS)) + 0.0
-
-
 def accuracies(columns: Mapping[str, ArrayLike], ndim: int = 1) -> list[FloatArray]:
     """Return columns (or tables) that will be paired as floats in [0, 1].
 
@@ -266,8 +261,11 @@ def _of_one_kind(name: str, objects: NDArray, flags: bool) -> NDArray:
             found = repr(entry) if plain else f"a {type(entry).__name__}"
             needed = "True or False" if flags else "a number"
             raise TypeError(f"{place} is {found}: {needed} is needed")
-    whole = all(isinstance(entry, kinds.Integral) for entry in objects.flat)
-    return objects.astype(np.bool_ if flags else np.int64 if whole else np.float64)
+    whole = all(isinstance(e, int | np.integer) and abs(int(e)) < 2**63 for e in objects.flat)
+    try:
+        return objects.astype(np.bool_ if flags else np.int64 if whole else np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} holds a number too large for a float") from None
 
 
 def _is_flag(value: object) -> bool:

@@ -154,6 +154,7 @@ def test_labels_hold_for_totals_masks_and_tables_too():
         (set(A), TypeError, "accuracies_a is a set: a number"),
         ((value for value in A), TypeError, "accuracies_a is a generator"),
         (None, TypeError, "accuracies_a is None"),
+        ([10**400] * 4, ValueError, "accuracies_a holds a number too large for a float"),
         ([A], ValueError, r"accuracies_a has shape \(1, 4\)"),
         ([[0.9], [0.8, 0.7]], ValueError, "accuracies_a has rows of unlike lengths"),
         (torch.tensor(A).to_sparse(), TypeError, "accuracies_a is a torch.sparse_coo tensor"),
