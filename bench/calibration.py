@@ -84,7 +84,7 @@ def data_scope_at_the_margin(repetitions: int, rng: np.random.Generator) -> list
     a = rng.binomial(200, 0.99, size=(repetitions, 64))
     b = rng.binomial(200, 0.98, size=(repetitions, 64))
     verdicts = [compare(x, y, total=200, margin=0.01).verdict for x, y in zip(a, b, strict=True)]
-    within = ("equivalent", "better but negligible")
+    within = ("equivalent", "better but negligible", "worse but negligible")
     return [
         count(study, 'verdict "better"', [v == "better" for v in verdicts], high=0.0375),
         count(study, "verdict within the margin", [v in within for v in verdicts], high=0.0375),

@@ -95,11 +95,10 @@ def unseen_words(
     worst = Interval((1 - rate) * interval.low - rate, (1 - rate) * interval.high + rate)
     if settled(interval, margin) <= settled(worst, margin):
         return []
-    numbers = " and ".join(str(n) for n in seen.values())
-    limits = " and ".join(f"{wording.percent(r)} % of {what}" for what, r in rates.items())
+    limits = [f"{wording.percent(r)} % of {what} ({seen[what]} seen)" for what, r in rates.items()]
     return [
-        "The interval does not allow for rare collapses that these seeds may have missed: with "
-        f"{numbers} of them, in at most {limits}"
+        "The interval does not allow for rare collapses that these seeds may have missed, in at "
+        f"most {' or '.join(limits)}"
     ]
 
 
@@ -112,8 +111,8 @@ def test_share_words(n_train: int, n_test: int) -> list[str]:
     if 10 * n_test > n_train + n_test:
         return []
     return [
-        f"With as small a test share as {wording.percent(n_test / (n_train + n_test))} % the "
-        "Nadeau-Bengio interval can miss twice as often as it says"
+        f"With as small a test share as {100 * n_test / (n_train + n_test):.2g} % the "
+        "Nadeau-Bengio interval can miss up to twice as often as it says"
     ]
 
 

@@ -173,15 +173,18 @@ class Comparison:
     def _p_words(self) -> str:
         name = "sign-flip" if self.scope.independent else "corrected t"
         words = f"{name} {wording.p_value(self.pvalue)}"
-        smallest = self.smallest_pvalue
+        p, smallest = self.pvalue, self.smallest_pvalue
         if self.holm_pvalue is not None:
             words += f", Holm-adjusted {wording.p_value(self.holm_pvalue)}"
-            smallest = self.smallest_holm_pvalue
+            p, smallest = self.holm_pvalue, self.smallest_holm_pvalue
         differing = self.superiority.wins + self.superiority.losses
         if differing and smallest is not None and smallest > self.alpha * self.n_comparisons:
             exact = self.smallest_pvalue == 2.0 ** (1 - differing)
             signs = wording.plural(differing, "non-zero difference") if exact else "random signs"
-            words += f", which {signs} cannot bring below {wording.p_number(smallest)}"
+            if p == smallest:
+                words += f", the least that {signs} can give"
+            else:
+                words += f", and {signs} can give no less than {wording.p_number(smallest)}"
         return words
 
     def _count_words(self) -> str:
@@ -320,7 +323,7 @@ def compare(
     else:
         interval = bounded
         method = "bounded" if bounded else "none"
-    estimate = float(d.mean())
+    estimate = pairs.mean_difference
     if interval == bounded:  # it may leave open what the mean seen is, against the margin
         claims = settled(Interval(estimate, estimate), margin) - {"better", "worse"}
     else:

@@ -228,7 +228,7 @@ def compare_crossed(
         setting=validation.text("setting", setting),
         n_data_seeds=d.shape[0],
         n_init_seeds=d.shape[1],
-        estimate=float(d.mean()),
+        estimate=pairs.mean_difference,
         interval=interval,
         method="crossed t" if interval else "none",
         standard_error=test.standard_error,

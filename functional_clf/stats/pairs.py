@@ -16,6 +16,11 @@ class Pairs(NamedTuple):
     b: FloatArray
     differences: FloatArray
 
+    @property
+    def mean_difference(self) -> float:
+        """The mean of the differences; 0 where only rounding noise would give it a sign."""
+        return float(np.round(self.differences.mean(), validation.DECIMALS)) + 0.0
+
 
 def paired(
     name_a: str,

@@ -21,8 +21,8 @@ _BFLOAT16_BITS = 8  # of significance
 _Value = TypeVar("_Value")
 
 
-def array(name: str, values: ArrayLike) -> NDArray:
-    """Return `values` as an array of one kind of entry, each of which was given.
+def array(name: str, values: ArrayLike, *, flags: bool = False) -> NDArray:
+    """Return `values` as an array of numbers, or with `flags` of True and False, as given.
 
     Every array from outside passes here. NumPy alone would read a masked entry as a number and
     True among numbers as 1, and cannot read a tensor that carries gradients. Tensors and labelled
@@ -36,7 +36,7 @@ def array(name: str, values: ArrayLike) -> NDArray:
         raise ValueError(f"{name} has rows of unlike lengths: {needed}") from None
     if found.dtype.kind in "iuf" and _holds_flags(readable):
         raise TypeError(f"{name} holds True or False among its numbers: numbers are needed")
-    return _of_one_kind(name, found) if found.dtype.kind == "O" else found
+    return _of_one_kind(name, found, flags) if found.dtype.kind == "O" else found
 
 
 def numbers(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
@@ -105,7 +105,7 @@ def mask(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> NDArray
     """Return a boolean array of `shape`; all False where `values` is None."""
     if values is None:
         return np.zeros(shape, dtype=bool)
-    found = array(name, values)
+    found = array(name, values, flags=True)
     if found.dtype.kind != "b":
         raise TypeError(f"{name} holds {found.dtype} values: True or False is needed")
     if found.shape != shape:
@@ -252,23 +252,28 @@ def _holds_flags(values: Any) -> bool:
     return _is_flag(values) or getattr(values, "dtype", None) == np.bool_
 
 
-def _of_one_kind(name: str, objects: NDArray) -> NDArray:
-    """Return an array of Python objects as one of flags, integers or floats."""
-    entries = objects.ravel().tolist()
-    if entries and all(_is_flag(entry) for entry in entries):
-        return objects.astype(bool)
+def _of_one_kind(name: str, objects: NDArray, flags: bool) -> NDArray:
+    """Return an array of Python objects as one of flags, or of integers or floats."""
     for index, entry in np.ndenumerate(objects):
-        if _is_flag(entry) or not isinstance(entry, kinds.Real | decimal.Decimal):
+        if not (_is_flag(entry) if flags else _is_number(entry)):
             place = f"{name}[{', '.join(map(str, index))}]" if index else name
-            plain = entry is None or isinstance(entry, bool | str | bytes | complex)
+            plain = entry is None or isinstance(entry, bool | float | str | bytes | complex)
             found = repr(entry) if plain else f"a {type(entry).__name__}"
-            raise TypeError(f"{place} is {found}: a number is needed")
-    whole = all(isinstance(entry, kinds.Integral) for entry in entries)
-    return objects.astype(np.int64 if whole else np.float64)
+            needed = "True or False" if flags else "a number"
+            raise TypeError(f"{place} is {found}: {needed} is needed")
+    whole = all(isinstance(e, int | np.integer) and abs(int(e)) < 2**63 for e in objects.flat)
+    try:
+        return objects.astype(np.bool_ if flags else np.int64 if whole else np.float64)
+    except OverflowError:
+        raise ValueError(f"{name} holds a number too large for a float") from None
 
 
 def _is_flag(value: object) -> bool:
     return isinstance(value, bool | np.bool_)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, kinds.Real | decimal.Decimal) and not _is_flag(value)
 
 
 def _labels(values: object) -> list[list] | None:

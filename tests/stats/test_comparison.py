@@ -16,10 +16,12 @@ from functional_clf.stats import (
     betting_interval,
     clopper_pearson,
     compare,
+    compare_all,
     corrected_t_test,
     paired_t_interval,
     sign_flip_test,
 )
+from functional_clf.stats.clauses import outcomes
 
 SCOPES = ("data", "split", "init")
 SIZES = {"n_train": 800, "n_test": 200}
@@ -215,6 +217,30 @@ def test_diverged_seeds_stay_in_the_averages_and_count_as_failed():
     assert "failed 1 of 10, 95 % CI 0.25 to 44.5 % (1 diverged)" in result.conclusion
 
 
+def test_without_a_threshold_only_diverged_runs_are_spoken_of():
+    a, b = [0.3, 0.4, 0.35, 0.2], [0.1, 0.2, 0.1, 0.15]
+    for result in (compare(a, b), compare_all({"b": b, "a": a})[0]):
+        assert "fail" not in result.conclusion.lower()
+        assert "diverged" not in result.conclusion
+        assert result.model_a.failures.count == 0
+        assert result.to_dict()["failure_below"] is None
+    diverged = compare(a, b, diverged_a=[True, True, False, False])
+    assert diverged.model_a.failures.count == 2
+    assert "fail" not in diverged.conclusion.lower()
+    assert (
+        "model a diverged in 2 of 4, 95 % CI 6.8 to 93.2 %; model b diverged in 0 of 4, at most "
+        "60.2 %)"
+    ) in diverged.conclusion
+
+
+def test_a_mean_that_is_zero_but_for_rounding_has_no_sign():
+    a = np.array([0.1, 0.2, 0.3, 0.7])
+    result = compare(a, np.roll(a, 1), names=("x", "y"))
+    assert np.mean(a - np.roll(a, 1)) != 0
+    assert result.estimate == 0
+    assert "x and y differ by 0.0 pp" in result.conclusion
+
+
 def test_failures_are_below_the_threshold_not_at_it():
     result = compare([0.75, 0.7, 1.0], [1.0, 1.0, 0.9], failure_below=0.75)
     assert (result.model_a.failures.count, result.model_b.failures.count) == (1, 0)
@@ -242,9 +268,37 @@ def test_any_counts_give_a_sound_comparison_that_mirrors(pairs, scope, margin):
     assert_sound(one)
     assert one.estimate == -other.estimate
     assert one.pvalue == pytest.approx(other.pvalue)
-    mirror = {"better": "worse", "worse": "better", "better but negligible": "equivalent"}
-    if one.verdict != "equivalent":
-        assert other.verdict == mirror.get(one.verdict, one.verdict)
+    assert other.verdict == mirrored_words(one.verdict)
+    for ends in ("interval", "bounded_interval"):
+        here, there = getattr(one, ends), getattr(other, ends)
+        assert (here is None) == (there is None)
+        assert here is None or here == pytest.approx((-there.high, -there.low), abs=1e-12)
+    assert (one.sign_flip_pvalue, one.smallest_pvalue) == (
+        other.sign_flip_pvalue,
+        other.smallest_pvalue,
+    )
+    assert (one.guaranteed, one.seeds_needed) == (other.guaranteed, other.seeds_needed)
+    if one.estimate:  # without a sign it is worded as the first minus the second
+        assert other.conclusion == mirrored_words(one.conclusion)
+    else:
+        assert verdict_sentence(other) == mirrored_words(verdict_sentence(one))
+
+
+def verdict_sentence(result):
+    return result.conclusion.split("Verdict: ")[1]
+
+
+def mirrored_words(text):
+    """The same said of y against x instead of x against y."""
+    text = re.sub(r"(\d+ wins?), (\d+ ties?), (\d+) loss(es)?", _swap_outcomes, text)
+    swaps = {"x": "y", "exceeds": "falls short of", "better": "worse"}
+    swaps |= {there: here for here, there in swaps.items()}
+    return re.sub(rf"\b({'|'.join(swaps)})\b", lambda m: swaps[m[0]], text)
+
+
+def _swap_outcomes(match):
+    wins, ties, losses = (int(found.split()[0]) for found in match.groups()[:3])
+    return outcomes(losses, ties, wins)
 
 
 def test_a_hundred_thousand_pairs_take_seconds_and_flat_memory():

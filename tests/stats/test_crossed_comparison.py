@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -60,12 +61,39 @@ def test_mirrors():
     assert (one.wins, one.losses) == (other.losses, other.wins)
 
 
+@pytest.mark.parametrize("gain", [-3, -2, 0, 1, 2])
+def test_each_verdict_mirrors(gain):
+    rng = np.random.default_rng(0)
+    b = rng.binomial(200, 0.9, (6, 6))
+    a = b + gain + rng.integers(-1, 2, (6, 6))
+    one = compare_crossed(a, b, total=200, names=("x", "y"))
+    other = compare_crossed(b, a, total=200, names=("y", "x"))
+    swaps = {"x": "y", "y": "x", "better": "worse", "worse": "better"}
+
+    def mirrored(text):
+        return re.sub(r"\b(x|y|better|worse)\b", lambda m: swaps[m[0]], text)
+
+    assert other.verdict == mirrored(one.verdict)
+    verdicts = [result.conclusion.split("Verdict: ")[1] for result in (one, other)]
+    assert verdicts[1] == mirrored(verdicts[0])
+
+
 def test_diverged_cells_count_as_failed():
     a, b = tables()
     diverged = np.zeros(a.shape, dtype=bool)
     diverged[0, 0] = True
     result = compare_crossed(a, b, total=200, diverged_a=diverged, failure_below=0.75)
     assert "model a failed 1 of 48 (1 diverged)" in result.conclusion
+
+
+def test_without_a_threshold_only_diverged_cells_are_spoken_of():
+    a, b = tables()
+    assert "fail" not in compare_crossed(a, b, total=200).conclusion.lower()
+    diverged = np.zeros(a.shape, dtype=bool)
+    diverged[0, :2] = True
+    said = compare_crossed(a, b, total=200, diverged_b=diverged).conclusion
+    assert "model a diverged in 0 of 48; model b diverged in 2 of 48)" in said
+    assert "fail" not in said.lower()
 
 
 @pytest.mark.parametrize(

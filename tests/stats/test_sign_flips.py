@@ -65,7 +65,17 @@ def test_random_signs_estimate_the_exact_p():
 
 
 def test_random_signs_never_give_zero():
-    assert sign_flip_test(np.arange(1.0, 1001.0), resamples=99).pvalue == 1 / 100
+    result = sign_flip_test(np.arange(1.0, 1001.0), resamples=99)
+    assert result.pvalue == result.smallest == 1 / 100
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20])
+def test_the_smallest_p_is_that_of_differences_of_one_sign(n):
+    same = np.arange(1.0, n + 1)
+    assert sign_flip_test(same).pvalue == sign_flip_test(same).smallest == 2 / 2**n
+    signs = (-1.0) ** np.arange(n)
+    assert sign_flip_test(np.append(same * signs, np.zeros(7))).smallest == 2 / 2**n
+    assert sign_flip_test(np.zeros(n)).smallest == 1
 
 
 def test_memory_does_not_grow_with_the_pairs():

@@ -1,9 +1,11 @@
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from functional_clf.stats.types import Interval
-from functional_clf.stats.verdicts import decide, verdict_words
+from functional_clf.stats.verdicts import decide, settled, verdict_words
 
 MARGIN = 0.01
 
@@ -56,3 +58,23 @@ def test_every_verdict_is_true_of_every_difference_in_the_interval(one, other, m
         assert not any(all(claim(d) for d in steps) for claim in claims.values())
     else:
         assert all(claims[verdict](d) for d in steps)
+
+
+@settings(derandomize=True, deadline=None)
+@given(ends, ends, st.integers(0, 20).map(lambda k: k / 1000))
+def test_swapping_the_models_swaps_better_and_worse_and_nothing_else(one, other, margin):
+    interval = Interval(min(one, other), max(one, other))
+    mirror = Interval(-interval.high, -interval.low)
+    swaps = {"better": "worse", "worse": "better"}
+
+    def swapped(text):
+        return re.sub("better|worse", lambda found: swaps[found[0]], text)
+
+    assert decide(mirror, margin) == swapped(decide(interval, margin))
+    assert verdict_words(mirror, margin, "B", "A") == swapped(
+        verdict_words(interval, margin, "B", "A")
+    )
+    # A settled sign is in the words, whatever the label.
+    said = verdict_words(interval, margin, "A", "B")
+    assert ("better" in said) == (interval.low > 0) == ("better" in settled(interval, margin))
+    assert ("worse" in said) == (interval.high < 0) == ("worse" in settled(interval, margin))

@@ -1,0 +1,233 @@
+"""What may come in from outside: whatever is meant is taken, anything else refused in one line."""
+
+import decimal
+import fractions
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from functional_clf.stats import compare, compare_all, compare_crossed, sign_flip_test
+
+A = [0.9, 0.8, 0.75, 0.7]
+B = [0.5, 0.6, 0.55, 0.5]
+COUNTS_A = [180, 160, 150, 140]
+COUNTS_B = [100, 120, 110, 100]
+
+
+class Labelled:
+    """What the statistics may know of a pandas Series or data frame."""
+
+    def __init__(self, values, *axes):
+        self.values = np.asarray(values)
+        self.axes = list(axes or (range(len(self.values)),))
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+class Coordinates:
+    """What the statistics may know of an xarray DataArray."""
+
+    def __init__(self, values, labels):
+        self.values = np.asarray(values)
+        self.indexes = {"seed": labels}
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+def decimals(values):
+    return [decimal.Decimal(str(value)) for value in values]
+
+
+TAKEN = {
+    "a tuple": tuple(A),
+    "float32": np.array(A, dtype=np.float32),
+    "a tensor": torch.tensor(A, dtype=torch.float64),
+    "a float32 tensor": torch.tensor(A),
+    "a half tensor": torch.tensor(A).half(),
+    "a tensor with gradients": torch.tensor(A, requires_grad=True),
+    "a list of tensors with gradients": [torch.tensor(v, requires_grad=True) for v in A],
+    "polars": pl.Series(A),
+    "polars decimals": pl.Series(decimals(A)),
+    "labelled": Labelled(A),
+    "objects": np.array(A, dtype=object),
+    "decimals": decimals(A),
+    "fractions": [fractions.Fraction(str(value)) for value in A],
+    "masked nowhere": np.ma.array(A),
+}
+
+
+@pytest.mark.parametrize("kind", TAKEN)
+def test_each_kind_of_column_gives_the_same_comparison(kind):
+    assert compare(TAKEN[kind], B) == compare(A, B)
+    assert compare(B, TAKEN[kind]) == compare(B, A)
+
+
+@pytest.mark.parametrize(
+    ("a", "total"),
+    [
+        (np.array(COUNTS_A, dtype=object), 200),
+        (torch.tensor(COUNTS_A), torch.tensor(200)),
+        (pl.Series(COUNTS_A), pl.Series([200] * 4)),
+        (Labelled(COUNTS_A), Labelled([200] * 4)),
+    ],
+    ids=["objects", "tensors", "polars", "labelled"],
+)
+def test_counts_of_each_kind(a, total):
+    result = compare(a, COUNTS_B, total=total, n_test=200)
+    assert result == compare(COUNTS_A, COUNTS_B, total=200)
+
+
+def test_bfloat16_is_taken_as_it_stands_and_not_held_against_finer_columns():
+    rounded = [0.8984375, 0.80078125, 0.75, 0.69921875]
+    assert compare(torch.tensor(A).bfloat16(), B).model_a.accuracy.mean == np.mean(rounded)
+    # .995 is .99609375 in bfloat16: the same accuracies would seem to differ.
+    same = [0.995, 0.985, 0.97]
+    assert compare(torch.tensor(same).bfloat16(), same).superiority.ties == 3
+    assert compare(same, torch.tensor(same).bfloat16()).superiority.ties == 3
+
+
+def test_columns_of_unlike_precision_tie_where_they_are_meant_to():
+    thirds = np.array([1, 2, 2]) / 3
+    assert compare(thirds.astype(np.float32), thirds).superiority.ties == 3
+    assert compare(thirds, thirds.astype(np.float16)).superiority.ties == 3
+
+
+def test_what_left_the_unit_interval_by_rounding_alone_goes_back():
+    above, below = 0.1 * 3 + 0.7 + 2**-52, 1 - (1 + 2**-52)
+    assert above > 1
+    assert below < 0
+    result = compare([above] * 3, [below] * 3)
+    assert result.estimate == 1
+    assert result.model_a.accuracy.maximum == 1
+    with pytest.raises(ValueError, match=r"accuracies_a\[0\] is 1.000000001"):
+        compare([1.000000001], [0.5])
+
+
+@pytest.mark.parametrize("kind", [Labelled, Coordinates])
+def test_labels_in_another_order_are_never_paired_by_position(kind):
+    a, b = kind(A, [3, 5, 7, 9]), kind(B, [9, 7, 5, 3])
+    with pytest.raises(ValueError, match="accuracies_b has other labels than accuracies_a, or"):
+        compare(a, b)
+    with pytest.raises(ValueError, match="accuracies_b has other labels than accuracies_a, or"):
+        compare_all({"b": b, "a": a})
+    assert compare(a, kind(B, [3, 5, 7, 9])) == compare(A, B)
+    assert compare(a, B) == compare(A, B)
+
+
+def test_labels_hold_for_totals_masks_and_tables_too():
+    labels, other = list("wxyz"), list("zyxw")
+    a, b = Labelled(COUNTS_A, labels), Labelled(COUNTS_B, labels)
+    with pytest.raises(ValueError, match="total has other labels than accuracies_a"):
+        compare(a, b, total=Labelled([200, 199, 198, 197], other))
+    with pytest.raises(ValueError, match="diverged_b has other labels than accuracies_a"):
+        compare(a, b, total=200, diverged_b=Labelled([True, False, False, False], other))
+    one, two = (Labelled([A, B], list("xy"), axis) for axis in (labels, other))
+    with pytest.raises(ValueError, match="table_b has other labels than table_a"):
+        compare_crossed(one, two)
+    with pytest.raises(TypeError, match="table_a is a list of labelled columns"):
+        compare_crossed([a, b], [A, B])
+
+
+@pytest.mark.parametrize(
+    ("column", "error", "message"),
+    [
+        (np.ma.array(A, mask=[0, 1, 0, 0]), ValueError, "accuracies_a has masked entries"),
+        ([0.9, np.ma.masked, 0.7, 0.7], ValueError, "accuracies_a has masked entries"),
+        (pl.Series([0.9, None, 0.7, 0.7]), ValueError, r"accuracies_a\[1\] is nan"),
+        (decimals(["NaN"]) * 4, ValueError, r"accuracies_a\[0\] is nan"),
+        (["0.9"] * 4, TypeError, "accuracies_a holds <U3 values: numbers are needed"),
+        (np.array([0.9, "0.8", 0.7, 0.7], dtype=object), TypeError, r"\[1\] is '0.8': a number"),
+        ([0.9, "0.8", 0.7, 0.7], TypeError, "accuracies_a holds <U32 values"),
+        ([True] * 4, TypeError, "accuracies_a holds bool values"),
+        ([True, 0.8, 0.7, 0.7], TypeError, "accuracies_a holds True or False among its numbers"),
+        (np.array([0.9, True, 1, 1], dtype=object), TypeError, r"accuracies_a\[1\] is True"),
+        ([0.9 + 0j] * 4, TypeError, "accuracies_a holds complex128 values"),
+        (torch.tensor(A).cfloat(), TypeError, "accuracies_a holds complex64 values"),
+        (np.zeros(4, dtype=[("x", "f8")]), TypeError, "accuracies_a holds .*'x'.* values"),
+        (np.zeros(4, dtype="M8[s]"), TypeError, r"accuracies_a holds datetime64\[s\] values"),
+        (set(A), TypeError, "accuracies_a is a set: a number"),
+        ((value for value in A), TypeError, "accuracies_a is a generator"),
+        (None, TypeError, "accuracies_a is None"),
+        ([10**400] * 4, ValueError, "accuracies_a holds a number too large for a float"),
+        ([A], ValueError, r"accuracies_a has shape \(1, 4\)"),
+        ([[0.9], [0.8, 0.7]], ValueError, "accuracies_a has rows of unlike lengths"),
+        (torch.tensor(A).to_sparse(), TypeError, "accuracies_a is a torch.sparse_coo tensor"),
+        (torch.zeros(4, device="meta"), TypeError, "accuracies_a is a torch.strided tensor"),
+    ],
+)
+def test_what_is_no_column_of_numbers_is_refused_in_one_line(column, error, message):
+    for options in ({}, {"total": 200}):
+        with pytest.raises(error, match=message) as caught:
+            compare(column, B, **options)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(error):
+        sign_flip_test(column)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (pl.Series([True, None, False, False]), r"diverged_a\[1\] is None: True or False"),
+        (np.array([True, 1.0, False, 0], dtype=object), r"diverged_a\[1\] is 1.0: True or False"),
+        (torch.zeros(4), "diverged_a holds float32 values: True or False"),
+    ],
+)
+def test_masks_hold_true_and_false_alone(values, message):
+    with pytest.raises(TypeError, match=message):
+        compare(A, B, diverged_a=values)
+    for mask in (
+        torch.tensor([True] * 4),
+        np.array([True] * 4, dtype=object),
+        pl.Series([True] * 4),
+    ):
+        assert compare(A, B, diverged_a=mask).model_a.failures.diverged == 4
+
+
+@pytest.mark.parametrize(
+    ("argument", "value", "error"),
+    [
+        *((name, "0.01", TypeError) for name in ("margin", "alpha", "failure_below")),
+        *((name, "8", TypeError) for name in ("n_train", "n_test", "seed", "earlier_looks")),
+        ("first_margin", "0.01", TypeError),
+        ("first_margin", 2, ValueError),
+        ("earlier_looks", -1, ValueError),
+        ("earlier_looks", 1.5, TypeError),
+        ("margin", 10**400, ValueError),
+        ("margin", np.True_, TypeError),
+        ("margin", decimal.Decimal("0.01"), TypeError),
+        ("references", [0.9], TypeError),
+        ("names", None, TypeError),
+        ("names", {"x", "y"}, TypeError),
+        ("total", "200", TypeError),
+    ],
+)
+def test_a_wrong_argument_is_named(argument, value, error):
+    with pytest.raises(error, match=f"^{argument} "):
+        compare(A, B, **{argument: value})
+    shared = {"margin", "alpha", "failure_below", "earlier_looks", "first_margin", "references"}
+    if argument in shared:
+        with pytest.raises(error, match=f"^{argument} "):
+            compare_crossed([A, B], [B, A], **{argument: value})
+
+
+def test_several_models_come_as_a_mapping_or_a_data_frame():
+    expected = compare_all({"b": B, "a": A}, diverged={"a": [True] * 4})
+    frames = pl.DataFrame({"b": B, "a": A}), pl.DataFrame({"a": [True] * 4})
+    assert compare_all(frames[0], diverged=frames[1]) == expected
+    with pytest.raises(TypeError, match="accuracies is a list: a mapping from model name"):
+        compare_all([A, B])
+    with pytest.raises(TypeError, match="diverged is a list: a mapping from model name"):
+        compare_all({"b": B, "a": A}, diverged=[[True] * 4])
+    with pytest.raises(ValueError, match="accuracies holds 1 models"):
+        compare_all(pl.DataFrame({"a": A}))
+
+
+def test_the_statistics_import_neither_torch_nor_pandas():
+    code = "import functional_clf.stats, sys; sys.exit(len({'torch', 'pandas'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
