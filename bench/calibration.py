@@ -261,10 +261,10 @@ def tree_accuracies(
     x: NDArray[np.float64], y: NDArray[np.int64], train: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Test accuracy of a fully grown `DecisionTreeClassifier` for each row of `train`."""
-    x = x.astype(np.float32)
+    inputs = x.astype(np.float32)  # what the trees compute in
     tree = DecisionTreeClassifier(random_state=0)
-    fitted = (tree.fit(x[rows], y[rows], check_input=False) for rows in train)
-    right = [model.predict(x, check_input=False) == y for model in fitted]
+    fitted = (tree.fit(inputs[rows], y[rows], check_input=False) for rows in train)
+    right = np.array([model.predict(inputs, check_input=False) == y for model in fitted])
     return (right & ~train).sum(axis=1) / (~train).sum(axis=1)
 
 
