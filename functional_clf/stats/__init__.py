@@ -19,6 +19,7 @@ from functional_clf.stats.crossed import (
 )
 from functional_clf.stats.crossed_comparison import CrossedComparison, Spread, compare_crossed
 from functional_clf.stats.multiplicity import holm
+from functional_clf.stats.score_limits import score_t_interval
 from functional_clf.stats.several_models import compare_all
 from functional_clf.stats.sign_flips import SignFlipTest, sign_flip_test
 from functional_clf.stats.small_studies import SelfCalibration, SmallStudies, self_calibration
@@ -53,6 +54,7 @@ __all__ = [
     "holm",
     "paired_t_interval",
     "probability_of_superiority",
+    "score_t_interval",
     "self_calibration",
     "sign_flip_test",
     "variance_components",

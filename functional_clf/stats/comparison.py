@@ -12,6 +12,7 @@ from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import Superiority, probability_of_superiority
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.scopes import Scope
+from functional_clf.stats.score_limits import score_t_interval
 from functional_clf.stats.sign_flips import sign_flip_test
 from functional_clf.stats.student import t_test
 from functional_clf.stats.summaries import (
@@ -241,7 +242,8 @@ def compare(
     | split | split and initialisation of ONE data set | sqrt((1/J + n_test/n_train) s^2) |
     | init | initialisation only | s / sqrt(J), for this split only |
 
-    The verdict is decided on the t interval with that standard error (see `verdicts.decide`).
+    The verdict is decided on the t interval with that standard error, widened by score limits,
+    which tell near an accuracy of 1 (see `score_t_interval` and `verdicts.decide`).
     Where the differences have no spread (one pair, or all equal) t has no scale, and the bounded
     interval decides in its place; in the split scope, whose replicates are not independent, there
     is then no interval and the verdict is inconclusive. The sign-flip test and the bounded
@@ -283,8 +285,8 @@ def compare(
         TypeError: for an argument of the wrong type.
 
     Source:
-        Each piece names its own: `corrected_t_test`, `sign_flip_test`, `betting_interval`,
-        `clopper_pearson`, `probability_of_superiority`.
+        Each piece names its own: `score_t_interval`, `corrected_t_test`, `sign_flip_test`,
+        `betting_interval`, `clopper_pearson`, `probability_of_superiority`.
 
     Example:
         >>> a, b = [0.99, 1.0, 0.98, 1.0, 0.99], [0.51, 0.49, 0.55, 0.48, 0.50]
@@ -315,11 +317,13 @@ def compare(
     n_test = None if n_test is None else validation.integer("n_test", n_test, 1)
 
     d = pairs.differences
-    test = t_test(d, variance_factor(chosen, d.size, n_train, n_test), alpha)
+    factor = variance_factor(chosen, d.size, n_train, n_test)
+    test = t_test(d, factor, alpha)
+    score_t = score_t_interval(pairs.a, pairs.b, alpha, factor)
     bounded = betting_interval(d, -1, 1, alpha) if chosen.independent else None
-    if test.interval is not None:
-        interval = possible(test.interval)
-        method = "paired t" if chosen.independent else "corrected t"
+    if score_t is not None:
+        interval = possible(score_t)
+        method = f"{'paired' if chosen.independent else 'corrected'} t with score limits"
     else:
         interval = bounded
         method = "bounded" if bounded else "none"

@@ -94,7 +94,7 @@ def variance_components(table: ArrayLike, alpha: float = 0.05) -> VarianceCompon
 def crossed_interval(table: ArrayLike, alpha: float = 0.05) -> Interval | None:
     """Return the interval for a crossed table's mean that pays for rows and columns.
 
-    SE^2 = (MS_rows + MS_columns - MS_e) / (a b), with Satterthwaite's degrees of freedom; see
+    SE^2 = v_rows / a + v_columns / b + v_e / (a b), with min(a, b) - 1 degrees of freedom; see
     `crossed_t_test`.
 
     Args:
@@ -108,12 +108,14 @@ def crossed_interval(table: ArrayLike, alpha: float = 0.05) -> Interval | None:
         ValueError: as `variance_components`.
 
     Source:
-        Satterthwaite (1946), Biometrics Bulletin 2, 110-114; Burdick and Graybill (1992).
+        Burdick and Graybill (1992), "Confidence Intervals on Variance Components"; Mickey and
+        Brown (1966), Annals of Mathematical Statistics 37, 639-642, for the smaller of two
+        degrees of freedom as the safe choice.
 
     Example:
         >>> low, high = crossed_interval([[1.0, 2.0, 4.0], [3.0, 4.0, 5.0], [2.0, 4.0, 5.0]])
         >>> round(low, 2), round(high, 2)
-        (0.58, 6.09)
+        (-0.59, 7.26)
     """
     return crossed_t_test(table, alpha).interval
 
@@ -121,11 +123,11 @@ def crossed_interval(table: ArrayLike, alpha: float = 0.05) -> Interval | None:
 def crossed_t_test(table: ArrayLike, alpha: float = 0.05) -> TTest:
     """Test that the mean over new rows and new columns is zero, two-sided.
 
-    Where neither rows nor columns show any effect (MS_rows + MS_columns < 2 MS_e), the difference
-    of mean squares can come out near zero or negative though its expectation is at least v_e;
-    SE^2 is then MS_e / (a b) with (a - 1)(b - 1) degrees of freedom.
-    Satterthwaite's figure is not let fall below min(a, b) - 1, where the subtraction alone would
-    take it. With no effects at all the interval is cautious (near 97.5 % at 8 x 8).
+    SE^2 is made of the estimates that `variance_components` shows, none below 0, so that luck
+    cannot make it smaller than the interaction alone allows. Satterthwaite's degrees of freedom
+    are not used: estimated from one or two of them, they are often far too many (the interval
+    then missed 12 % of the time at 2 x 16). With min(a, b) - 1 it misses at most 5 % on grids of
+    any shape, and the less the weaker the effects are: 1 % at 8 x 8 without any.
 
     Args:
         table: (a, b) observations, such as differences; a and b at least 2.
@@ -142,24 +144,18 @@ def crossed_t_test(table: ArrayLike, alpha: float = 0.05) -> TTest:
 
     Example:
         >>> result = crossed_t_test([[1.0, 2.0, 4.0], [3.0, 4.0, 5.0], [2.0, 4.0, 5.0]])
-        >>> round(result.statistic, 2), round(result.df, 2)
-        (3.65, 3.32)
+        >>> round(result.statistic, 2), result.df
+        (3.65, 2)
     """
     y = _checked(table)
     alpha = validation.alpha_level(alpha)
     a, b = y.shape
-    df_error = (a - 1) * (b - 1)
+    df = min(a, b) - 1
     if np.ptp(y) == 0:
         is_zero = y[0, 0] == 0
-        return TTest(0.0 if is_zero else None, 1.0 if is_zero else None, df_error, None, None)
+        return TTest(0.0 if is_zero else None, 1.0 if is_zero else None, df, None, None)
     rows, columns, error = _mean_squares(y)
-    combined = rows + columns - error
-    if combined < error:
-        combined, df = error, float(df_error)
-    else:
-        spread = rows**2 / (a - 1) + columns**2 / (b - 1) + error**2 / df_error
-        # The subtracted mean square can push Satterthwaite's figure below that of either effect.
-        df = max(combined**2 / spread, min(a, b) - 1.0)
+    combined = max(rows, error) + max(columns, error) - error
     return t_test_from_error(float(y.mean()), float(np.sqrt(combined / y.size)), df, alpha)
 
 

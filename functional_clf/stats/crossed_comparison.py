@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 from functional_clf.stats import cautions, clauses, validation, wording
 from functional_clf.stats.comparison import checked_references, possible
 from functional_clf.stats.crossed import Component, crossed_t_test, variance_components
-from functional_clf.stats.pairs import paired
+from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.scopes import CROSSED
+from functional_clf.stats.score_limits import limits
 from functional_clf.stats.summaries import (
     Distribution,
     ModelSummary,
@@ -19,7 +20,7 @@ from functional_clf.stats.summaries import (
     describe_model,
     plain,
 )
-from functional_clf.stats.types import FloatArray, Interval, Verdict
+from functional_clf.stats.types import FloatArray, Interval, TTest, Verdict
 from functional_clf.stats.verdicts import decide, verdict_words
 
 
@@ -51,7 +52,7 @@ class CrossedComparison:
         interval: for it, over new data and new initialisations; None without spread.
         method: what made the interval.
         standard_error: of the estimate; None without spread.
-        df: Satterthwaite's degrees of freedom.
+        df: degrees of freedom of t, one less than the fewer of rows and columns.
         t_statistic: estimate / standard error; None without spread.
         pvalue: two-sided, of the t statistic; None where that cannot be given.
         wins: cells where a is more accurate.
@@ -201,7 +202,7 @@ def compare_crossed(
         TypeError: for an argument of the wrong type.
 
     Source:
-        As `crossed_interval` and `variance_components`.
+        As `crossed_interval`, `score_t_interval` and `variance_components`.
 
     Example:
         >>> a = [[0.99, 1.00, 0.98], [0.97, 0.99, 0.97], [1.00, 1.00, 0.99]]
@@ -216,7 +217,7 @@ def compare_crossed(
     pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
     d = pairs.differences
     test = crossed_t_test(d, alpha)
-    interval = possible(test.interval) if test.interval else None
+    interval = _score_t_interval(pairs, test, alpha)
     mask_a = validation.mask("diverged_a", diverged_a, d.shape)
     mask_b = validation.mask("diverged_b", diverged_b, d.shape)
     validation.same_labels(
@@ -230,7 +231,7 @@ def compare_crossed(
         n_init_seeds=d.shape[1],
         estimate=pairs.mean_difference,
         interval=interval,
-        method="crossed t" if interval else "none",
+        method="crossed t with score limits" if interval else "none",
         standard_error=test.standard_error,
         df=test.df,
         t_statistic=test.statistic,
@@ -250,6 +251,23 @@ def compare_crossed(
         first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
         earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
     )
+
+
+def _score_t_interval(pairs: Pairs, test: TTest, alpha: float) -> Interval | None:
+    """Return the crossed t interval, widened by score limits as `score_t_interval` is."""
+    if test.standard_error is None:
+        return None
+    error_a, error_b = (crossed_t_test(t).standard_error or 0.0 for t in (pairs.a, pairs.b))
+    low, high = limits(
+        pairs.a.mean(),
+        pairs.b.mean(),
+        error_a,
+        error_b,
+        test.standard_error,
+        df=test.df,
+        alpha=alpha,
+    )
+    return possible(Interval(float(low), float(high)))
 
 
 def _spread(table: FloatArray, alpha: float) -> Spread:

@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy import stats
+from numpy.typing import ArrayLike, NDArray
 
 from functional_clf.stats import validation, wording
 from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.comparison import compare, possible, variance_factor
-from functional_clf.stats.pairs import paired
+from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.scopes import Scope
+from functional_clf.stats.score_limits import paired_limits
 from functional_clf.stats.summaries import plain
-from functional_clf.stats.types import FloatArray, Interval, Verdict
+from functional_clf.stats.types import Interval, Verdict
 from functional_clf.stats.verdicts import decide
 
 _DEFAULT_SIZES = (5, 10, 20, 50, 100, 200, 500)
@@ -138,16 +138,17 @@ def self_calibration(
         alpha=alpha,
         total=total,
     )
-    d = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total).differences
+    pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
+    n = pairs.differences.size
     studies = []
-    for size in _checked_sizes(sizes, d.size):
-        drawn = np.stack([rng.choice(d, size, replace=False) for _ in range(repetitions)])
+    for size in _checked_sizes(sizes, n):
+        drawn = np.stack([rng.choice(n, size, replace=False) for _ in range(repetitions)])
         factor = variance_factor(large.scope, size, large.n_train, large.n_test)
-        intervals = _intervals(drawn, large.scope, factor, large.alpha)
+        intervals = _intervals(pairs, drawn, large.scope, factor, large.alpha)
         verdicts: list[Verdict] = [decide(i, large.margin) for i in intervals]
         studies.append(_count(size, verdicts, large.verdict))
     return SelfCalibration(
-        n_pairs=d.size,
+        n_pairs=n,
         verdict=large.verdict,
         scope=large.scope,
         margin=large.margin,
@@ -173,29 +174,27 @@ def _checked_sizes(sizes: ArrayLike | None, n_pairs: int) -> list[int]:
 
 
 def _intervals(
-    drawn: FloatArray, scope: Scope, factor: float, alpha: float
+    pairs: Pairs, drawn: NDArray[np.int64], scope: Scope, factor: float, alpha: float
 ) -> list[Interval | None]:
-    """Return what `compare` would decide each row on."""
-    size = drawn.shape[1]
-    means = drawn.mean(axis=1)
-    half_widths = np.zeros_like(means)
-    if size > 1:
-        t = stats.t.isf(alpha / 2, size - 1)
-        half_widths = t * math.sqrt(factor) * drawn.std(axis=1, ddof=1)
-    spread = np.ptp(drawn, axis=1) > 0
-    return [
-        possible(Interval(float(mean - half), float(mean + half)))
-        if varies
-        else _interval_without_spread(float(first), size, scope, alpha)
-        for mean, half, varies, first in zip(means, half_widths, spread, drawn[:, 0], strict=True)
-    ]
+    """Return what `compare` would decide each study on, a row of `drawn` being its seeds."""
+    differences = pairs.differences[drawn]
+    intervals: list[Interval | None] = [None] * len(drawn)
+    varies = np.ptp(differences, axis=1) > 0
+    if varies.any():
+        a, b = (column[drawn[varies]] for column in (pairs.a, pairs.b))
+        ends = zip(*paired_limits(a, b, factor, alpha), strict=True)
+        for row, (low, high) in zip(np.flatnonzero(varies), ends, strict=True):
+            intervals[row] = possible(Interval(float(low), float(high)))
+    if scope.independent:
+        for row in np.flatnonzero(~varies):
+            value = float(differences[row, 0])
+            intervals[row] = _interval_without_spread(value, drawn.shape[1], alpha)
+    return intervals
 
 
 @functools.lru_cache(maxsize=4096)
-def _interval_without_spread(
-    value: float, size: int, scope: Scope, alpha: float
-) -> Interval | None:
-    return betting_interval([value] * size, -1, 1, alpha) if scope.independent else None
+def _interval_without_spread(value: float, size: int, alpha: float) -> Interval:
+    return betting_interval([value] * size, -1, 1, alpha)
 
 
 def _count(size: int, verdicts: Sequence[Verdict], answer: Verdict) -> SmallStudies:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import make_moons
+from sklearn.tree import DecisionTreeClassifier
 
 PATH = Path(__file__).parents[2] / "bench" / "calibration.py"
 
@@ -32,6 +34,12 @@ def calibration():
         ("crossed_mean", 300),
         ("crossed_variances", 100),
         ("superiority", 200),
+        ("crossed_few_levels", 60),
+        ("near_the_ceiling", 200),
+        ("near_the_ceiling_on_one_split", 200),
+        ("near_the_ceiling_over_splits", 100),
+        ("near_the_ceiling_crossed", 100),
+        ("collapses_unseen", 50),
     ],
 )
 def test_rates_are_within_their_bounds(calibration, study, repetitions):
@@ -51,3 +59,15 @@ def test_rows_fail_when_a_promise_is_broken(calibration):
     assert not calibration.count("study", "rejects", [True] * 10, high=0.065).passed
     assert calibration.count("study", "covers", [True] * 10, low=0.95).passed
     assert not calibration.covers(None, 0.0)
+
+
+def test_the_quick_stump_is_scikit_learns(calibration):
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        x, y = make_moons(100, noise=0.3, random_state=seed)
+        train = rng.random((20, 100)) < 0.8
+        x = x.astype(np.float32).astype(float)  # what the trees compute in
+        quick = calibration.stump_accuracies(x, y, train)
+        for rows, accuracy in zip(train, quick, strict=True):
+            stump = DecisionTreeClassifier(max_depth=1, random_state=0).fit(x[rows], y[rows])
+            assert accuracy == stump.score(x[~rows], y[~rows])

@@ -18,7 +18,7 @@ from functional_clf.stats import (
     compare,
     compare_all,
     corrected_t_test,
-    paired_t_interval,
+    score_t_interval,
     sign_flip_test,
 )
 from functional_clf.stats.clauses import outcomes
@@ -70,7 +70,7 @@ def test_it_is_made_of_the_pieces():
     d = (a - b) / 200
     result = compare(a, b, total=200, failure_below=0.75)
     assert result.estimate == pytest.approx(d.mean())
-    assert result.interval == pytest.approx(paired_t_interval(d))
+    assert result.interval == score_t_interval(a / 200, b / 200)
     assert result.sign_flip_pvalue == sign_flip_test(d).pvalue
     assert result.bounded_interval == betting_interval(np.round(d, 12), -1, 1)
     assert result.t_pvalue == pytest.approx(stats.ttest_rel(a, b).pvalue)
@@ -89,7 +89,9 @@ def test_split_scope_is_corrected_and_keeps_to_what_holds_there():
     a, b = columns()
     result = compare(a, b, total=200, n_train=800, scope="split")
     assert result.n_test == 200
-    assert result.interval == pytest.approx(corrected_t_test((a - b) / 200, 800, 200).interval)
+    assert result.interval == score_t_interval(a / 200, b / 200, 0.05, 1 / 64 + 200 / 800)
+    corrected = corrected_t_test((a - b) / 200, 800, 200)
+    assert (result.t_pvalue, result.standard_error) == (corrected.pvalue, corrected.standard_error)
     assert result.pvalue == result.t_pvalue
     assert result.sign_flip_pvalue is None
     assert result.bounded_interval is None

@@ -31,11 +31,10 @@ def test_component_intervals_by_hand():
 def test_mean_by_hand():
     result = crossed_t_test(TABLE)
     combined = MS_ROWS + MS_COLUMNS - MS_ERROR
-    df = combined**2 / (MS_ROWS**2 / 2 + MS_COLUMNS**2 / 2 + MS_ERROR**2 / 4)
     assert result.standard_error == pytest.approx(np.sqrt(combined / 9))
-    assert result.df == pytest.approx(df)
+    assert result.df == 2
     assert result.statistic == pytest.approx((10 / 3) / np.sqrt(combined / 9))
-    half = stats.t.ppf(0.975, df) * np.sqrt(combined / 9)
+    half = stats.t.ppf(0.975, 2) * np.sqrt(combined / 9)
     assert crossed_interval(TABLE) == pytest.approx((10 / 3 - half, 10 / 3 + half))
 
 
@@ -46,20 +45,28 @@ def test_transposing_swaps_rows_and_columns():
     assert crossed_interval(TABLE) == pytest.approx(crossed_interval(TABLE.T))
 
 
-def test_without_effects_the_error_speaks_alone():
+def test_an_effect_estimated_below_zero_counts_as_none():
     # A Latin square: rows and columns all have the same mean.
     result = crossed_t_test([[1.0, 2.0, 3.0], [2.0, 3.0, 1.0], [3.0, 1.0, 2.0]])
-    assert result.df == 4
     assert result.standard_error == pytest.approx(np.sqrt(1.5 / 9))
+    assert result.df == 2
 
 
-def test_degrees_of_freedom_are_no_fewer_than_those_of_the_smaller_effect():
-    # Mean squares 1.1, 1.1 and 1: Satterthwaite's figure is 1.2^2 / (2 1.1^2/7 + 1/49) = 3.9.
-    effect = np.tile([1.0, -1.0], 4) * np.sqrt(1.1 * 7 / 64)
-    noise = np.outer(np.repeat([1.0, -1.0], 4), np.repeat([1.0, -1.0], 4)) * np.sqrt(49 / 64)
-    result = crossed_t_test(effect[:, None] + effect + noise)
-    assert result.df == 7
-    assert result.standard_error == pytest.approx(np.sqrt(1.2 / 64))
+@pytest.mark.parametrize("shape", [(2, 2), (2, 9), (9, 2), (4, 7)])
+def test_standard_error_is_made_of_the_components_and_df_of_the_fewer_levels(shape):
+    table = np.random.default_rng(0).normal(size=shape)
+    rows, columns, interaction = (part.variance for part in variance_components(table))
+    result = crossed_t_test(table)
+    expected = rows / shape[0] + columns / shape[1] + interaction / table.size
+    assert result.standard_error**2 == pytest.approx(expected)
+    assert result.df == min(shape) - 1
+
+
+def test_a_lucky_grid_of_two_rows_does_not_pass_for_one_without_effects():
+    # Rows alike, columns alike, and an interaction: two rows cannot show that rows do not differ.
+    table = 0.01 * np.outer([1.0, -1.0], np.tile([1.0, -1.0], 8)) + 0.005
+    low, high = crossed_interval(table)
+    assert low < 0 < high
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3])

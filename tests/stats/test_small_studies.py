@@ -23,10 +23,11 @@ def test_more_seeds_agree_more_often():
     json.dumps(result.to_dict(), allow_nan=False)
 
 
+@pytest.mark.parametrize("margin", [0.0, 0.02])  # near the ceiling t alone would say otherwise
 @pytest.mark.parametrize("scope", ["data", "split", "init"])
-def test_each_small_study_is_judged_as_compare_would(scope):
+def test_each_small_study_is_judged_as_compare_would(scope, margin):
     a, b = np.array([200, 199, 200, 200, 198, 200]), np.array([199, 199, 200, 199, 198, 200])
-    options = {"total": 200, "scope": scope, "n_train": 800, "margin": 0.0}
+    options = {"total": 200, "scope": scope, "n_train": 800, "margin": margin}
     n = 3000
     result = self_calibration(a, b, sizes=[3], repetitions=n, **options)
     subsets = [[i, j, k] for i in range(6) for j in range(i) for k in range(j)]

@@ -1,0 +1,141 @@
+"""Limits for a difference of accuracies that hold near 0 and 1, where those of t alone do not."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from functional_clf.stats import validation
+from functional_clf.stats.pairs import paired
+from functional_clf.stats.types import FloatArray, Interval
+
+
+class Limits(NamedTuple):
+    """Ends of one interval, or of one a study."""
+
+    low: FloatArray
+    high: FloatArray
+
+
+def score_t_interval(
+    accuracies_a: ArrayLike,
+    accuracies_b: ArrayLike,
+    alpha: float = 0.05,
+    variance_factor: float | None = None,
+) -> Interval | None:
+    """Return the t interval for a mean paired difference of accuracies, widened by score limits.
+
+    Near 1, a model that by luck errs little also varies little, so t looks surest when it is
+    furthest off: at .9895 against .9995 it calls the models equivalent within their true
+    difference in 4 % of studies, not 2.5 %. A score limit asks how much the accuracy would vary
+    if the limit were the truth. With t's quantile q and the standard error e of a mean accuracy
+    m, Wilson's limits are the p with
+
+        (m - p)^2 = q^2 e^2 p (1 - p) / (m (1 - m))
+
+    that is, Wilson's for the m (1 - m) / e^2 test samples that e is worth. Newcombe's hybrid joins
+    those of a (l_a, u_a) and of b into limits for the difference, r being their correlation:
+
+        high = m_a - m_b + sqrt((u_a - m_a)^2 - 2 r (u_a - m_a) (m_b - l_b) + (m_b - l_b)^2)
+
+    and likewise low. Where accuracies are far from 0 and 1 or replicates many, this is t's. The
+    interval returned is the smallest that holds both, so it is never narrower than t's.
+
+    Args:
+        accuracies_a: (J,) accuracies of the first model in [0, 1].
+        accuracies_b: (J,) the same for the second model, on the same replicates.
+        alpha: share of such intervals that may miss the mean, in (0, 1).
+        variance_factor: Var(mean) / variance of one, above 0; 1 / J where not given. For splits
+            that overlap, Nadeau and Bengio's 1 / J + n_test / n_train.
+
+    Returns:
+        The interval, or None for one pair or where all differences are equal, as
+        `paired_t_interval`.
+
+    Raises:
+        ValueError: for columns that are empty, unlike in length or not in [0, 1], or for alpha or
+            variance_factor out of range.
+
+    Source:
+        Wilson (1927), JASA 22, 209-212; Newcombe (1998), "Improved confidence intervals for the
+        difference between binomial proportions based on paired data", Statistics in Medicine 17,
+        2635-2650; Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for any limits and
+        correlation; Korn and Graubard (1998), Survey Methodology 24, 193-201, for the effective
+        number of samples with t's quantile.
+
+    Example:
+        >>> a, b = [0.98, 0.99, 0.99, 1.0], [1.0, 1.0, 1.0, 1.0]
+        >>> low, high = score_t_interval(a, b)
+        >>> round(low, 4), round(high, 4)
+        (-0.0335, 0.003)
+    """
+    pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, None)
+    alpha = validation.alpha_level(alpha)
+    factor = 1 / pairs.a.size if variance_factor is None else variance_factor
+    if not 0 < factor < math.inf:
+        raise ValueError(f"variance_factor is {variance_factor}: a number above 0 is needed")
+    if np.ptp(pairs.differences) == 0:
+        return None
+    low, high = paired_limits(pairs.a, pairs.b, factor, alpha)
+    return Interval(float(low), float(high))
+
+
+def paired_limits(a: FloatArray, b: FloatArray, variance_factor: float, alpha: float) -> Limits:
+    """Return the limits of each study: two or more replicates along the last axis."""
+    differences = np.round(a - b, validation.DECIMALS)
+    errors = [math.sqrt(variance_factor) * x.std(axis=-1, ddof=1) for x in (a, b, differences)]
+    return limits(a.mean(axis=-1), b.mean(axis=-1), *errors, df=a.shape[-1] - 1, alpha=alpha)
+
+
+def limits(
+    mean_a: ArrayLike,
+    mean_b: ArrayLike,
+    error_a: ArrayLike,
+    error_b: ArrayLike,
+    error_difference: ArrayLike,
+    *,
+    df: float,
+    alpha: float,
+) -> Limits:
+    """Return the limits from mean accuracies in [0, 1] and standard errors, any shape."""
+    mean_a, mean_b = np.asarray(mean_a, float), np.asarray(mean_b, float)
+    error_a, error_b = np.asarray(error_a, float), np.asarray(error_b, float)
+    error_difference = np.asarray(error_difference, float)
+    quantile = float(stats.t.isf(alpha / 2, df))
+    difference = mean_a - mean_b
+    half_width = quantile * error_difference
+
+    # In a crossed design the three errors are estimates of their own: r can leave [-1, 1].
+    product = error_a * error_b
+    covariance = (error_a**2 + error_b**2 - error_difference**2) / 2
+    correlation = np.clip(_ratio(covariance, product), -1, 1)
+
+    below_a, above_a = _wilson_arms(mean_a, quantile * error_a)
+    below_b, above_b = _wilson_arms(mean_b, quantile * error_b)
+    below = _joined(below_a, above_b, correlation)
+    above = _joined(above_a, below_b, correlation)
+    return Limits(
+        difference - np.maximum(below, half_width), difference + np.maximum(above, half_width)
+    )
+
+
+def _wilson_arms(mean: FloatArray, half_width: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return how far Wilson's limits are below and above a mean accuracy."""
+    variance = mean * (1 - mean)
+    k = _ratio(half_width**2, variance)  # quantile^2 / effective number of samples
+    shift = k * (0.5 - mean) / (1 + k)
+    reach = np.sqrt(k * variance + k**2 / 4) / (1 + k)
+    return reach - shift, reach + shift
+
+
+def _joined(arm: FloatArray, other: FloatArray, correlation: FloatArray) -> FloatArray:
+    square = arm**2 + other**2 - 2 * correlation * arm * other
+    return np.sqrt(np.maximum(square, 0.0))
+
+
+def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+    """Divide, with 0 where the denominator is 0 (a model without spread, or always right)."""
+    positive = denominator > 0
+    return np.where(positive, numerator / np.where(positive, denominator, 1.0), 0.0)

@@ -1,0 +1,100 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from functional_clf.stats import compare, paired_t_interval, score_t_interval
+from functional_clf.stats.score_limits import limits
+
+
+def test_newcombes_published_difference():
+    # Newcombe (1998), "Interval estimation for the difference between independent proportions",
+    # table II: 56/70 against 48/80, method 10 (hybrid score) .0524 to .3339; the upper end of the
+    # method 1 (Wald) interval, .0575 to .3425, is further out and stays.
+    a, b = 56 / 70, 48 / 80
+    errors = np.sqrt(a * (1 - a) / 70), np.sqrt(b * (1 - b) / 80)
+    low, high = limits(a, b, *errors, np.hypot(*errors), df=np.inf, alpha=0.05)
+    assert low == pytest.approx(0.0524, abs=5e-5)
+    assert high == pytest.approx(0.3425, abs=5e-5)
+
+
+def test_against_a_model_that_never_errs_the_limit_is_wilsons():
+    a = np.array([0.98, 0.99, 0.99, 1.0, 0.97])
+    low, high = score_t_interval(a, np.ones(5))
+    t, mean, error = stats.t.isf(0.025, 4), a.mean(), a.std(ddof=1) / np.sqrt(5)
+    p = 1 + low  # the accuracy that would be as far from the mean as t allows, were it the truth
+    allowed = t * error * np.sqrt(p * (1 - p) / (mean * (1 - mean)))
+    assert mean - p == pytest.approx(allowed)
+    assert high == pytest.approx(paired_t_interval(a - 1).high)
+
+
+def test_one_error_in_400_does_not_prove_fewer_than_four():
+    # With 1 error of 20 runs of 20 samples, t alone says at most .8 pp; 3.4 % of studies in which
+    # the truth is 1.25 pp see one error only.
+    a = np.ones(20)
+    a[7] = 0.95
+    assert paired_t_interval(a - 1).low > -0.008
+    assert score_t_interval(a, np.ones(20)).low < -0.0125
+    assert compare(a, np.ones(20)).verdict == "inconclusive"
+
+
+@pytest.mark.parametrize(("p", "widest"), [(0.7, 1.02), (0.9, 1.05), (0.95, 1.08)])
+def test_it_hardly_widens_ordinary_studies(p, widest):
+    rng = np.random.default_rng(0)
+    ratios = []
+    for _ in range(50):
+        a, b = rng.binomial(200, p, (2, 10)) / 200
+        widened, plain = score_t_interval(a, b), paired_t_interval(a - b)
+        ratios.append((widened.high - widened.low) / (plain.high - plain.low))
+    assert 1 <= np.mean(ratios) < widest
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=30),
+    st.sampled_from([0.01, 0.05, 0.5]),
+)
+def test_it_holds_ts_interval_mirrors_and_stays_possible(pairs, alpha):
+    a, b = np.array(pairs).T / 20
+    interval, plain = score_t_interval(a, b, alpha), paired_t_interval(a - b, alpha)
+    assert (interval is None) == (plain is None)
+    if interval is not None:
+        assert interval.low <= plain.low + 1e-12
+        assert interval.high >= plain.high - 1e-12
+        assert min(plain.low, -1) - 1e-12 <= interval.low
+        assert interval.high <= max(plain.high, 1) + 1e-12
+        mirrored = score_t_interval(b, a, alpha)
+        assert interval == pytest.approx((-mirrored.high, -mirrored.low))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [([1.0], [0.5]), ([1.0] * 9, [1.0] * 9), ([0.9, 0.8, 0.95], [0.6, 0.5, 0.65])]
+)
+def test_without_spread_there_is_no_interval(a, b):
+    assert score_t_interval(a, b) is None
+
+
+def test_many_runs_far_from_the_ends_are_ts():
+    a, b = np.random.default_rng(0).binomial(1000, [[0.6], [0.55]], (2, 500)) / 1000
+    assert score_t_interval(a, b) == pytest.approx(paired_t_interval(a - b), abs=1e-5)
+
+
+def test_variance_factor_widens():
+    a, b = [0.9, 0.8, 0.85], [0.7, 0.75, 0.7]
+    assert score_t_interval(a, b) == score_t_interval(a, b, variance_factor=1 / 3)
+    assert score_t_interval(a, b, variance_factor=1.0).low < score_t_interval(a, b).low
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0.9, 1.1], [0.9, 0.8]), r"accuracies_a\[1\] is 1.1"),
+        (([0.9, 0.8], [0.9]), "accuracies_a has 2 values and accuracies_b 1"),
+        (([0.9], [0.9], 0.0), "alpha is 0.0"),
+        (([0.9, 0.8], [0.9, 0.9], 0.05, 0.0), "variance_factor is 0.0: a number above 0"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        score_t_interval(*arguments)
