@@ -458,13 +458,16 @@ def _one_line(box: str) -> str:
     Example:
         >>> print(_one_line("╭ Value error ──╮\n│ Error parsing --samples: │\n│ not a number │"))
         --samples: not a number
+        >>> print(_one_line(" Value error \n ---- \n  not a number \n  ---- \n  See --help"))
+        not a number
     """
     lines = [line.strip("╭╮╰╯│ ") for line in box.splitlines()]
     text = []
     for line in lines[1:]:
-        if line and not line.strip("─"):
+        if line.strip("─-"):  # the latter where the encoding is ASCII
+            text.append(line)
+        elif line and text:
             break
-        text.append(line)
     gist = " ".join(" ".join(text).split())
     # Where it was our own check that failed, its message already names the argument.
     return re.sub(r"^Error parsing (?:\S+: (?=\w+ is ))?", "", gist)

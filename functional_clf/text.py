@@ -5,6 +5,7 @@ cannot be encoded is written as Python would escape it.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from rich.cells import cell_len, set_cell_size
 
@@ -22,7 +23,7 @@ def printable(text: str, encoding: str = "utf-8", keep: str = "") -> str:
         ('réseau\\n\\x1b[31m', 'r\\xe9seau')
     """
     shown = "".join(
-        letter if letter.isprintable() or letter in keep else _escaped(letter) for letter in text
+        letter if letter.isprintable() or letter in keep else escaped(letter) for letter in text
     )
     return shown.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -47,7 +48,7 @@ def shortened(names: Sequence[str], width: int, ellipsis: str = "…") -> list[s
     if all(cell_len(name) <= width for name in names):
         return list(names)
     shared = _shared_start(names)
-    for cut in (_middle, lambda *args: _around(*args, shared)):
+    for cut in (_middle, partial(_around, shared=shared)):
         short = [name if cell_len(name) <= width else cut(name, width, ellipsis) for name in names]
         if len(set(short)) == len(set(names)):
             return short
@@ -57,7 +58,13 @@ def shortened(names: Sequence[str], width: int, ellipsis: str = "…") -> list[s
     ]
 
 
-def _escaped(letter: str) -> str:
+def escaped(letter: str) -> str:
+    r"""A letter as Python's source may name it.
+
+    Example:
+        >>> print(escaped("é"))
+        \xe9
+    """
     return letter.encode("unicode_escape").decode("ascii")
 
 
