@@ -1,21 +1,29 @@
 """What a study leaves for people and for programs: tables, results.json, seeds.csv and .parquet."""
 
+import hashlib
 import json
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from rich import box
-from rich.console import Group
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from functional_clf.folder import write_whole
 from functional_clf.stats import CrossedComparison, SelfCalibration
 from functional_clf.study import Results
+from functional_clf.text import printable, shortened
 
 FORMAT = 1
 """Of results.json; raised when a field changes its meaning or goes."""
+NAME_CELLS = 8
+"""A table does not cut names shorter; where it has less room, it becomes lines."""
 
 
 def results_dict(results: Results, calibration: SelfCalibration | None = None) -> dict[str, Any]:
@@ -47,14 +55,15 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
 def models_table(results: Results) -> Group:
     """Accuracy on train and test of each model, over seeds, in percent."""
     confidence = f"{100 * (1 - results.study.alpha):g} % CI"
-    table = _table("model", "on", right=("mean", confidence, "min", "median", "max", "failed"))
+    headings = ("mean", confidence, "min", "median", "max", "failed")
+    table = FigureTable(("model", "on"), headings)
     for recipe in results.study.recipes:
         summary = _model_dict(results, recipe.name)
         for part in ("train", "test"):
             accuracy = summary[f"{part}_accuracy"]
             interval = accuracy["interval"]
             table.add_row(
-                recipe.name if part == "train" else "",
+                recipe.name,
                 part,
                 _percent(accuracy["mean"]),
                 "-" if interval is None else " to ".join(map(_percent, interval)),
@@ -77,7 +86,7 @@ def components_table(results: Results) -> Group:
     if not isinstance(comparison, CrossedComparison):
         raise ValueError("design is 'paired'; only a crossed design tells the components apart")
     level = f"{100 * (1 - comparison.alpha):g} % CI"
-    table = _table("of", "from", right=("sd", level, "share"))
+    table = FigureTable(("of", "from"), ("sd", level, "share"))
     spreads = {
         comparison.model_b.name: comparison.components_b,
         comparison.model_a.name: comparison.components_a,
@@ -87,18 +96,18 @@ def components_table(results: Results) -> Group:
         for source, component in spread._asdict().items():
             interval = component.interval
             table.add_row(
-                name if source == "data" else "",
+                name,
                 "interaction + residual" if source == "interaction" else source,
                 _percent(math.sqrt(component.variance)),
                 "-" if interval is None else " to ".join(_root(end) for end in interval),
                 "-" if component.share is None else f"{100 * component.share:.0f} %",
             )
-    return Group("Test accuracy varies by source (sd in percentage points)", table)
+    return Group(Text("Test accuracy varies by source (sd in percentage points)"), table)
 
 
 def calibration_table(calibration: SelfCalibration) -> Group:
     """How often smaller studies would have ended with another verdict."""
-    table = _table(right=("seeds", "same verdict", "another", "of these conclusive"))
+    table = FigureTable((), ("seeds", "same verdict", "another", "of these conclusive"))
     for study in calibration.studies:
         shares = (1 - study.another, study.another, study.contradicting)
         table.add_row(str(study.size), *(f"{100 * share:.1f} %" for share in shares))
@@ -106,13 +115,21 @@ def calibration_table(calibration: SelfCalibration) -> Group:
         f"Had you run fewer seeds: {calibration.repetitions} smaller studies of each size, against "
         f"the verdict of all {calibration.n_pairs} seeds, {calibration.verdict!r}"
     )
-    return Group(title, table)
+    return Group(Text(title), table)
 
 
-def write_tables(results: Results, folder: Path) -> None:
-    """Write seeds.csv and seeds.parquet; each appears whole or not at all."""
-    write_whole(folder / "seeds.csv", results.seeds.write_csv)
-    write_whole(folder / "seeds.parquet", results.seeds.write_parquet)
+def write_tables(results: Results, folder: Path) -> bool:
+    """Write seeds.csv and seeds.parquet; each appears whole or not at all.
+
+    Returns:
+        Whether what else lies in the folder is of other results than these.
+    """
+    path = folder / "seeds.csv"
+    before = _digest(path)
+    write_whole(path, _opened(results.seeds.write_csv))
+    write_whole(folder / "seeds.parquet", _opened(results.seeds.write_parquet))
+    # Both, since a run may have ended between the two files.
+    return _digest(path) != before or not _is_reported(results, folder)
 
 
 def write_results(
@@ -121,6 +138,109 @@ def write_results(
     """Write results.json; it appears whole or not at all."""
     text = json.dumps(results_dict(results, calibration), indent=2, allow_nan=False)
     write_whole(folder / "results.json", lambda path: path.write_text(text + "\n", "utf-8"))
+
+
+class FigureTable:
+    """A table for rich whose figures are whole on any screen: where it is narrow, names give way.
+
+    Args:
+        left: headings of what is named; the first column holds the models' names.
+        right: headings of the figures.
+
+    Example:
+        >>> table = FigureTable(("model",), ("mean", "max"))
+        >>> table.add_row("a_long_name_[1]", "50.79", "57.25")
+        >>> Console(width=20).print(table)
+        a_long_name_[1]
+          mean 50.79, max
+          57.25
+    """
+
+    def __init__(self, left: tuple[str, ...], right: tuple[str, ...]) -> None:
+        self._left, self._right = left, right
+        self._rows: list[tuple[str, ...]] = []
+
+    def add_row(self, *cells: str) -> None:
+        """Add a row: a text a column; a first one that repeats the row above is shown once."""
+        self._rows.append(cells)
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        names = list(dict.fromkeys(row[0] for row in self._rows)) if self._left else []
+        shown = [printable(name, options.encoding) for name in names]
+        longest = max(map(cell_len, shown), default=0)
+        excess = 0
+        for gap in (1, 0):
+            table = self._table(dict(zip(names, shown, strict=True)), gap)
+            unlimited = options.update(max_width=2**15)
+            excess = Measurement.get(console, unlimited, table).maximum - options.max_width
+            if excess <= 0:
+                yield table
+                return
+        ellipsis = "..." if options.ascii_only else "…"
+        if longest - excess >= NAME_CELLS:
+            short = shortened(shown, longest - excess, ellipsis)
+            yield self._table(dict(zip(names, short, strict=True)), gap=0)
+            return
+        beside = max(len(", ".join(["", *row[1 : len(self._left)]])) for row in self._rows)
+        short = shortened(shown, max(options.max_width - beside, NAME_CELLS), ellipsis)
+        yield from self._lines(dict(zip(names, short, strict=True)), console, options.max_width)
+
+    def _table(self, names: dict[str, str], gap: int) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0))
+        for heading in self._left:
+            table.add_column(heading, no_wrap=True)
+        for heading in self._right:
+            table.add_column(heading, justify="right", no_wrap=True)
+        above = None
+        for row in self._rows:
+            cells = list(row)
+            if names:
+                cells[0] = "" if row[0] == above else names[row[0]]
+                above = row[0]
+            table.add_row(*map(Text, cells))
+        return table
+
+    def _lines(self, names: dict[str, str], console: Console, width: int) -> Iterator[Text]:
+        """Each row as its names and, below them, its figures with their headings."""
+        n_left = len(self._left)
+        for row in self._rows:
+            if names:
+                yield Text(", ".join([names[row[0]], *row[1:n_left]]))
+            figures = zip(self._right, row[n_left:], strict=True)
+            text = ", ".join(f"{heading} {figure}" for heading, figure in figures if figure)
+            for line in Text(text).wrap(console, max(width - 2, NAME_CELLS)):
+                line.rstrip()
+                yield Text.assemble("  ", line)
+
+
+def _opened(write: Callable[[BinaryIO], Any]) -> Callable[[Path], Any]:
+    """Have Python open the file: polars knows no names that are not UTF-8."""
+
+    def write_to(path: Path) -> None:
+        with path.open("wb") as file:
+            write(file)
+
+    return write_to
+
+
+def _digest(path: Path) -> bytes | None:
+    """Of a file's content; None where there is none to read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").digest()
+    except OSError:
+        return None
+
+
+def _is_reported(results: Results, folder: Path) -> bool:
+    """Whether results.json is there, and of these seeds."""
+    try:
+        there = json.loads((folder / "results.json").read_text("utf-8"))["config"]["seeds"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return there == [results.study.seeds.start, results.study.seeds.stop]
 
 
 def _model_dict(results: Results, model: str) -> dict[str, Any]:
@@ -155,21 +275,12 @@ def _finite(value: Any) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)
 
 
-def _table(*left: str, right: tuple[str, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in left:
-        table.add_column(heading, no_wrap=True)
-    for heading in right:
-        table.add_column(heading, justify="right", no_wrap=True)
-    return table
-
-
-def _title(results: Results) -> str:
+def _title(results: Results) -> Text:
     study = results.study
     seeds = f"{len(study.seeds)} seeds"
     if study.design == "crossed":
         seeds = f"{study.data_seeds} data seeds x {study.init_seeds} init seeds"
-    return f"Accuracy over {seeds} on {study.dataset}, in percent"
+    return Text(printable(f"Accuracy over {seeds} on {study.dataset}, in percent"))
 
 
 def _root(variance: float | None) -> str:

@@ -38,16 +38,28 @@ from rich.progress import Progress as Bar
 import functional_clf
 from functional_clf import report
 from functional_clf.data import Dataset, circles, moons
-from functional_clf.folder import start_over
+from functional_clf.folder import (
+    check_outputs,
+    file_name,
+    params_files,
+    plot_files,
+    remove,
+    start_over,
+)
 from functional_clf.params import write_params
 from functional_clf.ranks import Rank, RankError, launched_rank
 from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.replay import replay
 from functional_clf.store import StoreError, WriteError, differences
-from functional_clf.study import Progress, Study, timed
+from functional_clf.study import Progress, Results, Study, timed
+from functional_clf.text import printable
+
+logger = logging.getLogger("functional_clf")
 
 INTERRUPTED = 130
 TERMINATED = 143
+CALIBRATION_SEEDS = 10
+"""The fewest that self-calibration takes: twice its smallest study."""
 PLAIN_PROGRESS_SECONDS = 5.0
 IMPORT_SECONDS = time.perf_counter() - functional_clf.STARTED_AT
 """From the first line of the package to here: torch, above all."""
@@ -147,6 +159,23 @@ class Command(Study):
     plots: bool = True
     json: bool = False
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.self_calibration:
+            self._check_calibration()
+        if self.replay is not None:
+            for name in ("fresh", "json", "self_calibration"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} is True; with replay it has no meaning, leave it out")
+
+    def _check_calibration(self) -> None:
+        if self.design != "paired":
+            raise ValueError(f"design is {self.design!r}; self_calibration needs a paired design")
+        if len(self.seeds) < CALIBRATION_SEEDS:
+            raise ValueError(
+                f"seeds is {len(self.seeds)}; self_calibration needs at least {CALIBRATION_SEEDS}"
+            )
+
     def folder(self) -> Path:
         """The run folder: `out`, or one whose name the settings fix."""
         if self.out is not None:
@@ -154,7 +183,7 @@ class Command(Study):
         asked = [self.identity(), self.engine, self.device, self.chunk, self.tf32]
         name = hashlib.blake2b(json.dumps(asked).encode(), digest_size=4).hexdigest()
         kind = self.design if self.design == "crossed" else self.vary
-        return Path("runs") / f"{self.dataset.name}-{kind}-{name}"
+        return Path("runs") / f"{file_name(self.dataset.name)}-{kind}-{name}"
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -164,7 +193,14 @@ def main(args: Sequence[str] | None = None) -> int:
         args: command-line arguments; None takes them from the process.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    stdout, stderr = Console(), Console(stderr=True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no letter for, it escapes
+            stream.reconfigure(errors="backslashreplace")
+    # Nothing that is printed here is markup: names are text.
+    stdout, stderr = (
+        Console(stderr=is_error, markup=False, emoji=False, highlight=False)
+        for is_error in (False, True)
+    )
     rank = None
     try:
         rank = launched_rank()
@@ -176,11 +212,13 @@ def main(args: Sequence[str] | None = None) -> int:
         with _notices(stderr):
             run(command, stdout, stderr, rank)
     except (RankError, WriteError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        _complain(error)
         return 1
+    except UnicodeError:
+        raise  # nobody's argument, though it is a ValueError
     except (ValueError, StoreError) as error:
         if rank is None or rank.index == 0:  # the others find the same wrong
-            print(f"error: {error}", file=sys.stderr)
+            _complain(error)
         return 2
     return 0
 
@@ -210,8 +248,9 @@ def parse(args: Sequence[str] | None) -> Command:
 def run(command: Command, stdout: Console, stderr: Console, rank: Rank | None = None) -> None:
     """Run a study, write its files, and print what it found."""
     folder = command.folder()
+    names = [recipe.name for recipe in command.recipes]
+    check_outputs(folder, names)
     if command.fresh and (rank is None or rank.is_first_start()):
-        names = [recipe.name for recipe in command.recipes]
         start_over(folder, names, lambda line: _announce(line, ask=rank is None))
     _on_terminate(folder)
     try:
@@ -226,15 +265,17 @@ def run(command: Command, stdout: Console, stderr: Console, rank: Rank | None = 
         if command.self_calibration:
             calibration = results.self_calibration("model_1", "model_0")
     with timed(results.timings, "export"):
-        report.write_tables(results, folder)
+        if report.write_tables(results, folder):
+            remove([] if command.plots else plot_files(folder))
+            remove([] if command.save_params else params_files(folder, names))
         if command.save_params:
-            write_params(folder, [recipe.name for recipe in command.recipes], command.seeds)
-    with timed(results.timings, "plots"):
-        if command.plots:
-            from functional_clf.plots import write_plots
-
-            write_plots(results, folder / "plots")
-    report.write_results(results, folder, calibration)
+            write_params(folder, names, command.seeds)
+    try:
+        with timed(results.timings, "plots"):
+            if command.plots:
+                _draw(results, folder)
+    finally:
+        report.write_results(results, folder, calibration)
     if command.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return
@@ -243,12 +284,21 @@ def run(command: Command, stdout: Console, stderr: Console, rank: Rank | None = 
         stdout.print(report.components_table(results))
     if calibration is not None:
         stdout.print(report.calibration_table(calibration))
-    stdout.print(report.references_line(results), soft_wrap=True, highlight=False)
+    stdout.print(report.references_line(results), soft_wrap=True)
     # One line where a program may read it; a terminal gets it wrapped at words.
-    stdout.print(
-        results.conclusion, soft_wrap=not stdout.is_terminal, markup=False, highlight=False
-    )
-    stdout.print(f"Files: {folder}/", soft_wrap=True, markup=False, highlight=False)
+    stdout.print(printable(results.conclusion, keep="\n"), soft_wrap=not stdout.is_terminal)
+    stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
+
+
+def _draw(results: Results, folder: Path) -> None:
+    """Draw the pictures, where matplotlib can be had with the settings that it finds."""
+    try:
+        from functional_clf.plots import write_plots
+    except Exception as error:
+        logger.warning("no pictures are drawn: matplotlib fails (%s)", error)
+        remove(plot_files(folder))
+    else:
+        write_plots(results, folder / "plots")
 
 
 def _replay(command: Command, stdout: Console) -> int:
@@ -258,17 +308,22 @@ def _replay(command: Command, stdout: Console) -> int:
         what = "losses, counts, learning curves" + (" and weights" if model.has_params else "")
         verdict = f"DIFFERS: {'; '.join(model.differences)}" if model.differences else "identical"
         line = f"{model.model}, seed {command.replay}: {verdict} ({what} compared)"
-        stdout.print(line, soft_wrap=True, markup=False, highlight=False)
+        stdout.print(printable(line), soft_wrap=True)
     if not any(model.differences for model in found.models):
         return 0
     if changed := differences(found.recorded_on, found.replayed_on):
-        stdout.print(f"Recorded elsewhere: {changed}", soft_wrap=True, markup=False)
+        stdout.print(printable(f"Recorded elsewhere: {changed}"), soft_wrap=True)
     return 1
+
+
+def _complain(error: Exception) -> None:
+    """In one line, whatever a file or a model in it is called."""
+    print(printable(f"error: {error}"), file=sys.stderr)
 
 
 def _announce(line: str, ask: bool) -> bool:
     """Say what will be deleted; on a terminal, whether it shall be."""
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
     if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     print("Delete it? [y/N] ", end="", file=sys.stderr, flush=True)
@@ -369,9 +424,9 @@ def _notices(stderr: Console) -> Iterator[None]:
 
     class Notice(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            stderr.print(record.getMessage(), soft_wrap=True, markup=False, highlight=False)
+            stderr.print(printable(record.getMessage()), soft_wrap=True)
 
-    logger, handler = logging.getLogger("functional_clf"), Notice()
+    handler = Notice()
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -383,7 +438,7 @@ def _notices(stderr: Console) -> Iterator[None]:
 def _leave(folder: Path, why: str, code: int) -> NoReturn:
     """End at once: a compilation in another thread would hold the interpreter for seconds."""
     print(
-        f"{why}: finished chunks are kept in {folder}; the same command continues",
+        printable(f"{why}: finished chunks are kept in {folder}; the same command continues"),
         file=sys.stderr,
     )
     sys.stdout.flush()
@@ -403,13 +458,16 @@ def _one_line(box: str) -> str:
     Example:
         >>> print(_one_line("╭ Value error ──╮\n│ Error parsing --samples: │\n│ not a number │"))
         --samples: not a number
+        >>> print(_one_line(" Value error \n ---- \n  not a number \n  ---- \n  See --help"))
+        not a number
     """
     lines = [line.strip("╭╮╰╯│ ") for line in box.splitlines()]
     text = []
     for line in lines[1:]:
-        if line and not line.strip("─"):
+        if line.strip("─-"):  # the latter where the encoding is ASCII
+            text.append(line)
+        elif line and text:
             break
-        text.append(line)
     gist = " ".join(" ".join(text).split())
     # Where it was our own check that failed, its message already names the argument.
     return re.sub(r"^Error parsing (?:\S+: (?=\w+ is ))?", "", gist)

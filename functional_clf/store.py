@@ -20,6 +20,8 @@ import polars as pl
 import safetensors
 import safetensors.numpy
 
+from functional_clf.forks import use_threads
+
 FILE_NAME = "study.sqlite"
 APPLICATION_ID = 0x66636C66  # "fclf", in SQLite's header: the file is one of ours
 FORMAT = 2
@@ -305,6 +307,7 @@ class Store:
         Args:
             seeds: which ones.
         """
+        use_threads()  # polars'
         statement = (
             f"SELECT {', '.join(SEED_COLUMNS)} FROM replicate WHERE seed BETWEEN ? AND ? "
             "ORDER BY model, seed"

@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
@@ -31,6 +31,7 @@ from functional_clf.data import (
     split_sizes,
 )
 from functional_clf.ensemble import ENGINES, Engine, EngineName
+from functional_clf.forks import use_threads
 from functional_clf.fusion import BuildError
 from functional_clf.machine import (
     chunk_width,
@@ -57,6 +58,7 @@ from functional_clf.stats import (
 )
 from functional_clf.stats.comparison import checked_references
 from functional_clf.store import ChunkRecord, Looks, Store, differences
+from functional_clf.text import printable, shortened
 from functional_clf.train import curve_epochs
 from functional_clf.user_code import UnreadableError
 from functional_clf.workers import Workers
@@ -72,6 +74,8 @@ HALF_WAY = 0.75
 
 PICTURED_SEEDS = 256
 """Weights are kept of this many seeds even where nobody asks: the pictures are drawn from them."""
+REPR_LINES, REPR_CELLS = 5, 120
+"""How large a `Results` may appear in a notebook; a line more says what was left out."""
 
 
 class Progress(NamedTuple):
@@ -288,8 +292,10 @@ class Study:
             ValueError: when the data or a recipe are not what they say, or the device or the
                 engine cannot be had here; nothing is written then.
             StoreError: when the run folder cannot be used.
+            RuntimeError: in a process forked from one that has run a study.
             KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
         """
+        use_threads()
         with _torch_modes(self.tf32):
             with one_torch_thread():
                 self._preflight(has_folder=out is not None)
@@ -365,7 +371,9 @@ class Study:
         Raises:
             ValueError: when the device or the engine cannot be had here.
             RankError: when rank 0 runs another study, or does not answer.
+            RuntimeError: in a process forked from one that has run a study.
         """
+        use_threads()
         with _torch_modes(self.tf32):
             return self._assist(self._device(rank), rank)
 
@@ -407,7 +415,9 @@ class Study:
 
         Raises:
             ValueError: when the device or the engine cannot be had here.
+            RuntimeError: in a process forked from one that has run a study.
         """
+        use_threads()
         with _torch_modes(self.tf32), Workers(threads=1) as workers:
             self._preflight(has_folder=False)
             trainer = self._trainer(self._device(None))
@@ -599,11 +609,34 @@ class Results:
     timings: dict[str, float]
     looks: Looks = field(default_factory=Looks)
 
+    def __getattribute__(self, name: str) -> Any:
+        if name == "seeds":
+            use_threads()  # polars waits for them for ever where they are missing
+        return super().__getattribute__(name)
+
+    def __repr__(self) -> str:
+        """A few lines: what was run, over which seeds, and the verdicts."""
+        study = self.study
+        seeds = f"seeds {study.seeds.start} to {study.seeds.stop - 1}"
+        if study.design == "crossed":
+            seeds = f"{study.data_seeds} data seeds x {study.init_seeds} init seeds"
+        lines = [
+            f"Results of {', '.join(recipe.name for recipe in study.recipes)}",
+            f"on {study.dataset}, {seeds}, vary {study.vary}, engine {self.engine.ran}",
+        ]
+        with suppress(ValueError, RuntimeError):  # no verdict can be had, or not in this process
+            found = self.comparisons()
+            lines += [f"{one.model_a.name} - {one.model_b.name}: {one.verdict}" for one in found]
+        if len(lines) > REPR_LINES:
+            lines[REPR_LINES:] = [f"... and {len(lines) - REPR_LINES} more comparisons"]
+        return "\n".join(shortened([printable(line)], REPR_CELLS)[0] for line in lines)
+
     def of(self, model: str) -> pl.DataFrame:
         """The rows of one model, in order of seed.
 
         Raises:
             ValueError: when there is no such model.
+            RuntimeError: in a process forked from one that has run a study.
         """
         names = [recipe.name for recipe in self.study.recipes]
         if model not in names:
