@@ -5,7 +5,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from functional_clf.cache import CacheError, cache_folder
 from functional_clf.chunks import Chunks, ChunkTrainer
 from functional_clf.compilation import Job, choose, compile_all, compile_one, why_none_fused
 from functional_clf.curves import Band, bands
@@ -29,6 +30,7 @@ from functional_clf.data import (
     split_sizes,
 )
 from functional_clf.ensemble import ENGINES, Engine, EngineName
+from functional_clf.errors import one_line
 from functional_clf.fusion import BuildError
 from functional_clf.machine import (
     chunk_width,
@@ -280,7 +282,7 @@ class Study:
                 else:
                     workers.call(lambda: compile_all(own["engine"], self.recipes, data))
             except Exception as error:
-                reason = f"compiling failed ({_first_line(error)})"
+                reason = f"compiling failed ({one_line(error)})"
                 raise RankError(f"rank {rank.index}: {reason}") from error
             return helper.serve(self._work(trainer, ENGINES[own["engine"]]))
 
@@ -309,6 +311,8 @@ class Study:
         return record, environment(trainer.device)
 
     def _device(self, rank: Rank | None) -> torch.device:
+        with suppress(CacheError):  # before torch, even to run eager, asks for its own
+            cache_folder()
         device = resolve_device(self.device if rank is None else rank.device(self.device))
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
@@ -321,7 +325,7 @@ class Study:
                 compile_all("fused", self.recipes, data)
             except (BuildError, OSError) as error:
                 raise ValueError(
-                    f"engine is 'fused', but compiling failed ({_first_line(error)})"
+                    f"engine is 'fused', but compiling failed ({one_line(error)})"
                 ) from error
         return device
 
@@ -436,7 +440,7 @@ class Study:
                     lambda: tick("compiling"),
                 )
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
-                reason = f"compiling failed ({_first_line(error)})"
+                reason = f"compiling failed ({one_line(error)})"
                 if self.engine != "auto" or store.configuration is not None:
                     raise ValueError(f"engine is {report.ran!r}, but {reason}") from error
                 logger.warning("engine: eager, because %s", reason)
@@ -648,10 +652,6 @@ def _matmul_precision(tf32: bool) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-def _first_line(error: Exception) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _check_choice(name: str, value: str, choices: Any) -> None:
