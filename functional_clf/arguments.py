@@ -102,13 +102,3 @@ def short(value: object) -> str:
     """
     text = repr(value)
     return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
-
-
-def first_line(error: BaseException) -> str:
-    r"""The gist of an error on one line: the first line of its message, else its type.
-
-    Example:
-        >>> first_line(KeyError()), first_line(ValueError("too\nlong"))
-        ('KeyError', 'too')
-    """
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -18,15 +18,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from functional_clf.cache import cache_folder, open_trusted
 from functional_clf.data import ChunkData
 from functional_clf.ensemble import ENGINES, EngineName, init_chunk
 from functional_clf.fusion import compile_program, is_compiled, why_not_fuse
-from functional_clf.machine import cache_folder, why_not_compile
+from functional_clf.machine import why_not_compile
 from functional_clf.recipes import Recipe, mlp_recipe
 from functional_clf.types import Batch
 
@@ -159,7 +159,7 @@ def is_cached(recipe: Recipe, data: ChunkData) -> bool:
         >>> is_cached(Recipe("nameless settings", mlp((2, 1)), sgd(0.1), epochs=1), data)
         False
     """
-    return bool(recipe.settings) and _note(recipe, data).exists()
+    return bool(recipe.settings) and _read(_note_name(recipe, data)) is not None
 
 
 def compile_all(engine: EngineName, recipes: Sequence[Recipe], data: ChunkData) -> None:
@@ -197,10 +197,11 @@ def compile_one(recipe: Recipe, data: ChunkData) -> None:
     start = time.perf_counter()
     _step("compile", recipe, data, steps=1)
     if recipe.settings and not was_cached:
-        note = _note(recipe, data)
+        text = json.dumps({"seconds": time.perf_counter() - start})
         with contextlib.suppress(OSError):  # a note is a convenience
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(json.dumps({"seconds": time.perf_counter() - start}))
+            note = cache_folder() / _note_name(recipe, data)
+            note.touch(mode=0o600)  # whatever the umask
+            note.write_text(text)
 
 
 def _compiles_side_by_side() -> bool:
@@ -228,23 +229,32 @@ def _spec(recipe: Recipe, data: ChunkData) -> dict[str, Any]:
         "settings": dict(recipe.settings),
         "train": list(data.train.x.shape),
         "test": list(data.test.x.shape),
+        "dtype": str(data.train.x.dtype).removeprefix("torch."),
         "device": data.train.x.device.type,
         "torch": torch.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
     }
 
 
-def _note(recipe: Recipe, data: ChunkData) -> Path:
+def _note_name(recipe: Recipe, data: ChunkData) -> str:
     text = json.dumps(_spec(recipe, data), sort_keys=True)
-    return cache_folder() / f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.json"
+    return f"{hashlib.blake2b(text.encode(), digest_size=16).hexdigest()}.json"
+
+
+def _read(name: str) -> bytes | None:
+    """A note in the cache, or None where there is none, or none that can be trusted."""
+    with contextlib.suppress(OSError), open_trusted(cache_folder() / name) as file:
+        return file.read()
+    return None
 
 
 def _remembered_seconds() -> float | None:
     """The longest cold compilation that this machine's notes tell of."""
     seconds = []
-    for note in cache_folder().glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            seconds.append(float(json.loads(note.read_text())["seconds"]))
+    with contextlib.suppress(OSError):
+        for path in cache_folder().glob("*.json"):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                seconds.append(float(json.loads(_read(path.name) or b"")["seconds"]))
     return max(seconds, default=None)
 
 
@@ -272,6 +282,7 @@ def _children(specs: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
 def _compile_spec(spec: Mapping[str, Any]) -> None:
     """Compile the graph of a spec; what a child process does."""
     torch.set_num_threads(1)
+    torch.set_default_dtype(getattr(torch, spec["dtype"]))
     recipe = mlp_recipe("graph", **spec["settings"], epochs=1)
     compile_one(recipe, ChunkData(_zeros(spec["train"]), _zeros(spec["test"])))
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop, while_loop_op
 from torch.utils import _pytree as pytree
 
+from functional_clf.cache import cache_folder, torchs_default_is_trusted
 from functional_clf.data import ChunkData
 from functional_clf.fusion import fused
 from functional_clf.recipes import Recipe
@@ -34,6 +35,7 @@ from functional_clf.user_code import ONE_AT_A_TIME, UnreadableError
 
 EngineName = Literal["eager", "compile", "fused"]
 Tree = TypeVar("Tree")
+Form = tuple[tuple[Any, ...], ...]
 
 WHILE_LOOP = f"{while_loop_op.__module__}.{while_loop_op.__name__}"
 
@@ -132,7 +134,7 @@ def compiled(
     epochs: int,
     after_steps: Callable[[int], None] = lambda steps: None,
 ) -> tuple[TrainState, Curves]:
-    """The engine that runs the vmapped steps compiled: one graph a recipe and chunk shape.
+    """The engine that runs the vmapped steps compiled: one graph a recipe and form of a chunk.
 
     On the CPU the graph holds the loop over the steps as well, so that between two points of a
     learning curve no Python runs. On CUDA it holds one step, captured as a CUDA graph and replayed:
@@ -140,11 +142,12 @@ def compiled(
     """
     device = data.train.x.device
     if device.type != "cuda":
-        advance = _compiled_advance(recipe)
+        advance = _compiled_advance(recipe, _form((state, data)))
         return fit(advance, state, data.train, data.test, epochs, after_steps)
     with torch.cuda.device(device):  # a capture is of the current device, which may be another
         _, eval_step = _vmapped_steps(recipe)
-        train_step = _captured_step(recipe, tuple(data.train.x.shape), device)
+        precision = torch.get_float32_matmul_precision()
+        train_step = _captured_step(recipe, _form((state, data.train)), precision)
         advance = stepwise(train_step, eval_step)
         return fit(advance, state, data.train, data.test, epochs, after_steps)
 
@@ -158,9 +161,16 @@ def _vmapped_steps(recipe: Recipe) -> tuple[TrainStep, EvalStep]:
     return train_step, torch.func.vmap(make_eval_step(recipe.model))
 
 
+def _form(tree: Any) -> Form:
+    """What a compiled graph is made for: where its tensors lie, and how, but not their values."""
+    leaves = [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+    return tuple((leaf.shape, leaf.stride(), leaf.dtype, leaf.device) for leaf in leaves)
+
+
 @functools.lru_cache(maxsize=64)
-def _compiled_advance(recipe: Recipe) -> Advance:
+def _compiled_advance(recipe: Recipe, form: Form = ()) -> Advance:
     """The vmapped steps and the loop over them in one graph, for the CPU."""
+    del form  # a key of the cache: another form is another graph
     train_step, eval_step = _vmapped_steps(recipe)
 
     def take_steps(
@@ -182,7 +192,7 @@ def _compiled_advance(recipe: Recipe) -> Advance:
         _, *leaves = while_loop(is_on, take_step, (torch.zeros_like(steps), *leaves))
         return record, pytree.tree_unflatten(leaves, form)
 
-    compiled_steps = _compile(take_steps, _cpu_options())
+    compiled_steps = _compile(take_steps, for_cpu=True)
 
     def advance(
         state: TrainState, train: Batch, test: Batch, steps: int
@@ -192,27 +202,29 @@ def _compiled_advance(recipe: Recipe) -> Advance:
     return advance
 
 
-def _compile(function: Callable[..., Tree], options: dict[str, Any] | None) -> Callable[..., Tree]:
+def _compile(function: Callable[..., Tree], for_cpu: bool) -> Callable[..., Tree]:
     # Dynamo counts recompiles, and searches its graphs, a code object: one of its own for each
-    # recipe keeps a study of many recipes below the limit.
+    # recipe and form keeps a study of many recipes, and studies of many sizes, below the limit.
     function.__code__ = function.__code__.replace()
+    cache_folder()  # torch runs what it finds in its cache: it is told of one that can be trusted
+    options = _cpu_options() if for_cpu else None
     return torch.compile(function, fullgraph=True, dynamic=False, options=options)
 
 
 @functools.lru_cache(maxsize=64)
-def _captured_step(recipe: Recipe, shape: tuple[int, ...], device: torch.device) -> TrainStep:
+def _captured_step(recipe: Recipe, form: Form, precision: str) -> TrainStep:
     """The compiled step as a CUDA graph, captured at its first call and replayed ever after.
 
     Launching a step's kernels one by one takes longer than running them. A graph reads and writes
     fixed memory, so the state is copied in and out, which keeps the step a pure function.
     """
-    del shape  # a key of the cache: another shape is another graph
+    del form, precision  # keys of the cache: for another form or precision it is another graph
     train_step, _ = _vmapped_steps(recipe)
 
     def one_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
         return train_step(state, batch)
 
-    compiled_step = _compile(one_step, options=None)
+    compiled_step = _compile(one_step, for_cpu=False)
     captured: list[Any] = []
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -253,6 +265,8 @@ def _cpu_options() -> dict[str, Any]:
     if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"):
         # torch has found these instructions; it need not compile and run a test of each again.
         options["cpp.vec_isa_ok"] = True
+    if not torchs_default_is_trusted():  # precompiled headers lie there whatever torch is told
+        options["cpp_cache_precompile_headers"] = False
     return {
         name: value for name, value in options.items() if name in torch._inductor.list_options()
     }

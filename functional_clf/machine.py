@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import functools
-import getpass
 import importlib.util
 import os
 import platform
@@ -11,9 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,17 +80,6 @@ def why_not_compile(device: torch.device) -> str | None:
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         return "the triton package was not found"
     return None
-
-
-def cache_folder() -> Path:
-    """Where what was compiled is kept: in torch's cache, so that both are cleared together.
-
-    Example:
-        >>> cache_folder().name
-        'functional_clf'
-    """
-    default = Path(tempfile.gettempdir()) / f"torchinductor_{getpass.getuser()}"
-    return Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR", default)) / "functional_clf"
 
 
 def c_compiler() -> list[str] | None:

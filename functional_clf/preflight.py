@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from functional_clf.arguments import first_line, short
+from functional_clf.arguments import short
 from functional_clf.data import (
     ChunkData,
     Dataset,
@@ -26,6 +26,7 @@ from functional_clf.data import (
     split_sizes,
 )
 from functional_clf.ensemble import eager, stack
+from functional_clf.errors import one_line
 from functional_clf.losses import bce_with_logits
 from functional_clf.recipes import Recipe
 from functional_clf.train import make_train_step
@@ -311,7 +312,7 @@ def _blaming(recipe: Recipe, function: str) -> Iterator[None]:
         yield
     except Exception as error:  # a user's function may fail in any way
         raise ValueError(
-            f"recipe {recipe.name!r}: {function} failed: {first_line(error)}"
+            f"recipe {recipe.name!r}: {function} failed: {one_line(error)}"
         ) from error
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from functional_clf.arguments import first_line, real_number, short, whole_number
+from functional_clf.arguments import real_number, short, whole_number
+from functional_clf.cache import CacheError, cache_folder
 from functional_clf.chunks import Chunks, ChunkTrainer
 from functional_clf.compilation import Job, choose, compile_all, compile_one, why_none_fused
 from functional_clf.curves import Band, bands
@@ -31,6 +32,7 @@ from functional_clf.data import (
     split_sizes,
 )
 from functional_clf.ensemble import ENGINES, Engine, EngineName
+from functional_clf.errors import one_line
 from functional_clf.forks import use_threads
 from functional_clf.fusion import BuildError
 from functional_clf.machine import (
@@ -397,7 +399,7 @@ class Study:
                 else:
                     workers.call(lambda: compile_all(own["engine"], self.recipes, data))
             except Exception as error:
-                reason = f"compiling failed ({first_line(error)})"
+                reason = f"compiling failed ({one_line(error)})"
                 raise RankError(f"rank {rank.index}: {reason}") from error
             return helper.serve(self._work(trainer, ENGINES[own["engine"]]))
 
@@ -429,6 +431,8 @@ class Study:
         return record, environment(trainer.device)
 
     def _device(self, rank: Rank | None) -> torch.device:
+        with suppress(CacheError):  # before torch, even to run eager, asks for its own
+            cache_folder()
         device = resolve_device(self.device if rank is None else rank.device(self.device))
         if self.engine == "compile" and (lack := why_not_compile(device)):
             raise ValueError(f"engine is 'compile', but {lack}; use --engine eager")
@@ -441,7 +445,7 @@ class Study:
                 compile_all("fused", self.recipes, data)
             except (BuildError, OSError) as error:
                 raise ValueError(
-                    f"engine is 'fused', but compiling failed ({first_line(error)})"
+                    f"engine is 'fused', but compiling failed ({one_line(error)})"
                 ) from error
         return device
 
@@ -556,7 +560,7 @@ class Study:
                     lambda: tick("compiling"),
                 )
             except Exception as error:  # compilers fail in many ways; eager shows what is ours
-                reason = f"compiling failed ({first_line(error)})"
+                reason = f"compiling failed ({one_line(error)})"
                 if self.engine != "auto" or store.configuration is not None:
                     raise ValueError(f"engine is {report.ran!r}, but {reason}") from error
                 logger.warning("engine: eager, because %s", reason)

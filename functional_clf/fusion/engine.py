@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from functional_clf.cache import cache_folder
 from functional_clf.data import ChunkData
+from functional_clf.errors import one_line
 from functional_clf.fusion.library import is_built, load, vector_bytes
 from functional_clf.fusion.program import Sizes, program
 from functional_clf.fusion.trace import UnfusableError
-from functional_clf.machine import c_compiler, cache_folder
+from functional_clf.machine import c_compiler
 from functional_clf.recipes import Recipe
 from functional_clf.train import init_state, spans
 from functional_clf.types import Batch, Curves, Metrics, TrainState
@@ -118,8 +120,7 @@ def why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
     except UnfusableError as error:
         return f"{recipe.name} cannot be fused ({error})"
     except Exception as error:  # a function of a user's own may fail in any way when traced
-        first = next(iter(str(error).splitlines()), type(error).__name__)
-        return f"{recipe.name} cannot be traced ({first})"
+        return f"{recipe.name} cannot be traced ({one_line(error)})"
     return None
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import hashlib
+import itertools
 import os
 import platform
 import subprocess
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import torch
 
-from functional_clf.machine import c_compiler, c_compiler_version, cache_folder
+from functional_clf.cache import cache_folder, open_trusted
+from functional_clf.errors import one_line, telling_line
+from functional_clf.machine import c_compiler, c_compiler_version
 
 OPTIONS = (
     *("-O3", "-std=gnu11", "-shared", "-fPIC", "-fopenmp-simd"),
@@ -25,13 +28,15 @@ OPTIONS = (
     "-fno-delete-null-pointer-checks",
 )
 
-
 _SEAL = 16
-"""Bytes behind a library that tell whether all of it is there."""
+"""Bytes behind a library that tell whether all of it is there; whose it is, its owner tells."""
+_LOAD = "import ctypes, sys; getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])"
+_DESCRIPTORS = "/proc/self/fd"
+_loads = itertools.count(1)
 
 
 class BuildError(Exception):
-    """The C compiler failed; the message is its first complaint."""
+    """There is no library; the message is the C compiler's first complaint, or what else failed."""
 
 
 def vector_bytes() -> int:
@@ -47,33 +52,67 @@ def vector_bytes() -> int:
 
 def is_built(source: str) -> bool:
     """Whether a source's library lies in the cache."""
-    return _is_whole(_path(source))
+    try:
+        with open_trusted(_path(source)) as file:
+            return _is_whole(file.read())
+    except OSError:
+        return False
 
 
-def load(source: str) -> ctypes.CDLL:
+def load(source: str, entry: str = "fit") -> ctypes.CDLL:
     """The library of a source, compiled where the cache does not hold it.
 
     Calls into it release the interpreter's lock, so that several threads work at once.
 
+    Args:
+        source: the C program.
+        entry: a function in it; a library without it is none.
+
     Raises:
-        BuildError: when there is no C compiler, or it fails.
+        BuildError: when there is no C compiler, or it fails, or its library cannot be kept.
 
     Example:
-        >>> load("int seven(void) { return 7; }").seven()
+        >>> load("int seven(void) { return 7; }", entry="seven").seven()
         7
     """
-    path = _path(source)
-    if not _is_whole(path):
-        _build(source, path)
-    return ctypes.CDLL(str(path))
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether a library is there, and all of it: loading a part of one kills the process."""
     try:
-        content = path.read_bytes()
+        path = _path(source)
+        library = _cached(path)
+        if library is None:
+            _build(source, entry, path)
+            library = _cached(path)
+    except OSError as error:
+        raise BuildError(one_line(error)) from error
+    if library is None:
+        raise BuildError(f"{path} cannot be read back")
+    return library
+
+
+def _cached(path: Path) -> ctypes.CDLL | None:
+    """The library in the cache, if it is one: that very file is checked and then loaded."""
+    try:
+        with open_trusted(path) as file:
+            content = file.read()
+            return _loaded(file.fileno(), content, path) if _is_whole(content) else None
     except OSError:
-        return False
+        return None
+
+
+def _loaded(descriptor: int, content: bytes, path: Path) -> ctypes.CDLL:
+    # glibc takes a name that it has met for the library it met it with, and the numbers of
+    # descriptors come again: slashes and dots spell this name as none before it.
+    spelling = "".join("./" if bit == "1" else "/" for bit in f"{next(_loads):b}")
+    name = f"{_DESCRIPTORS}/{spelling}{descriptor}"
+    if os.path.exists(name):
+        return ctypes.CDLL(name)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(content)
+        return ctypes.CDLL(str(copy))
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether it is a library, and all of it: loading a part of one kills the process."""
     return content[-_SEAL:] == _seal(content[:-_SEAL])
 
 
@@ -81,29 +120,40 @@ def _seal(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_SEAL).digest()
 
 
-def _build(source: str, path: Path) -> None:
+def _build(source: str, entry: str, path: Path) -> None:
     command = c_compiler()
     if command is None:
         raise BuildError("no C compiler was found")
-    path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         code, library = Path(folder) / "program.c", Path(folder) / "program.so"
         code.write_text(source, encoding="utf-8")
-        ran = subprocess.run(
-            [*command, *_options(), str(code), "-o", str(library), "-lm"],
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-        if ran.returncode:
-            lines = ran.stderr.splitlines()
-            complaints = [line for line in lines if "error: " in line]
-            silence = f"{command[0]} ended with code {ran.returncode} and gave no reason"
-            raise BuildError((complaints or lines or [silence])[0])
-        with library.open("ab") as file:  # what follows a library does not disturb its loading
-            file.write(_seal(library.read_bytes()))
-        os.replace(library, path)  # another process finds all of it or nothing
+        failed, told = _run([*command, *_options(), str(code), "-o", str(library), "-lm"])
+        if failed:
+            silence = f"{command[0]} ended with code {failed} and gave no reason"
+            raise BuildError(telling_line(told) or silence)
+        # Loaded by another process first: a part of a library kills the one that loads it.
+        failed, told = _run([sys.executable, "-P", "-S", "-c", _LOAD, str(library), entry])
+        if failed:
+            last = next(reversed(told.splitlines()), f"loading it ends with code {failed}")
+            why = last.partition("Error: ")[2].replace(str(library), library.name) or last
+            raise BuildError(f"{command[0]} reported success, but made no library to use ({why})")
+        content, sealed = library.read_bytes(), Path(folder) / path.name
+        sealed.touch(mode=0o600)  # whatever the umask
+        sealed.write_bytes(content + _seal(content))  # what follows it does not disturb its loading
+        os.replace(sealed, path)  # another process finds all of it or nothing
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """Run a command in plain English; its exit code, and what it says to standard error."""
+    ran = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    return ran.returncode, ran.stderr
 
 
 def _options() -> list[str]:
@@ -121,7 +171,7 @@ def _path(source: str) -> Path:
     compiler = [*(c_compiler() or []), c_compiler_version() or ""]
     text = "\n".join([source, *_options(), *compiler, *platform.libc_ver(), _processor()])
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-    return cache_folder() / "fused" / f"{digest}.so"
+    return cache_folder() / f"{digest}.so"
 
 
 @functools.cache

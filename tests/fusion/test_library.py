@@ -1,23 +1,36 @@
 import ctypes
+import functools
+import getpass
+import os
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from functional_clf.cache import VARIABLE
 from functional_clf.fusion import library
-from functional_clf.fusion.library import BuildError, is_built, load
+from functional_clf.fusion.library import BuildError, is_built
 from functional_clf.machine import c_compiler
 
 SEVEN = "int number(void) { return 7; }"
 EIGHT = "int number(void) { return 8; }"
+NOBODY = 65534
+
+load = functools.partial(library.load, entry="number")
+needs_root = pytest.mark.skipif(
+    not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can act as another user"
+)
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """A cache of the test's own."""
     folder = tmp_path / "cache"
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    monkeypatch.setenv(VARIABLE, str(folder))
     return folder
 
 
@@ -32,7 +45,7 @@ def run_python(code):
     )
 
 
-LOAD = f"from functional_clf.fusion.library import load; print(load({SEVEN!r}).number())"
+LOAD = f"from functional_clf.fusion.library import load; print(load({SEVEN!r}, 'number').number())"
 
 
 def test_a_source_becomes_a_library():
@@ -44,6 +57,22 @@ def test_a_source_becomes_a_library():
 def test_another_source_is_another_library(cache):
     assert (load(SEVEN).number(), load(EIGHT).number()) == (7, 8)
     assert len(libraries(cache)) == 2
+
+
+def test_many_libraries_are_told_apart(cache):
+    """They are loaded through descriptors of the same number, which is a name to the loader."""
+    sources = [f"int number(void) {{ return {number}; }}" for number in range(12)]
+    assert [load(source).number() for source in sources] == list(range(12))
+    assert [load(source).number() for source in reversed(sources)] == list(range(11, -1, -1))
+    descriptors = [os.readlink(link) for link in Path("/proc/self/fd").glob("*") if link.exists()]
+    assert not [path for path in descriptors if path.startswith(str(cache))]
+
+
+def test_where_descriptors_have_no_path_a_copy_is_loaded(cache, monkeypatch):
+    monkeypatch.setattr(library, "_DESCRIPTORS", "/proc/none")
+    assert (load(SEVEN).number(), load(EIGHT).number(), load(SEVEN).number()) == (7, 8, 7)
+    assert sorted(path.suffix for path in cache.rglob("*") if not path.is_dir()) == [".so"] * 2
+    assert not list(cache.rglob("tmp*"))
 
 
 def test_a_cached_library_is_found_by_the_next_load(monkeypatch):
@@ -86,7 +115,7 @@ def moved(cache, monkeypatch):
     (path,) = libraries(cache)
     elsewhere = cache.with_name("elsewhere")
     shutil.copytree(cache, elsewhere)
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(elsewhere))
+    monkeypatch.setenv(VARIABLE, str(elsewhere))
     return elsewhere / path.relative_to(cache)
 
 
@@ -122,7 +151,7 @@ def test_an_empty_choice_of_compiler_is_none(monkeypatch):
 
 @pytest.mark.parametrize("folder", ["cache", "errors"])
 def test_what_is_wrong_is_told_in_the_compilers_words(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / folder))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / folder))
     with pytest.raises(BuildError, match=r"error: .*nonsense") as caught:
         load("int number(void) { return nonsense; }")
     assert "\n" not in str(caught.value)
@@ -136,7 +165,8 @@ def test_a_compiler_that_fails_without_a_word_is_told_of(monkeypatch):
 
 
 def test_mathematics_is_linked():
-    found = load("#include <math.h>\ndouble root(double a) { return sqrt(a) + cbrt(a); }").root
+    source = "#include <math.h>\ndouble root(double a) { return sqrt(a) + cbrt(a); }"
+    found = library.load(source, entry="root").root
     found.restype, found.argtypes = ctypes.c_double, [ctypes.c_double]
     assert found(64.0) == 12.0
 
@@ -147,3 +177,172 @@ def test_two_processes_may_build_the_same_library_at_once(cache):
         told, error = process.communicate(timeout=120)
         assert (process.returncode, told) == (0, "7\n"), error
     assert len(libraries(cache)) == 1
+
+
+def lying_compiler(tmp_path, monkeypatch, lines):
+    """A compiler that does what the lines of a shell script say, and reports success."""
+    script = tmp_path / "cc"
+    real = shutil.which(c_compiler()[0])
+    find = 'for word; do [ "$before" = -o ] && out=$word; before=$word; done'
+    start = f'#!/bin/sh\n[ "$1" = --version ] && exit\n{find}\nreal={real}\n'
+    script.write_text(f"{start}{lines}\nexit 0\n")
+    script.chmod(0o700)
+    monkeypatch.setenv("CC", str(script))
+
+
+LIES = {
+    "nothing": ("true", "No such file"),
+    "an empty file": (': > "$out"', "file too short"),
+    "junk": ('head -c 5000 "$0" "$0" > "$out"', "invalid ELF header|too short"),
+    "a folder": ('mkdir "$out"', "cannot"),
+    "half a library": (
+        '"$real" "$@" && head -c 9000 "$out" > "$out.half" && mv "$out.half" "$out"',
+        "too short|ends with code|cannot",
+    ),
+    "another library": (
+        'echo "int other;" > "$out.c" && "$real" -shared "$out.c" -o "$out"',
+        "undefined symbol: number",
+    ),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_a_lying_compiler_leaves_is_not_kept(lie, cache, tmp_path, monkeypatch):
+    lines, why = LIES[lie]
+    with monkeypatch.context() as lying:
+        lying_compiler(tmp_path, lying, lines)
+        with pytest.raises(BuildError, match=f"reported success, but .*({why})") as caught:
+            load(SEVEN)
+        assert "\n" not in str(caught.value)
+        assert not is_built(SEVEN)
+        assert not list((cache / "functional_clf").iterdir())
+    assert load(SEVEN).number() == 7
+
+
+def test_a_compiler_that_lied_once_under_the_same_name_is_asked_again(cache, tmp_path, monkeypatch):
+    lying_compiler(tmp_path, monkeypatch, '[ -e "$0.told" ] && "$real" "$@"; : > "$0.told"')
+    with pytest.raises(BuildError, match="No such file"):
+        load(SEVEN)
+    assert load(SEVEN).number() == 7
+
+
+def test_a_compiler_that_cannot_be_started_is_told_of_in_one_line(tmp_path, monkeypatch):
+    script = tmp_path / "cc"
+    script.write_text("#!/no/such/interpreter\n")
+    script.chmod(0o700)
+    monkeypatch.setenv("CC", str(script))
+    with pytest.raises(BuildError, match="No such file or directory"):
+        load(SEVEN)
+
+
+def test_a_sealed_file_that_is_no_library_is_built_anew(cache, monkeypatch):
+    """As earlier versions kept it of a compiler that lied."""
+    path = moved(cache, monkeypatch)
+    path.write_bytes(library._seal(b""))
+    assert load(SEVEN).number() == 7
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_a_library_is_ours_alone_whatever_the_umask(umask, cache):
+    before = os.umask(umask)
+    try:
+        assert load(SEVEN).number() == 7
+        (path,) = libraries(cache)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert is_built(SEVEN)
+    finally:
+        os.umask(before)
+
+
+def test_without_a_folder_to_trust_nothing_is_loaded_and_one_line_says_why(tmp_path, monkeypatch):
+    for name in (VARIABLE, "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    assert not is_built(SEVEN)
+    with pytest.raises(BuildError, match="compiled code can be kept nowhere: /dev/null is not"):
+        load(SEVEN)
+
+
+@pytest.fixture
+def planted(cache, tmp_path):
+    """A whole, sealed library of the right name with a constructor that leaves a mark."""
+    mark = tmp_path / "mark"
+    evil = f"""
+        #include <stdio.h>
+        int number(void) {{ return 666; }}
+        __attribute__((constructor)) static void run(void) {{ fclose(fopen("{mark}", "w")); }}
+    """
+    assert load(evil).number() == 666
+    assert mark.exists()
+    mark.unlink()
+    (path,) = libraries(cache)
+    copy = tmp_path / "planted"
+    shutil.copy(path, copy)
+    copy.chmod(0o644)
+    path.unlink()
+    yield copy
+    assert not mark.exists()
+
+
+def test_what_is_planted_would_be_run(cache, planted, tmp_path):
+    """Without the checks, that is: as this user's own file it passes them."""
+    path = library._path(SEVEN)
+    shutil.copy(planted, path)
+    path.chmod(0o600)
+    assert load(SEVEN).number() == 666
+    (tmp_path / "mark").unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("how", ["others may write", "link", "pipe"])
+def test_a_planted_library_is_not_run(how, cache, planted):
+    path = library._path(SEVEN)
+    if how == "link":
+        path.symlink_to(planted)
+    elif how == "pipe":
+        os.mkfifo(path)
+    else:
+        shutil.copy(planted, path)
+        path.chmod(0o666)
+    assert not is_built(SEVEN)
+    assert load(SEVEN).number() == 7
+    assert load(SEVEN).number() == 7
+
+
+@needs_root
+def test_another_users_library_in_our_folder_is_not_run(cache, planted):
+    path = library._path(SEVEN)
+    shutil.copy(planted, path)
+    os.chown(path, NOBODY, NOBODY)
+    assert load(SEVEN).number() == 7
+
+
+@needs_root
+@pytest.mark.parametrize("how", ["their folder", "our open folder", "their link"])
+def test_a_library_that_another_user_plants_in_a_shared_folder_is_not_run(
+    how, planted, tmp_path, monkeypatch, caplog
+):
+    """As another user made /tmp/torchinductor_<name> first, and put a library there."""
+    name = library._path(SEVEN).name
+    shared = Path(tempfile.mkdtemp())
+    shared.chmod(0o1777)
+    source = shutil.copy(planted, shared / "source")
+    default = shared / f"torchinductor_{getpass.getuser()}"
+    folder = shared / "theirs" if how == "their link" else default
+    if how == "our open folder":
+        default.mkdir()
+        default.chmod(0o777)
+    commands = [f"mkdir -p {folder}/functional_clf", f"cp {source} {folder}/functional_clf/{name}"]
+    if how == "their link":
+        commands.append(f"ln -s {folder} {default}")
+    for command in commands:
+        subprocess.run(command.split(), check=True, user=NOBODY, group=NOBODY, extra_groups=[])
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.delenv(VARIABLE)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "own"))
+    try:
+        assert load(SEVEN).number() == 7
+        assert library._path(SEVEN).is_relative_to(tmp_path / "own")
+        assert [message for message in caplog.messages if str(default) in message]
+        assert [path.name for path in (folder / "functional_clf").iterdir()] == [name]
+    finally:
+        shutil.rmtree(shared)

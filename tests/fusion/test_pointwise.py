@@ -209,7 +209,7 @@ def call(library, k, *arrays):
 
 @pytest.fixture(scope="module")
 def table():
-    return load(source_of(CASES, real_bytes=8, width=16))
+    return load(source_of(CASES, real_bytes=8, width=16), entry="case0")
 
 
 @pytest.mark.parametrize("k", range(len(CASES)), ids=lambda k: f"{CASES[k][0]} {CASES[k][1:]}")
@@ -260,7 +260,7 @@ EXP_LOG = [
 
 @pytest.fixture(scope="module", params=sorted({16, vector_bytes()}))
 def exp_log(request):
-    return load(source_of(EXP_LOG, real_bytes=4, width=request.param))
+    return load(source_of(EXP_LOG, real_bytes=4, width=request.param), entry="case0")
 
 
 def ulps(found, exact):
