@@ -27,7 +27,7 @@ from functional_clf.data import ChunkData
 from functional_clf.ensemble import ENGINES, EngineName, init_chunk
 from functional_clf.fusion import compile_program, is_compiled, why_not_fuse
 from functional_clf.machine import why_not_compile
-from functional_clf.recipes import Recipe, mlp_recipe
+from functional_clf.recipes import Recipe, recipe_again
 from functional_clf.types import Batch
 
 COLD_SECONDS = (16.0, 9.0)
@@ -156,10 +156,10 @@ def is_cached(recipe: Recipe, data: ChunkData) -> bool:
         >>> from functional_clf.optim import sgd
         >>> one = [replicate(0, "data")]
         >>> data = draw_chunk(circles(100), one, 0.2, torch.device("cpu"))
-        >>> is_cached(Recipe("nameless settings", mlp((2, 1)), sgd(0.1), epochs=1), data)
+        >>> is_cached(Recipe("new", mlp((2, 1)), sgd(0.123), epochs=1), data)
         False
     """
-    return bool(recipe.settings) and _read(_note_name(recipe, data)) is not None
+    return _read(_note_name(recipe, data)) is not None
 
 
 def compile_all(engine: EngineName, recipes: Sequence[Recipe], data: ChunkData) -> None:
@@ -178,11 +178,11 @@ def compile_all(engine: EngineName, recipes: Sequence[Recipe], data: ChunkData) 
 
 
 def _compile_graphs(recipes: Sequence[Recipe], data: ChunkData) -> None:
-    """Compile every recipe's graph, and note it; those without settings are compiled here."""
+    """Compile every recipe's graph, and note it; what a child cannot make is compiled here."""
     missing = [one for one in recipes if not is_cached(one, data)]
     is_cpu = data.train.x.device.type == "cpu"
     beside = missing[1:] if is_cpu and _compiles_side_by_side() else []
-    with _children([_spec(one, data) for one in beside if "layer_sizes" in one.settings]) as wait:
+    with _children([_spec(one, data) for one in beside if _can_be_made_again(one)]) as wait:
         for recipe in missing[:1]:
             compile_one(recipe, data)
         wait()
@@ -196,7 +196,7 @@ def compile_one(recipe: Recipe, data: ChunkData) -> None:
     was_cached = is_cached(recipe, data)
     start = time.perf_counter()
     _step("compile", recipe, data, steps=1)
-    if recipe.settings and not was_cached:
+    if not was_cached:
         text = json.dumps({"seconds": time.perf_counter() - start})
         with contextlib.suppress(OSError):  # a note is a convenience
             note = cache_folder() / _note_name(recipe, data)
@@ -226,7 +226,7 @@ def _step(engine: EngineName, recipe: Recipe, data: ChunkData, steps: int) -> No
 def _spec(recipe: Recipe, data: ChunkData) -> dict[str, Any]:
     """What a graph depends on, as plain values."""
     return {
-        "settings": dict(recipe.settings),
+        "recipe": {**recipe.describe(), "name": "graph", "epochs": 1},
         "train": list(data.train.x.shape),
         "test": list(data.test.x.shape),
         "dtype": str(data.train.x.dtype).removeprefix("torch."),
@@ -234,6 +234,14 @@ def _spec(recipe: Recipe, data: ChunkData) -> dict[str, Any]:
         "torch": torch.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
     }
+
+
+def _can_be_made_again(recipe: Recipe) -> bool:
+    try:
+        recipe_again(recipe.describe())
+    except ValueError:
+        return False
+    return True
 
 
 def _note_name(recipe: Recipe, data: ChunkData) -> str:
@@ -283,8 +291,9 @@ def _compile_spec(spec: Mapping[str, Any]) -> None:
     """Compile the graph of a spec; what a child process does."""
     torch.set_num_threads(1)
     torch.set_default_dtype(getattr(torch, spec["dtype"]))
-    recipe = mlp_recipe("graph", **spec["settings"], epochs=1)
-    compile_one(recipe, ChunkData(_zeros(spec["train"]), _zeros(spec["test"])))
+    compile_one(
+        recipe_again(spec["recipe"]), ChunkData(_zeros(spec["train"]), _zeros(spec["test"]))
+    )
 
 
 def _zeros(shape: Sequence[int]) -> Batch:

@@ -111,6 +111,11 @@ def eager(
     return fit(stepwise(train_step, eval_step), state, data.train, data.test, epochs, after_steps)
 
 
+def _code(recipe: Recipe) -> str | None:
+    """What the recipe's functions read today, or None where that cannot be told."""
+    return recipe.describe()["code"]
+
+
 def _needs_turns(recipe: Recipe) -> bool:
     try:
         reading = recipe.reading()
@@ -142,12 +147,18 @@ def compiled(
     """
     device = data.train.x.device
     if device.type != "cuda":
-        advance = _compiled_advance(recipe, _form((state, data)))
+        advance = _compiled_advance(recipe, _code(recipe), _form((state, data)))
         return fit(advance, state, data.train, data.test, epochs, after_steps)
     with torch.cuda.device(device):  # a capture is of the current device, which may be another
         _, eval_step = _vmapped_steps(recipe)
         precision = torch.get_float32_matmul_precision()
-        train_step = _captured_step(recipe, _form((state, data.train)), precision)
+        code = _code(recipe)
+        if code is None:
+            raise ValueError(
+                f"{recipe.name} cannot be captured: nobody can tell whether what its functions "
+                "read has changed; use --engine eager"
+            )
+        train_step = _captured_step(recipe, code, _form((state, data.train)), precision)
         advance = stepwise(train_step, eval_step)
         return fit(advance, state, data.train, data.test, epochs, after_steps)
 
@@ -168,9 +179,9 @@ def _form(tree: Any) -> Form:
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled_advance(recipe: Recipe, form: Form = ()) -> Advance:
+def _compiled_advance(recipe: Recipe, code: str | None = None, form: Form = ()) -> Advance:
     """The vmapped steps and the loop over them in one graph, for the CPU."""
-    del form  # a key of the cache: another form is another graph
+    del code, form  # keys of the cache: for other code or another form it is another graph
     train_step, eval_step = _vmapped_steps(recipe)
 
     def take_steps(
@@ -212,13 +223,13 @@ def _compile(function: Callable[..., Tree], for_cpu: bool) -> Callable[..., Tree
 
 
 @functools.lru_cache(maxsize=64)
-def _captured_step(recipe: Recipe, form: Form, precision: str) -> TrainStep:
+def _captured_step(recipe: Recipe, code: str, form: Form, precision: str) -> TrainStep:
     """The compiled step as a CUDA graph, captured at its first call and replayed ever after.
 
     Launching a step's kernels one by one takes longer than running them. A graph reads and writes
     fixed memory, so the state is copied in and out, which keeps the step a pure function.
     """
-    del form, precision  # keys of the cache: for another form or precision it is another graph
+    del code, form, precision  # keys of the cache: for any other it is another graph
     train_step, _ = _vmapped_steps(recipe)
 
     def one_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
@@ -231,7 +242,8 @@ def _captured_step(recipe: Recipe, form: Form, precision: str) -> TrainStep:
         if not captured:
             captured.append(_capture(compiled_step, state, batch))
         graph, inputs, outputs = captured[0]
-        pairs = (pytree.tree_leaves(inputs), pytree.tree_leaves((state, batch)))
+        leaves, order = pytree.tree_flatten(inputs)
+        pairs = (leaves, order.flatten_up_to((state, batch)))
         torch._foreach_copy_(*pairs)  # pyright: ignore[reportPrivateImportUsage]
         graph.replay()
         return pytree.tree_map_only(Tensor, torch.clone, outputs)

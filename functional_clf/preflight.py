@@ -311,9 +311,7 @@ def _blaming(recipe: Recipe, function: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # a user's function may fail in any way
-        raise ValueError(
-            f"recipe {recipe.name!r}: {function} failed: {one_line(error)}"
-        ) from error
+        raise ValueError(f"recipe {recipe.name!r}: {function} failed: {one_line(error)}") from error
 
 
 def _wrong_with_param(key: Any, value: Any) -> str | None:
