@@ -105,14 +105,15 @@ def unseen_words(
 def test_share_words(n_train: int, n_test: int) -> list[str]:
     """Return that the Nadeau-Bengio approximation fails where the test share is small.
 
-    Over moons(100), tree against stump, its 95 % intervals missed 5.2 % of the time at a test
-    share of .2, 7.8 % at .1 and 9.6 % at .05.
+    On moons(100, noise .3), tree against stump, its 95 % intervals missed at test shares of .2,
+    .1 and .05 in 5.0, 6.4 and 8.5 % of 1500 data sets with 15 splits, and in 6.4, 8.9 and 12.3 %
+    of 800 with 64.
     """
     if 10 * n_test > n_train + n_test:
         return []
     return [
         f"With as small a test share as {100 * n_test / (n_train + n_test):.2g} % the "
-        "Nadeau-Bengio interval can miss up to twice as often as it says"
+        "Nadeau-Bengio interval can miss twice as often as it says, or more"
     ]
 
 
