@@ -20,7 +20,7 @@ from functional_clf.stats import CrossedComparison, SelfCalibration
 from functional_clf.study import Results
 from functional_clf.text import printable, shortened
 
-FORMAT = 1
+FORMAT = 2
 """Of results.json; raised when a field changes its meaning or goes."""
 NAME_CELLS = 8
 """A table does not cut names shorter; where it has less room, it becomes lines."""
@@ -37,7 +37,7 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
             "data_seeds": study.data_seeds if study.design == "crossed" else None,
             "margin": study.margin,
             "alpha": study.alpha,
-            "failure_below": study.failure_below,
+            "failure_below": study.failure_threshold,
             "chunk": results.chunk,
             "tf32": study.tf32,
         },
