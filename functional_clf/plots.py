@@ -343,8 +343,9 @@ def _draw_votes(axes: Axes, plane: tuple[ndarray, ndarray], logits: ndarray) -> 
     if not len(logits):
         return
     across, up = plane
+    share = (logits > 0).mean(0)
     axes.imshow(
-        (logits > 0).mean(0), origin="lower", extent=(across.min(), across.max(), up.min(), up.max()),
+        share, origin="lower", extent=(across.min(), across.max(), up.min(), up.max()),
         cmap=SHARE_COLORS, vmin=0, vmax=1, aspect="equal", interpolation="bilinear",
     )  # fmt: skip
 
