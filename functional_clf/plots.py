@@ -138,8 +138,10 @@ def boundaries_figure(results: Results, words: Words) -> Figure:
         top.set_title(
             f"{name}\nmedian seed ({seeds[median]}), test accuracy {100 * accuracies[median]:.1f} %"
         )
-        _draw_votes(bottom, plane, (logits > 0).mean(0))
-        bottom.set_title(f"{name}\nvotes of {len(seeds)} seeds")
+        votes = logits[~np.isnan(logits).all((1, 2))]
+        _draw_votes(bottom, plane, votes)
+        diverged = f", {len(seeds) - len(votes)} diverged" if len(votes) < len(seeds) else ""
+        bottom.set_title(f"{name}\nvotes of {len(votes)} seeds{diverged}")
         for axes in (top, bottom):
             _dress_plane(axes, points)
             axes.set(xlim=(plane[0].min(), plane[0].max()), ylim=(plane[1].min(), plane[1].max()))
@@ -329,13 +331,19 @@ def _logits(apply, params: Mapping[str, ndarray], plane: tuple[ndarray, ndarray]
 
 def _draw_decisions(axes: Axes, plane: tuple[ndarray, ndarray], logits: ndarray) -> None:
     bounded = np.clip(logits, -1e6, 1e6)
+    if np.isnan(bounded).all():
+        axes.text(0.5, 0.5, "diverged: it predicts nothing", transform=axes.transAxes, ha="center")
+        return
     axes.contourf(*plane, bounded, levels=[-2e6, 0.0, 2e6], colors=CLASS_COLORS, alpha=0.35)
     if np.nanmin(bounded) < 0 < np.nanmax(bounded):
         axes.contour(*plane, bounded, levels=[0.0], colors="black", linewidths=1.2)
 
 
-def _draw_votes(axes: Axes, plane: tuple[ndarray, ndarray], share: ndarray) -> None:
+def _draw_votes(axes: Axes, plane: tuple[ndarray, ndarray], logits: ndarray) -> None:
+    if not len(logits):
+        return
     across, up = plane
+    share = (logits > 0).mean(0)
     axes.imshow(
         share, origin="lower", extent=(across.min(), across.max(), up.min(), up.max()),
         cmap=SHARE_COLORS, vmin=0, vmax=1, aspect="equal", interpolation="bilinear",

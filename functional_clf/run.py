@@ -166,7 +166,9 @@ class Command(Study):
         if self.replay is not None:
             for name in ("fresh", "json", "self_calibration"):
                 if getattr(self, name):
-                    raise ValueError(f"{name} is True; with replay it has no meaning, leave it out")
+                    raise ValueError(
+                        f"{name} is True; it has no meaning with replay, leave one out"
+                    )
 
     def _check_calibration(self) -> None:
         if self.design != "paired":

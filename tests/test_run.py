@@ -91,6 +91,11 @@ WRONG = [
     (["--chunk", "0"], "chunk is 0"),
     (["--model-1.learning-rate", "-1"], "learning_rate is -1"),
     (["--model-1.layer-sizes", "2", "3"], "layer_sizes is (2, 3)"),
+    (["--self-calibration", "--seeds", "9"], "seeds is 9; self_calibration needs at least 10"),
+    (["--self-calibration", "--design", "crossed"], "self_calibration needs a paired design"),
+    (["--replay", "0", "--json"], "json is True; it has no meaning with replay"),
+    (["--replay", "0", "--fresh"], "fresh is True; it has no meaning with replay"),
+    (["--replay", "0", "--self-calibration"], "self_calibration is True; it has no meaning"),
     (["--bogus", "1"], "--bogus"),
     (["stray"], "stray"),
 ]
@@ -123,6 +128,135 @@ def test_an_out_that_cannot_be_a_folder_is_one_line(tmp_path, capsys):
         assert (code, printed, complaint.count("\n")) == (2, "", 1)
         assert str(out) in complaint
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("taken", "by"),
+    [
+        ("plots", "file"),
+        ("params", "file"),
+        ("results.json", "folder"),
+        ("seeds.csv", "folder"),
+        ("plots/data.png", "folder"),
+        ("plots/.curves.png.part", "folder"),
+        ("params/model_1.safetensors", "folder"),
+    ],
+)
+def test_what_is_in_the_way_of_a_file_is_said_before_training(taken, by, tmp_path, capsys):
+    path = tmp_path / taken
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("mine") if by == "file" else path.mkdir()
+    code, printed, complaint = in_process(*SMALL, "--out", tmp_path, capsys=capsys)
+    assert (code, printed, complaint.count("\n")) == (2, "", 1)
+    assert str(path) in complaint
+    assert not (tmp_path / "study.sqlite").exists()
+
+
+def derived(out):
+    files = (path for path in out.rglob("*") if path.is_file() and path.name != "study.sqlite")
+    return {str(path.relative_to(out)) for path in files}
+
+
+def test_what_is_of_other_results_does_not_stay(tmp_path, capsys):
+    tables = {"results.json", "seeds.csv", "seeds.parquet"}
+    pictures = {f"plots/{name}" for name in PICTURES}
+    weights = {f"params/model_{i}.safetensors" for i in (0, 1)}
+    theirs = {"plots/mine.png", "params/mine.safetensors", "notes.txt"}
+
+    def run_with(*args):
+        assert in_process(*SMALL, "--out", tmp_path, *args, capsys=capsys)[0] == 0
+        return derived(tmp_path)
+
+    assert run_with("--seeds", 3, "--save-params") == tables | pictures | weights
+    for name in theirs:
+        (tmp_path / name).write_text("mine")
+    everything = tables | pictures | weights | theirs
+    # The same seeds: what is there is still of them.
+    assert run_with("--seeds", 3, "--no-plots", "--margin", 0.02) == everything
+    assert run_with("--seeds", 4, "--no-plots", "--save-params") == everything - pictures
+    assert run_with("--seeds", 4) == everything
+    assert run_with("--seeds", 3) == everything - weights
+    # A run that ended before it wrote results.json may have drawn anything.
+    (tmp_path / "results.json").unlink()
+    assert run_with("--seeds", 3, "--no-plots") == tables | theirs
+    run_with("--seeds", 3)
+    (tmp_path / "seeds.csv").write_text("of a run that ended before the rest\n")
+    assert run_with("--seeds", 3, "--no-plots") == tables | theirs
+
+
+def test_pictures_that_cannot_be_had_cost_nothing_else(tmp_path, capsys, monkeypatch):
+    args = [*SMALL, "--seeds", 3, "--out", tmp_path]
+    assert in_process(*args, capsys=capsys)[0] == 0
+    monkeypatch.setitem(sys.modules, "functional_clf.plots", None)  # as where matplotlib fails
+    code, printed, said = in_process(*args, capsys=capsys)
+    assert (code, said.count("\n")) == (0, 1)
+    assert said.startswith("no pictures are drawn: matplotlib fails (")
+    assert "Verdict: " in printed
+    assert derived(tmp_path) == {"results.json", "seeds.csv", "seeds.parquet"}
+
+
+def test_a_picture_that_cannot_be_written_costs_no_results(tmp_path, capsys, monkeypatch):
+    def full(unfinished, path):
+        if Path(path).suffix == ".png":
+            raise OSError(28, "No space left on device")
+        return os.rename(unfinished, path)
+
+    monkeypatch.setattr("os.replace", full)
+    code, printed, said = in_process(*SMALL, "--seeds", 3, "--out", tmp_path, capsys=capsys)
+    assert (code, printed, said.count("\n")) == (1, "", 1)
+    assert "data.png cannot be written: No space left" in said
+    assert derived(tmp_path) == {"results.json", "seeds.csv", "seeds.parquet"}
+    assert json.loads((tmp_path / "results.json").read_text())["models"]["model_1"]["seeds"] == 3
+
+
+ASCII = [
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+]
+
+
+@pytest.mark.parametrize("settings", ASCII, ids=["output", "locale"])
+def test_where_all_is_ascii_names_are_escaped_and_files_have_theirs(settings, tmp_path):
+    environment = os.environ | settings
+    args = [*SMALL, "--seeds", "10", "--save-params", "--self-calibration", "--out", "ré"]
+    done = subprocess.run(
+        command(*args), capture_output=True, cwd=tmp_path, env=environment, timeout=120
+    )
+    assert done.returncode == 0
+    assert re.sub(rb"training: .*\n", b"", done.stderr) == b""  # where the machine is slow
+    out = tmp_path / "ré"
+    assert len(derived(out)) == 3 + 4 + 2
+    assert pl.read_csv(out / "seeds.csv").height == pl.read_parquet(out / "seeds.parquet").height
+    assert done.stdout.isascii()
+    assert re.search(rb"\nFiles: r(\\xe9|\\udcc3\\udca9)/\n$", done.stdout)
+    assert b"Verdict: " in done.stdout
+
+    wrong = subprocess.run(
+        command("--engine", "é"), capture_output=True, env=environment, timeout=120
+    )
+    assert wrong.returncode == 2
+    assert re.fullmatch(
+        rb"error: invalid choice '\S+' for argument '--engine'. Expected [^\n]+'fused'\)\.\n",
+        wrong.stderr,
+    )
+
+
+def test_what_cannot_be_encoded_is_no_fault_of_an_argument(monkeypatch):
+    def fail(*args):
+        "é".encode("ascii")
+
+    monkeypatch.setattr(run, "run", fail)
+    with pytest.raises(UnicodeEncodeError):
+        run.main(SMALL)
+
+
+def test_a_complaint_is_one_line_whatever_the_folder_is_called(tmp_path, capsys):
+    out = tmp_path / "a\nb\x1b[31m"
+    out.write_text("mine")
+    code, _, complaint = in_process(*SMALL, "--out", out, capsys=capsys)
+    assert code == 2
+    assert complaint.count("\n") == 1
+    assert r"a\nb\x1b[31m" in complaint
 
 
 def test_wrong_input_ends_the_process_with_code_2_and_no_traceback(tmp_path):
@@ -166,8 +300,8 @@ def test_ctrl_c_ends_quickly_keeps_finished_chunks_and_continues(stage, tmp_path
         assert process.returncode in (-signal.SIGINT, 130)
         return
     assert process.returncode == 130
-    assert complaint.startswith("interrupted: ")
-    assert complaint.count("\n") == 1
+    progress = re.compile(r"training: .*\n")  # where the machine is slow
+    assert re.fullmatch(r"interrupted: .*\n", progress.sub("", complaint))
 
     from functional_clf.store import Store
 
