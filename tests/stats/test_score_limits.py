@@ -86,6 +86,27 @@ def test_variance_factor_widens():
     assert score_t_interval(a, b, variance_factor=1.0).low < score_t_interval(a, b).low
 
 
+def test_on_one_test_set_a_sample_may_be_in_doubt():
+    # The end is where the difference would be as far as t allows, the variance being larger there
+    # by 1 / n_test for each unit.
+    a, b = np.array([0.9, 0.905, 0.895, 0.9]), np.full(4, 0.8)
+    low, high = score_t_interval(a, b, step=1 / 200)
+    t, variance = stats.t.isf(0.025, 3), (a - b).var(ddof=1)
+    beyond = high - 0.1
+    assert beyond**2 == pytest.approx(t**2 * (variance + beyond / 200) / 4)
+    assert low == pytest.approx(0.1 - beyond)
+
+
+def test_only_one_shared_test_set_has_a_step():
+    a, b = np.array([180, 181, 179, 180]), np.array([160, 160, 161, 160])
+    data, init = (compare(a, b, total=200, scope=scope).interval for scope in ("data", "init"))
+    assert data == score_t_interval(a / 200, b / 200)
+    assert init == score_t_interval(a / 200, b / 200, step=1 / 200)
+    assert compare(a, b, total=[200] * 4, scope="init").interval == init
+    assert compare(a / 200, b / 200, n_test=200, scope="init").interval == init
+    assert compare(a / 200, b / 200, scope="init").interval == data
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -93,6 +114,7 @@ def test_variance_factor_widens():
         (([0.9, 0.8], [0.9]), "accuracies_a has 2 values and accuracies_b 1"),
         (([0.9], [0.9], 0.0), "alpha is 0.0"),
         (([0.9, 0.8], [0.9, 0.9], 0.05, 0.0), "variance_factor is 0.0: a number above 0"),
+        (([0.9, 0.8], [0.9, 0.9], 0.05, 0.5, 200), "step is 200"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
