@@ -45,10 +45,9 @@ def score_t_interval(
     interval returned is the smallest that holds both, so it is never narrower than t's.
 
     On one fixed test set t errs likewise at any accuracy, where few of the samples are in doubt
-    and the rest always right or always wrong. Over training runs each sample's part of the
-    difference then moves by `step`, and the mean's variance changes by at most step / J for each
-    unit by which the mean does. With that, t's half width w becomes h + sqrt(h^2 + w^2), where
-    h = q^2 step / (2 J).
+    and the rest always right or always wrong. Each of them moves the difference by `step`, so the
+    differences' third central moment is at most step s^2, to either side. Allowing for that much
+    skewness, Johnson's modified t adds step (1 + 2 q^2) / (6 J) to t's half width.
 
     Args:
         accuracies_a: (J,) accuracies of the first model in [0, 1].
@@ -72,7 +71,8 @@ def score_t_interval(
         difference between binomial proportions based on paired data", Statistics in Medicine 17,
         2635-2650; Zou and Donner (2008), Statistics in Medicine 27, 1693-1702, for any limits and
         correlation; Korn and Graubard (1998), Survey Methodology 24, 193-201, for the effective
-        number of samples with t's quantile.
+        number of samples with t's quantile; Johnson (1978), "Modified t tests and confidence
+        intervals for asymmetrical populations", JASA 73, 536-544.
 
     Example:
         >>> a, b = [0.98, 0.99, 0.99, 1.0], [1.0, 1.0, 1.0, 1.0]
@@ -115,15 +115,14 @@ def limits(
 ) -> Limits:
     """Return the limits from mean accuracies in [0, 1] and standard errors, any shape.
 
-    `step` is by how much the mean's variance may change for each unit by which the mean does.
+    `step` bounds the mean's third central moment, over the variance of the mean.
     """
     mean_a, mean_b = np.asarray(mean_a, float), np.asarray(mean_b, float)
     error_a, error_b = np.asarray(error_a, float), np.asarray(error_b, float)
     error_difference = np.asarray(error_difference, float)
     quantile = float(stats.t.isf(alpha / 2, df))
     difference = mean_a - mean_b
-    shift = quantile**2 * step / 2
-    half_width = shift + np.hypot(shift, quantile * error_difference)
+    half_width = quantile * error_difference + step * (1 + 2 * quantile**2) / 6
 
     # In a crossed design the three errors are estimates of their own: r can leave [-1, 1].
     product = error_a * error_b

@@ -86,15 +86,16 @@ def test_variance_factor_widens():
     assert score_t_interval(a, b, variance_factor=1.0).low < score_t_interval(a, b).low
 
 
-def test_on_one_test_set_a_sample_may_be_in_doubt():
-    # The end is where the difference would be as far as t allows, the variance being larger there
-    # by 1 / n_test for each unit.
+def test_on_one_test_set_johnsons_t_solves_for_the_ends():
+    # Each end is the mean whose modified t, with a third moment of step s^2, is t's quantile (to
+    # first order: (mean - end)^2 is taken to be t^2 s^2 / J).
     a, b = np.array([0.9, 0.905, 0.895, 0.9]), np.full(4, 0.8)
-    low, high = score_t_interval(a, b, step=1 / 200)
-    t, variance = stats.t.isf(0.025, 3), (a - b).var(ddof=1)
-    beyond = high - 0.1
-    assert beyond**2 == pytest.approx(t**2 * (variance + beyond / 200) / 4)
-    assert low == pytest.approx(0.1 - beyond)
+    interval = score_t_interval(a, b, step=1 / 200)
+    t, s = stats.t.isf(0.025, 3), (a - b).std(ddof=1)
+    moment = s**2 / 200
+    for end, skew, sign in ((interval.high, moment, 1), (interval.low, -moment, -1)):
+        corrected = 0.1 - end + skew / (6 * s**2 * 4) + skew / (3 * s**4) * t**2 * s**2 / 4
+        assert corrected / (s / 2) == pytest.approx(-sign * t)
 
 
 def test_only_one_shared_test_set_has_a_step():
