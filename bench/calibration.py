@@ -471,7 +471,7 @@ def report(seed: int, scale: float = 1.0) -> str:
             )
             print(lines[-1], flush=True)
     seconds = time.process_time() - started
-    summary = f"{failed} rows fail." if failed else "Every row passes."
+    summary = f"Rows that fail: {failed}." if failed else "Every row passes."
     command = "python -m bench.calibration" + (f" --seed {seed}" if seed else "")
     command += f" --scale {scale}" if scale != 1 else ""
     return "\n".join(
@@ -488,8 +488,9 @@ def report(seed: int, scale: float = 1.0) -> str:
             "contract; the others are this file's. Rows without bounds are measured, not promised.",
             "",
             "Two limits are in those rows. The corrected t of the split scope is an approximation: "
-            "by learner and test share it misses more or less than the 5 % it is meant to (see "
-            "tree against stump). And where seeds may collapse, a small study often has seen no "
+            "by learner and test share it misses more or less often than the 5 % it is meant to; tree "
+            "against stump, on 100 points, it was seen to miss 5 % at a test share "
+            "of .2, 7 to 9 % at .1 and 8 to 10 % at .05. And where seeds may collapse, a small study often has seen no "
             "collapse: its interval then knows nothing of them; only the bounded one allows for "
             "them.",
             "",
