@@ -488,11 +488,11 @@ def report(seed: int, scale: float = 1.0) -> str:
             "contract; the others are this file's. Rows without bounds are measured, not promised.",
             "",
             "Two limits are in those rows. The corrected t of the split scope is an approximation: "
-            "by learner and test share it misses more or less often than the 5 % it is meant to; tree "
-            "against stump, on 100 points, it was seen to miss 5 % at a test share "
-            "of .2, 7 to 9 % at .1 and 8 to 10 % at .05. And where seeds may collapse, a small study often has seen no "
-            "collapse: its interval then knows nothing of them; only the bounded one allows for "
-            "them.",
+            "by learner and test share it misses more or less often than the 5 % it is meant to. "
+            "Tree against stump on 100 points, it was seen to miss 5 % at a test share of .2, 7 to "
+            "9 % at .1 and 8 to 10 % at .05. And where seeds may collapse, a small study often has "
+            "seen no collapse: its interval then knows nothing of them; only the bounded one "
+            "allows for them.",
             "",
             "| study | rate | bounds % | measured % | repetitions | |",
             "|---|---|---|---|---|---|",
