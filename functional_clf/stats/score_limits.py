@@ -45,9 +45,10 @@ def score_t_interval(
     interval returned is the smallest that holds both, so it is never narrower than t's.
 
     On one fixed test set t errs likewise at any accuracy, where few of the samples are in doubt
-    and the rest always right or always wrong. Each of them moves the difference by `step`, so the
-    differences' third central moment is at most step s^2, to either side. Allowing for that much
-    skewness, Johnson's modified t adds step (1 + 2 q^2) / (6 J) to t's half width.
+    and the rest always right or always wrong. Where each moves the difference by one `step`,
+    whatever the others do, the differences' third central moment is at most step s^2, to either
+    side. For that much skewness Johnson's modified t adds step (1 + 2 q^2) / (6 J) to t's half
+    width.
 
     Args:
         accuracies_a: (J,) accuracies of the first model in [0, 1].
