@@ -130,7 +130,7 @@ def side_misses(study: str, intervals: Iterable[Interval | None], truth: float) 
 def near_the_ceiling(repetitions: int, rng: np.random.Generator) -> list[Row]:
     """Few errors: a model that by luck makes fewer also varies less, and t believes it.
 
-    The interval is the one `compare` decides on in its data and init scopes.
+    The interval is the one `compare` decides on in its data scope.
     """
     rows = []
     for p_a, p_b, n_test, n_runs in CEILINGS:
@@ -150,19 +150,30 @@ def near_the_ceiling(repetitions: int, rng: np.random.Generator) -> list[Row]:
     return rows
 
 
-def near_the_ceiling_on_one_split(repetitions: int, rng: np.random.Generator) -> list[Row]:
-    """The init scope: each test sample has a chance of its own of being misclassified.
+def on_one_test_set(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """The init scope: few of the test samples are in doubt, the rest always right or wrong.
 
-    Model a always errs on one sample and seldom on the rest; model b hardly errs.
+    Model b errs on 1 in 1000 of ten samples, and on the samples that are wrong for both.
     """
-    study = "init scope, one split of 200: truth -1 pp near the ceiling, J = 10"
-    wrong_a = np.concatenate([[1.0], np.full(55, 0.02), np.zeros(144)])
-    wrong_b = np.concatenate([np.zeros(190), np.full(10, 0.01)])
-    runs = rng.random((repetitions, 2, 10, 200)) < np.stack([wrong_a, wrong_b])[None, :, None]
-    counts = 200 - runs.sum(axis=-1)
-    truth = (wrong_b.sum() - wrong_a.sum()) / 200
-    intervals = [compare(a, b, total=200, scope="init").interval for a, b in counts]
-    return side_misses(study, intervals, truth)
+    rows = []
+    for always_wrong, in_doubt, p_wrong, n_runs in (
+        (0, 55, 0.04, 5),
+        (1, 55, 0.02, 10),
+        (20, 55, 0.02, 10),
+        (20, 55, 0.04, 5),
+        (5, 55, 0.98, 10),
+    ):
+        study = f"init scope, {always_wrong} of 200 test samples always misclassified, {in_doubt} "
+        study += f"in {100 * p_wrong:g} % of runs, J = {n_runs}"
+        wrong_a = rng.binomial(in_doubt, p_wrong, size=(repetitions, n_runs))
+        wrong_b = rng.binomial(10, 0.001, size=(repetitions, n_runs))
+        counts_a, counts_b = 200 - always_wrong - wrong_a, 200 - always_wrong - wrong_b
+        intervals = [
+            compare(a, b, total=200, scope="init").interval
+            for a, b in zip(counts_a, counts_b, strict=True)
+        ]
+        rows += side_misses(study, intervals, (10 * 0.001 - in_doubt * p_wrong) / 200)
+    return rows
 
 
 def near_the_ceiling_over_splits(repetitions: int, rng: np.random.Generator) -> list[Row]:
@@ -379,20 +390,18 @@ def crossed_few_levels(repetitions: int, rng: np.random.Generator) -> list[Row]:
 
     The bound is 5 % and two standard errors.
     """
+    high = 0.05 + 2 * float(np.sqrt(0.05 * 0.95 / repetitions))
     rows = []
     for shape in FEW_LEVELS:
-        worst = None
+        mixtures = []
         for effects in EFFECTS:
-            tables = crossed_tables(shape, (*effects, 1.0), repetitions, rng)
+            sds = (*effects, 1.0)
+            tables = crossed_tables(shape, sds, repetitions, rng)
             missed = [not covers(crossed_interval(t), 0) for t in tables]
-            study = f"crossed {shape[0]} x {shape[1]}, worst of {len(EFFECTS)} mixtures"
-            study += f": sd of data, training, interaction {(*effects, 1.0)}"
-            high = 0.05 + 2 * float(np.sqrt(0.05 * 0.95 / repetitions))
-            row = count(study, "crossed interval misses", missed, high=high)
-            if worst is None or row.measured > worst.measured:
-                worst = row
-        assert worst is not None
-        rows.append(worst)
+            study = f"crossed {shape[0]} x {shape[1]}, worst of {len(EFFECTS)} mixtures: "
+            study += f"sd of data, training, interaction {sds}"
+            mixtures.append(count(study, "crossed interval misses", missed, high=high))
+        rows.append(max(mixtures, key=lambda row: row.measured))
     return rows
 
 
@@ -436,7 +445,7 @@ STUDIES: dict[Callable[[int, np.random.Generator], list[Row]], int] = {
     crossed_mean: 40000,
     crossed_few_levels: 8000,
     near_the_ceiling: 10000,
-    near_the_ceiling_on_one_split: 4000,
+    on_one_test_set: 4000,
     near_the_ceiling_over_splits: 4000,
     near_the_ceiling_crossed: 4000,
     collapses_unseen: 4000,
@@ -460,7 +469,7 @@ def report(seed: int, scale: float = 1.0) -> str:
             )
             print(lines[-1], flush=True)
     seconds = time.process_time() - started
-    summary = f"{failed} rows fail." if failed else "Every row passes."
+    summary = f"Rows that fail: {failed}." if failed else "Every row passes."
     command = "python -m bench.calibration" + (f" --seed {seed}" if seed else "")
     command += f" --scale {scale}" if scale != 1 else ""
     return "\n".join(
@@ -474,13 +483,16 @@ def report(seed: int, scale: float = 1.0) -> str:
             f"scikit-learn {sklearn.__version__}. {summary}",
             "",
             "The bounds of the null, rare-collapse and crossed-mean rows are the project's "
-            "contract; the others are this file's. Rows without bounds are measured, not promised.",
+            "contract, but for the upper one, 97.5, where 8 x 8 has no effects: 99 is safe, and "
+            "what keeps grids of few levels within 5 % gives that. The other bounds are this file's. "
+            "Rows without bounds are measured, not promised.",
             "",
             "Two limits are in those rows. The corrected t of the split scope is an approximation: "
-            "by learner and test share it misses more or less than the 5 % it is meant to (see "
-            "tree against stump). And where seeds may collapse, a small study often has seen no "
-            "collapse: its interval then knows nothing of them; only the bounded one allows for "
-            "them.",
+            "by learner and test share it misses more or less often than the 5 % it is meant to. "
+            "Tree against stump on 100 points, it was seen to miss 5 % at a test share of .2, 7 to "
+            "9 % at .1 and 8 to 10 % at .05. And where seeds may collapse, a small study often has "
+            "seen no collapse: its interval then knows nothing of them; only the bounded one "
+            "allows for them.",
             "",
             "| study | rate | bounds % | measured % | repetitions | |",
             "|---|---|---|---|---|---|",

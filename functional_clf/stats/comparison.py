@@ -243,7 +243,8 @@ def compare(
     | init | initialisation only | s / sqrt(J), for this split only |
 
     The verdict is decided on the t interval with that standard error, widened by score limits,
-    which tell near an accuracy of 1 (see `score_t_interval` and `verdicts.decide`).
+    which tell near an accuracy of 1 and on one fixed test set (see `score_t_interval` and
+    `verdicts.decide`).
     Where the differences have no spread (one pair, or all equal) t has no scale, and the bounded
     interval decides in its place; in the split scope, whose replicates are not independent, there
     is then no interval and the verdict is inconclusive. The sign-flip test and the bounded
@@ -319,7 +320,8 @@ def compare(
     d = pairs.differences
     factor = variance_factor(chosen, d.size, n_train, n_test)
     test = t_test(d, factor, alpha)
-    score_t = score_t_interval(pairs.a, pairs.b, alpha, factor)
+    step = sample_step(chosen, n_test if total is None else total)
+    score_t = score_t_interval(pairs.a, pairs.b, alpha, factor, step)
     bounded = betting_interval(d, -1, 1, alpha) if chosen.independent else None
     if score_t is not None:
         interval = possible(score_t)
@@ -378,6 +380,11 @@ def variance_factor(scope: Scope, n_pairs: int, n_train: int | None, n_test: int
         missing = "n_train" if n_train is None else "n_test"
         raise ValueError(f"{missing} is None: the split scope needs both n_train and n_test")
     return 1 / n_pairs + n_test / n_train
+
+
+def sample_step(scope: Scope, n_test: ArrayLike | None) -> float:
+    """Return what one test sample is worth where all runs share them; 0 where not, or unknown."""
+    return 1 / float(np.min(n_test)) if scope is scopes.INIT and n_test is not None else 0.0
 
 
 def checked_references(references: Mapping[str, float] | None) -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from functional_clf.stats import validation, wording
 from functional_clf.stats.betting import betting_interval
-from functional_clf.stats.comparison import compare, possible, variance_factor
+from functional_clf.stats.comparison import compare, possible, sample_step, variance_factor
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.scopes import Scope
 from functional_clf.stats.score_limits import paired_limits
@@ -140,11 +140,12 @@ def self_calibration(
     )
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
     n = pairs.differences.size
+    step = sample_step(large.scope, large.n_test if total is None else total)
     studies = []
     for size in _checked_sizes(sizes, n):
         drawn = np.stack([rng.choice(n, size, replace=False) for _ in range(repetitions)])
         factor = variance_factor(large.scope, size, large.n_train, large.n_test)
-        intervals = _intervals(pairs, drawn, large.scope, factor, large.alpha)
+        intervals = _intervals(pairs, drawn, large.scope, factor, large.alpha, step)
         verdicts: list[Verdict] = [decide(i, large.margin) for i in intervals]
         studies.append(_count(size, verdicts, large.verdict))
     return SelfCalibration(
@@ -174,7 +175,12 @@ def _checked_sizes(sizes: ArrayLike | None, n_pairs: int) -> list[int]:
 
 
 def _intervals(
-    pairs: Pairs, drawn: NDArray[np.int64], scope: Scope, factor: float, alpha: float
+    pairs: Pairs,
+    drawn: NDArray[np.int64],
+    scope: Scope,
+    factor: float,
+    alpha: float,
+    step: float,
 ) -> list[Interval | None]:
     """Return what `compare` would decide each study on, a row of `drawn` being its seeds."""
     differences = pairs.differences[drawn]
@@ -182,7 +188,7 @@ def _intervals(
     varies = np.ptp(differences, axis=1) > 0
     if varies.any():
         a, b = (column[drawn[varies]] for column in (pairs.a, pairs.b))
-        ends = zip(*paired_limits(a, b, factor, alpha), strict=True)
+        ends = zip(*paired_limits(a, b, factor, alpha, step), strict=True)
         for row, (low, high) in zip(np.flatnonzero(varies), ends, strict=True):
             intervals[row] = possible(Interval(float(low), float(high)))
     if scope.independent:

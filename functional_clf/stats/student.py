@@ -50,6 +50,12 @@ def corrected_t_test(
     Training sets of random splits overlap, so the differences are correlated and s^2 / J is far
     too small. The correction takes the correlation to be n_test / (n_train + n_test).
 
+    That is an approximation: the true correlation depends on the learners and on the test share,
+    and the smaller the share the less the correction pays. Simulated on 100 points, the 95 %
+    interval of a decision tree against a stump missed the mean over data sets in 5 % of studies at
+    a test share of .2, in 7 to 9 % at .1 and in 8 to 10 % at .05 (15 and 64 splits;
+    `python -m bench.calibration`). Where half of all errors were training noise it missed in .6 %.
+
     Args:
         differences: (J,) paired differences, one a split.
         n_train: samples each model was trained on.

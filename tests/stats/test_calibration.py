@@ -36,7 +36,7 @@ def calibration():
         ("superiority", 200),
         ("crossed_few_levels", 60),
         ("near_the_ceiling", 200),
-        ("near_the_ceiling_on_one_split", 200),
+        ("on_one_test_set", 100),
         ("near_the_ceiling_over_splits", 100),
         ("near_the_ceiling_crossed", 100),
         ("collapses_unseen", 50),

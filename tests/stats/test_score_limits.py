@@ -86,6 +86,28 @@ def test_variance_factor_widens():
     assert score_t_interval(a, b, variance_factor=1.0).low < score_t_interval(a, b).low
 
 
+def test_on_one_test_set_johnsons_t_solves_for_the_ends():
+    # Each end is the mean whose modified t, with a third moment of step s^2, is t's quantile (to
+    # first order: (mean - end)^2 is taken to be t^2 s^2 / J).
+    a, b = np.array([0.9, 0.905, 0.895, 0.9]), np.full(4, 0.8)
+    interval = score_t_interval(a, b, step=1 / 200)
+    t, s = stats.t.isf(0.025, 3), (a - b).std(ddof=1)
+    moment = s**2 / 200
+    for end, skew, sign in ((interval.high, moment, 1), (interval.low, -moment, -1)):
+        corrected = 0.1 - end + skew / (6 * s**2 * 4) + skew / (3 * s**4) * t**2 * s**2 / 4
+        assert corrected / (s / 2) == pytest.approx(-sign * t)
+
+
+def test_only_one_shared_test_set_has_a_step():
+    a, b = np.array([180, 181, 179, 180]), np.array([160, 160, 161, 160])
+    data, init = (compare(a, b, total=200, scope=scope).interval for scope in ("data", "init"))
+    assert data == score_t_interval(a / 200, b / 200)
+    assert init == score_t_interval(a / 200, b / 200, step=1 / 200)
+    assert compare(a, b, total=[200] * 4, scope="init").interval == init
+    assert compare(a / 200, b / 200, n_test=200, scope="init").interval == init
+    assert compare(a / 200, b / 200, scope="init").interval == data
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -93,6 +115,7 @@ def test_variance_factor_widens():
         (([0.9, 0.8], [0.9]), "accuracies_a has 2 values and accuracies_b 1"),
         (([0.9], [0.9], 0.0), "alpha is 0.0"),
         (([0.9, 0.8], [0.9, 0.9], 0.05, 0.0), "variance_factor is 0.0: a number above 0"),
+        (([0.9, 0.8], [0.9, 0.9], 0.05, 0.5, 200), "step is 200"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
