@@ -62,7 +62,8 @@ def name_text(kind: str, value: object) -> str:
 
     Raises:
         TypeError: when it is not text.
-        ValueError: when it is empty, longer than 200 characters, or holds what cannot be printed.
+        ValueError: when it is empty, longer than 200 characters, begins or ends with a space, or
+            holds what cannot be printed.
 
     Example:
         >>> name_text("a recipe", "model_1")
@@ -72,9 +73,10 @@ def name_text(kind: str, value: object) -> str:
         raise TypeError(f"name is {short(value)}; {kind} needs a text, as in 'model_1'")
     if not value.strip():
         raise ValueError(f"name is {value!r}, which is empty; {kind} needs one, as in 'model_1'")
-    if len(value) > 200 or not value.isprintable():
+    if len(value) > 200 or not value.isprintable() or value != value.strip():
         raise ValueError(
-            f"name is {short(value)}; {kind} needs at most 200 characters that can be printed"
+            f"name is {short(value)}; {kind} needs at most 200 characters that can be printed, "
+            "and no space at either end"
         )
     return value
 

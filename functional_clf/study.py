@@ -74,6 +74,9 @@ AnyComparison = Comparison | CrossedComparison
 HALF_WAY = 0.75
 """The test accuracy half way from guessing between two balanced classes to perfect."""
 
+LEAST_ALPHA = 1e-9
+"""Of still less no interval has finite ends."""
+
 PICTURED_SEEDS = 256
 """Weights are kept of this many seeds even where nobody asks: the pictures are drawn from them."""
 REPR_LINES, REPR_CELLS = 5, 120
@@ -129,7 +132,7 @@ class Study:
             it. Default: what torch would use (OMP_NUM_THREADS).
         margin: accuracy difference that matters in practice, as a share: 0.01 is one percentage
             point. Set it before you look.
-        alpha: one minus the confidence of the intervals, in (0, 1).
+        alpha: one minus the confidence of the intervals, at least 1e-9 and below 1.
         failure_below: test accuracy, as a share, below which a seed counts as failed. Default:
             0.75 for data whose best accuracy is known, else the share of the larger class.
         save_params: keep the weights of every seed, and export them; no result depends on it.
@@ -190,8 +193,10 @@ class Study:
         for name in ("test_size", "margin", "alpha"):
             self._set(name, real_number(name, getattr(self, name)))
         split_sizes(self.dataset.n_samples, self.test_size)
-        if not 0 < self.alpha < 1:
-            raise ValueError(f"alpha is {self.alpha}; it must be above 0 and below 1, as in 0.05")
+        if not LEAST_ALPHA <= self.alpha < 1:
+            raise ValueError(
+                f"alpha is {self.alpha}; it must be at least {LEAST_ALPHA} and below 1, as in 0.05"
+            )
         if not 0 <= self.margin < 1:
             raise ValueError(f"margin is {self.margin}; it must be at least 0 and below 1")
         if self.failure_below is not None:
@@ -321,7 +326,7 @@ class Study:
             names = [recipe.name for recipe in self.recipes]
             return Results(
                 study=self,
-                seeds=store.seeds(self.seeds),
+                table=store.seeds(self.seeds),
                 curves={name: bands(store.curve_blocks(name, self.seeds)) for name in names},
                 params={name: store.params(name, self.seeds[:PICTURED_SEEDS]) for name in names},
                 engine=engine,
@@ -593,7 +598,7 @@ class Results:
 
     Attributes:
         study: the description that was run.
-        seeds: one tidy row a (model, seed); see `functional_clf.store.SEED_COLUMNS`.
+        table: what `seeds` gives out.
         curves: by model and name, the band of all seeds; losses are means, correct are counts.
         params: by model, the seeds whose weights are kept and their stacked params.
         engine: what ran, and why.
@@ -603,7 +608,7 @@ class Results:
     """
 
     study: Study
-    seeds: pl.DataFrame
+    table: pl.DataFrame
     curves: Mapping[str, Mapping[str, Band]]
     params: Mapping[str, tuple[list[int], dict[str, np.ndarray]]]
     engine: EngineReport
@@ -613,10 +618,15 @@ class Results:
     timings: dict[str, float]
     looks: Looks = field(default_factory=Looks)
 
-    def __getattribute__(self, name: str) -> Any:
-        if name == "seeds":
-            use_threads()  # polars waits for them for ever where they are missing
-        return super().__getattribute__(name)
+    @property
+    def seeds(self) -> pl.DataFrame:
+        """One tidy row a (model, seed); see `functional_clf.store.SEED_COLUMNS`.
+
+        Raises:
+            RuntimeError: in a process forked from one that has run a study.
+        """
+        use_threads()  # polars waits for them for ever where they are missing
+        return self.table
 
     def __repr__(self) -> str:
         """A few lines: what was run, over which seeds, and the verdicts."""

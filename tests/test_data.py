@@ -184,6 +184,8 @@ def test_rows_of_unlike_indices_are_not_paired():
         (lambda: Dataset(3, 8, lambda seed: None), TypeError, "name is 3"),
         (lambda: Dataset(" ", 8, lambda seed: None), ValueError, "name is ' ', which is empty"),
         (lambda: Dataset("a\nb", 8, lambda seed: None), ValueError, "name is 'a"),
+        (lambda: Dataset("own ", 8, lambda seed: None), ValueError, "name is 'own '"),
+        (lambda: Dataset("\ud800", 8, lambda seed: None), ValueError, "name is '"),
         (lambda: Dataset("x" * 201, 8, lambda seed: None), ValueError, "name is a str"),
         (lambda: Dataset("own", 8.0, lambda seed: None), TypeError, "samples is 8.0"),
         (lambda: Dataset("own", True, lambda seed: None), TypeError, "samples is True"),
