@@ -485,8 +485,7 @@ def report(seed: int, scale: float = 1.0) -> str:
             "The bounds of the null, rare-collapse and crossed-mean rows are the project's "
             "contract, but for the upper one, 97.5, where 8 x 8 has no effects: 99 is safe, and "
             "what keeps grids of few levels within 5 % gives that. The other bounds are this "
-            "file's. "
-            "Rows without bounds are measured, not promised.",
+            "file's. Rows without bounds are measured, not promised.",
             "",
             "Two limits are in those rows. The corrected t of the split scope is an approximation: "
             "by learner and test share it misses more or less often than the 5 % it is meant to. "

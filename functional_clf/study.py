@@ -53,9 +53,8 @@ from functional_clf.stats import (
     SelfCalibration,
     compare_all,
     compare_crossed,
-    corrected_t_test,
     crossed_interval,
-    paired_t_interval,
+    score_t_interval,
     self_calibration,
 )
 from functional_clf.stats.comparison import checked_references
@@ -713,14 +712,20 @@ class Results:
         return self_calibration(*columns, scope=self.study.varies, **self._sizes(), **self._rules())
 
     def mean_interval(self, model: str, part: Literal["train", "test"] = "test") -> Interval | None:
-        """The t interval of one model's mean accuracy, cut to [0, 1]; None without any spread."""
+        """The interval of one model's mean accuracy, in [0, 1]; None without any spread."""
         accuracies, alpha = self.accuracies(model, part), self.study.alpha
         if self.study.design == "crossed":
             interval = crossed_interval(self._grid(accuracies), alpha)
-        elif self.study.vary == "split":
-            interval = corrected_t_test(accuracies, **self._sizes(), alpha=alpha).interval
         else:
-            interval = paired_t_interval(accuracies, alpha)
+            sizes = self._sizes()
+            overlap = sizes["n_test"] / sizes["n_train"] if self.study.varies == "split" else 0
+            interval = score_t_interval(  # of its difference from 0
+                accuracies,
+                np.zeros_like(accuracies),
+                alpha,
+                variance_factor=1 / len(accuracies) + overlap,
+                step=1 / sizes[f"n_{part}"] if self.study.varies == "init" else 0,
+            )
         return interval and Interval(max(interval.low, 0.0), min(interval.high, 1.0))
 
     def failures(self, model: str) -> tuple[int, list[int]]:

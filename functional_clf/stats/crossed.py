@@ -126,8 +126,9 @@ def crossed_t_test(table: ArrayLike, alpha: float = 0.05) -> TTest:
     SE^2 is made of the estimates that `variance_components` shows, none below 0, so that luck
     cannot make it smaller than the interaction alone allows. Satterthwaite's degrees of freedom
     are not used: estimated from one or two of them, they are often far too many (the interval
-    then missed 12 % of the time at 2 x 16). With min(a, b) - 1 it misses at most 5 % on grids of
-    any shape, and the less the weaker the effects are: 1 % at 8 x 8 without any.
+    then missed 12 % of the time at 2 x 16). With min(a, b) - 1 it misses at most 5.1 % on the
+    grids simulated, 2 x 2 to 32 x 32 and 4 x 64, and the less the weaker the effects: 1 % at 8 x 8
+    without any.
 
     Args:
         table: (a, b) observations, such as differences; a and b at least 2.
