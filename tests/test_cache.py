@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from functional_clf.cache import VARIABLE, CacheError, cache_folder, open_trusted
+from functional_clf.cache import (
+    VARIABLE,
+    CacheError,
+    cache_folder,
+    open_trusted,
+    torchs_default_is_trusted,
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no other users")
 needs_root = pytest.mark.skipif(
@@ -107,6 +113,15 @@ def test_what_others_may_write_to_is_refused_in_one_line(default, private, caplo
     caplog.clear()
     cache_folder()
     assert not caplog.messages  # once is enough
+
+
+def test_whether_torchs_default_is_trusted_is_asked_apart(default, tmp_path, monkeypatch):
+    """Torch keeps its precompiled headers there even where it is told of another folder."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "there"))
+    assert torchs_default_is_trusted()
+    default.chmod(0o777)
+    assert not torchs_default_is_trusted()
+    assert cache_folder() == tmp_path / "there" / "functional_clf"
 
 
 def test_a_folder_in_it_that_others_may_write_to_is_refused(default, private):
@@ -229,13 +244,16 @@ def test_a_cache_home_that_is_no_whole_path_is_the_one_in_the_home_folder(
     assert cache_folder() == own / "functional_clf"
 
 
-@pytest.mark.parametrize("home", ["/proc/none", "not/whole"])
+@pytest.mark.parametrize("home", ["/proc/none", "not/whole", None])
 def test_without_any_place_of_its_own_a_process_has_a_temporary_one(
     home, shared, monkeypatch, caplog
 ):
     monkeypatch.setenv(VARIABLE, "/dev/null")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("HOME", home or "")
+    if home is None:  # nor does the system know of one
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     folder = cache_folder()
     assert folder.parents[1] == shared.resolve()
     assert (mode(folder), mode(folder.parent)) == (0o700, 0o700)
