@@ -92,8 +92,9 @@ def test_folders_of_ours_are_ours_alone_whatever_the_umask(umask, default, priva
 
 
 def test_a_folder_that_others_may_only_read_is_closed_to_them(default):
-    (default / "functional_clf").mkdir(parents=True, mode=0o755)
-    assert mode(cache_folder()) == 0o700
+    (default / "functional_clf" / "fused").mkdir(parents=True, mode=0o755)
+    assert mode(cache_folder("fused")) == 0o700
+    assert mode(default / "functional_clf") == 0o700
 
 
 def test_what_others_may_write_to_is_refused_in_one_line(default, private, caplog):
@@ -126,10 +127,12 @@ def test_whether_torchs_default_is_trusted_is_asked_apart(default, tmp_path, mon
 
 def test_a_folder_in_it_that_others_may_write_to_is_refused(default, private):
     """As an earlier version made it under umask 000: what lies in it may be anybody's."""
-    (default / "functional_clf").mkdir(parents=True)
-    (default / "functional_clf").chmod(0o777)
-    assert cache_folder() == private / "functional_clf"
-    assert mode(default / "functional_clf") == 0o777
+    for name in ("functional_clf/fused", "functional_clf"):
+        (default / name).mkdir(parents=True, exist_ok=True)
+        (default / name).chmod(0o777)
+        os.environ.pop(VARIABLE, None)
+        assert cache_folder("fused") == private / "functional_clf" / "fused"
+        assert mode(default / name) == 0o777
 
 
 def test_a_folder_on_the_way_that_others_may_write_to_is_refused(tmp_path, private, monkeypatch):
