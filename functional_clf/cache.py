@@ -94,6 +94,11 @@ def open_trusted(path: Path) -> BinaryIO:
 
     Raises:
         OSError: when it is another user's, or others may write to it, or it is no plain file.
+
+    Example:
+        >>> open_trusted(Path("/dev/null"))
+        Traceback (most recent call last):
+        functional_clf.cache.CacheError: /dev/null is not a file
     """
     # A link would be another file than the one that lies here; a pipe would wait for a writer.
     flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
