@@ -34,13 +34,16 @@ class CacheError(OSError):
     """There is no folder that only this user and root can write to."""
 
 
-def cache_folder() -> Path:
+def cache_folder(*below: str) -> Path:
     """Where what was compiled is kept: in torch's cache, so that both are cleared together.
 
     Where torch's cache cannot be written to, or another user could write to it or change where it
     is, it moves to this user's own cache folder (`XDG_CACHE_HOME`, else `~/.cache`), else to a
     temporary folder of this process; one line of the log says so. Torch is told in either case: it
     runs what it finds in its cache, too.
+
+    Args:
+        below: names of folders in it, where one of them is wanted.
 
     Returns:
         A folder that this user can write to, and nobody else but root; without links.
@@ -49,15 +52,16 @@ def cache_folder() -> Path:
         CacheError: when there is none.
 
     Example:
-        >>> cache_folder().name
-        'functional_clf'
+        >>> cache_folder("fused").parts[-2:]
+        ('functional_clf', 'fused')
     """
     with _choosing:
         refused = []
         for place in (_wanted, _private, _temporary):
             try:
-                torchs = _trusted(place())
-                folder = _trusted(torchs / NAME)
+                folder = torchs = _trusted(place())
+                for name in (NAME, *below):
+                    folder = _closed(_trusted(folder / name))
             except OSError as error:
                 refused.append(str(error))
                 continue
@@ -65,8 +69,6 @@ def cache_folder() -> Path:
                 logger.warning("compiled code is kept in %s: %s", torchs, "; ".join(refused))
             if os.environ.get(VARIABLE) != str(torchs):
                 os.environ[VARIABLE] = str(torchs)
-            if folder.stat().st_mode & 0o077:  # made by an earlier version
-                folder.chmod(0o700)
             return folder
     raise CacheError(f"compiled code can be kept nowhere: {'; '.join(refused)}")
 
@@ -92,6 +94,11 @@ def open_trusted(path: Path) -> BinaryIO:
 
     Raises:
         OSError: when it is another user's, or others may write to it, or it is no plain file.
+
+    Example:
+        >>> open_trusted(Path("/dev/null"))
+        Traceback (most recent call last):
+        functional_clf.cache.CacheError: /dev/null is not a file
     """
     # A link would be another file than the one that lies here; a pipe would wait for a writer.
     flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
@@ -134,6 +141,12 @@ def _temporary() -> Path:
     folder = tempfile.mkdtemp(prefix=f"{NAME}_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
+
+
+def _closed(folder: Path) -> Path:
+    if folder.stat().st_mode & 0o077:  # an earlier version let others read
+        folder.chmod(0o700)
+    return folder
 
 
 def _trusted(folder: Path) -> Path:

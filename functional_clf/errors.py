@@ -1,5 +1,7 @@
 """What went wrong, in one line, out of what an exception or a compiler says in many."""
 
+import re
+
 
 def one_line(error: BaseException) -> str:
     r"""The line of an exception's text that tells the cause; its type where it says nothing.
@@ -26,7 +28,11 @@ def telling_line(text: str) -> str | None:
         >>> telling_line(" \n") is None
         True
     """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    complaints = [line for line in lines if " error: " in line]
+    _, traceback, told = text.rpartition("Traceback (most recent call last):")
+    lines = [line for line in told.splitlines() if line.strip()]
+    if traceback:  # the exception stands below the indented lines
+        lines = [line for line in lines if not line[0].isspace()]
+    lines = [line.strip() for line in lines]
+    complaints = [line for line in lines if re.search(r"\berror: ", line)]
     sentences = [line for line in lines if not line.endswith(":")]
     return next(iter([*complaints, *sentences, *lines]), None)

@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from functional_clf.cache import VARIABLE, CacheError, cache_folder, open_trusted
+from functional_clf.cache import (
+    VARIABLE,
+    CacheError,
+    cache_folder,
+    open_trusted,
+    torchs_default_is_trusted,
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no other users")
 needs_root = pytest.mark.skipif(
@@ -86,8 +92,9 @@ def test_folders_of_ours_are_ours_alone_whatever_the_umask(umask, default, priva
 
 
 def test_a_folder_that_others_may_only_read_is_closed_to_them(default):
-    (default / "functional_clf").mkdir(parents=True, mode=0o755)
-    assert mode(cache_folder()) == 0o700
+    (default / "functional_clf" / "fused").mkdir(parents=True, mode=0o755)
+    assert mode(cache_folder("fused")) == 0o700
+    assert mode(default / "functional_clf") == 0o700
 
 
 def test_what_others_may_write_to_is_refused_in_one_line(default, private, caplog):
@@ -109,12 +116,23 @@ def test_what_others_may_write_to_is_refused_in_one_line(default, private, caplo
     assert not caplog.messages  # once is enough
 
 
+def test_whether_torchs_default_is_trusted_is_asked_apart(default, tmp_path, monkeypatch):
+    """Torch keeps its precompiled headers there even where it is told of another folder."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "there"))
+    assert torchs_default_is_trusted()
+    default.chmod(0o777)
+    assert not torchs_default_is_trusted()
+    assert cache_folder() == tmp_path / "there" / "functional_clf"
+
+
 def test_a_folder_in_it_that_others_may_write_to_is_refused(default, private):
     """As an earlier version made it under umask 000: what lies in it may be anybody's."""
-    (default / "functional_clf").mkdir(parents=True)
-    (default / "functional_clf").chmod(0o777)
-    assert cache_folder() == private / "functional_clf"
-    assert mode(default / "functional_clf") == 0o777
+    for name in ("functional_clf/fused", "functional_clf"):
+        (default / name).mkdir(parents=True, exist_ok=True)
+        (default / name).chmod(0o777)
+        os.environ.pop(VARIABLE, None)
+        assert cache_folder("fused") == private / "functional_clf" / "fused"
+        assert mode(default / name) == 0o777
 
 
 def test_a_folder_on_the_way_that_others_may_write_to_is_refused(tmp_path, private, monkeypatch):
@@ -229,13 +247,16 @@ def test_a_cache_home_that_is_no_whole_path_is_the_one_in_the_home_folder(
     assert cache_folder() == own / "functional_clf"
 
 
-@pytest.mark.parametrize("home", ["/proc/none", "not/whole"])
+@pytest.mark.parametrize("home", ["/proc/none", "not/whole", None])
 def test_without_any_place_of_its_own_a_process_has_a_temporary_one(
     home, shared, monkeypatch, caplog
 ):
     monkeypatch.setenv(VARIABLE, "/dev/null")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("HOME", home or "")
+    if home is None:  # nor does the system know of one
+        monkeypatch.delenv("HOME")
+        monkeypatch.setattr(os.path, "expanduser", lambda path: path)
     folder = cache_folder()
     assert folder.parents[1] == shared.resolve()
     assert (mode(folder), mode(folder.parent)) == (0o700, 0o700)

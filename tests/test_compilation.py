@@ -1,11 +1,15 @@
+import functools
 import json
+import stat
 import subprocess
 import sys
+import tempfile
 
 import pytest
 import torch
 
-from functional_clf import compilation
+from functional_clf import compilation, ensemble
+from functional_clf.cache import VARIABLE
 from functional_clf.compilation import (
     Job,
     choose,
@@ -15,21 +19,24 @@ from functional_clf.compilation import (
     is_cached,
 )
 from functional_clf.data import circles, draw_chunk, replicate
+from functional_clf.ensemble import ENGINES, init_chunk
+from functional_clf.models import mlp
 from functional_clf.optim import sgd
 from functional_clf.recipes import Recipe, model_0, model_1
 
+CPU = torch.device("cpu")
 RECIPES = (model_0(epochs=1000), model_1(epochs=1000))
 
 
 @pytest.fixture
 def data():
     chunk = [replicate(seed, "data") for seed in range(16)]
-    return draw_chunk(circles(100), chunk, 0.2, torch.device("cpu"))
+    return draw_chunk(circles(100), chunk, 0.2, CPU)
 
 
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     return tmp_path
 
 
@@ -104,6 +111,88 @@ def test_a_damaged_note_does_no_harm(data, empty_cache):
     for name, text in {"a.json": "", "b.json": "[]", "c.json": '{"seconds": "long"}'}.items():
         (notes / name).write_text(text)
     assert compile_seconds(2, missing=1) > compile_seconds(2, missing=0)
+
+
+def test_a_note_of_another_precision_is_another_note(data, empty_cache, steps):
+    compilation.compile_one(RECIPES[0], data)
+    assert is_cached(RECIPES[0], data)
+    assert not is_cached(RECIPES[0], torch.utils._pytree.tree_map(torch.Tensor.double, data))
+
+
+def test_notes_are_ours_alone_and_those_that_others_may_write_are_not_read(
+    data, empty_cache, steps
+):
+    compilation.compile_one(RECIPES[0], data)
+    (note,) = (empty_cache / "functional_clf").iterdir()
+    assert stat.S_IMODE(note.stat().st_mode) == 0o600
+    note.write_text('{"seconds": 12345}')
+    assert compile_seconds(1, missing=1) == 12345
+    note.chmod(0o602)
+    assert not is_cached(RECIPES[0], data)
+    assert compile_seconds(1, missing=1) == compilation.COLD_SECONDS[0]
+
+
+def test_without_a_folder_to_trust_there_are_no_notes_and_nothing_is_compiled(
+    data, tmp_path, steps, monkeypatch
+):
+    for name in (VARIABLE, "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    compilation.compile_one(RECIPES[0], data)  # whose step is none here
+    assert not is_cached(RECIPES[0], data)
+    assert compile_seconds(1, missing=1) == compilation.COLD_SECONDS[0]
+    monkeypatch.undo()
+    for name in (VARIABLE, "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, "/dev/null")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(OSError, match="compiled code can be kept nowhere"):
+        ENGINES["compile"](model_0(), init_chunk(model_0(), range(16), CPU), data, 1)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_torch_takes_no_headers_out_of_a_folder_that_others_may_write_to(trusted, monkeypatch):
+    monkeypatch.setattr(ensemble, "torchs_default_is_trusted", lambda: trusted)
+    assert ensemble._cpu_options().get("cpp_cache_precompile_headers", True) == trusted
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Graphs that Dynamo makes, and nobody compiles, counted."""
+    made = []
+
+    def backend(graph, inputs):
+        made.append(graph)
+        return graph.forward
+
+    compile_with = functools.partial(torch.compile, backend=backend)
+    monkeypatch.setattr(
+        ensemble.torch, "compile", lambda step, options, **more: compile_with(step, **more)
+    )
+    return made
+
+
+def chunk_of(samples, dtype=torch.float32):
+    chunk = [replicate(seed, "data") for seed in range(2)]
+    data = draw_chunk(circles(samples), chunk, 0.2, CPU)
+    return torch.utils._pytree.tree_map(lambda leaf: leaf.to(dtype), data)
+
+
+def test_any_number_of_sample_sizes_and_types_are_compiled_in_one_process(graphs):
+    """Dynamo gives up at the ninth graph of one code object."""
+    recipe = Recipe("small", mlp((2, 1)), sgd(0.1), epochs=2)
+    assert torch._dynamo.config.recompile_limit < 10
+    for samples in range(20, 30):
+        for _ in range(2):
+            state, data = init_chunk(recipe, range(2), CPU), chunk_of(samples)
+            ENGINES["compile"](recipe, state, data, recipe.epochs)
+    assert len(graphs) == 10
+    params = torch.utils._pytree.tree_map(
+        lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, state
+    )
+    final, curves = ENGINES["compile"](recipe, params, chunk_of(20, torch.float64), recipe.epochs)
+    assert len(graphs) == 11
+    assert {leaf.dtype for leaf in final.params.values()} == {torch.float64}
+    assert curves.test.loss.dtype == torch.float64
 
 
 PARENT = """

@@ -77,10 +77,10 @@ def load(source: str, entry: str = "fit") -> ctypes.CDLL:
     """
     try:
         path = _path(source)
-        library = _cached(path)
+        library = _cached(path, entry)
         if library is None:
             _build(source, entry, path)
-            library = _cached(path)
+            library = _cached(path, entry)
     except OSError as error:
         raise BuildError(one_line(error)) from error
     if library is None:
@@ -88,14 +88,17 @@ def load(source: str, entry: str = "fit") -> ctypes.CDLL:
     return library
 
 
-def _cached(path: Path) -> ctypes.CDLL | None:
+def _cached(path: Path, entry: str) -> ctypes.CDLL | None:
     """The library in the cache, if it is one: that very file is checked and then loaded."""
     try:
         with open_trusted(path) as file:
             content = file.read()
-            return _loaded(file.fileno(), content, path) if _is_whole(content) else None
-    except OSError:
-        return None
+            if _is_whole(content):
+                library = _loaded(file.fileno(), content, path)
+                return library if hasattr(library, entry) else None
+    except OSError:  # not there, not ours alone, or no library
+        pass
+    return None
 
 
 def _loaded(descriptor: int, content: bytes, path: Path) -> ctypes.CDLL:
@@ -171,7 +174,7 @@ def _path(source: str) -> Path:
     compiler = [*(c_compiler() or []), c_compiler_version() or ""]
     text = "\n".join([source, *_options(), *compiler, *platform.libc_ver(), _processor()])
     digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-    return cache_folder() / f"{digest}.so"
+    return cache_folder("fused") / f"{digest}.so"
 
 
 @functools.cache
