@@ -1,17 +1,17 @@
 """The fused engine beside a plain loop of torch.autograd, on random networks and optimizers.
 
-Each case is a network in a few random lines of Python, a random optimizer (of one's own, as a rule
-with leaves of its first state that share memory), a random number of samples and a precision. The
-loop takes one replicate at a time: no vmap, no engine of ours. Compared are the displacement of
-each weight from its start, and the losses and counts of the curve. A network may be refused (with
-`UnfusableError`), but few are; a wrong number is a failure, and its message holds the case's source
-and its seed.
+Each case is a network in a few random lines of Python, an optimizer (every other one of one's own,
+with leaves of its first state that share memory), a number of samples and a precision. The loop
+takes one replicate at a time: no vmap, no engine of ours. Compared are the displacement of each
+weight from its start, and the losses and counts of the curve. A network may be refused (with
+`UnfusableError`), but few are; a wrong number is a failure, and its message holds the case's seed
+and source.
 
 By default some dozens of networks are tried, the same ones each time. For more, from other seeds:
 
-    FUZZ_NETWORKS=3000 FUZZ_SEED=1 pytest tests/fusion/test_fuzz.py -k random
+    FUZZ_NETWORKS=1000 FUZZ_SEED=1 pytest -s tests/fusion/test_fuzz.py -k 64
 
-tries 3000 for each width of vector registers, in about 20 minutes each.
+tries 1000 on vectors of 64 bytes (or of 32, or 16), at about 0.7 seconds of a core each.
 """
 
 import functools
@@ -36,8 +36,10 @@ from functional_clf.optim import adam, sgd
 from functional_clf.recipes import Recipe
 from functional_clf.types import Batch, Model, Optimizer
 
-NETWORKS = int(os.environ.get("FUZZ_NETWORKS", "16"))
-FIRST_SEED = int(os.environ.get("FUZZ_SEED", "0")) * 10**6
+NETWORKS = int(os.environ.get("FUZZ_NETWORKS", "12"))
+# The seeds from here on soon meet both faults that were once found so: leaves of a state that begin
+# as one tensor, and sums over a single vector of samples.
+FIRST_SEED = int(os.environ.get("FUZZ_SEED", "0")) * 10**6 + 8
 EPOCHS, REPLICATES, AT_ONCE = 4, 2, 32
 CPU = torch.device("cpu")
 
