@@ -319,8 +319,29 @@ def in_place():
     def update(grads, state, params):
         for k, g in grads.items():
             state["m"][k].mul_(0.9).add_(g)
-            state["n"][k].mul_(0.5).add_(g.sign(), alpha=0.1)
+            state["n"][k].mul_(0.5).add_(torch.tanh(9 * g), alpha=0.1)
         return {k: -0.1 * state["m"][k] - 0.1 * state["n"][k] for k in grads}, state
+
+    return Optimizer(init, update)
+
+
+def clipping():
+    """Momentum on gradients of at most a given length, after a warm-up."""
+
+    def init(params):
+        zero = {name: torch.zeros_like(param) for name, param in params.items()}
+        return {"v": zero, "before": zero, "steps": torch.zeros((), dtype=torch.int64)}
+
+    def update(grads, state, params):
+        steps = state["steps"] + 1
+        length = sum(g.square().sum() for g in grads.values()).sqrt()
+        scale = (
+            torch.clamp(0.3 / (length + 1e-6), max=1.0) * (1 + (steps > 2).to(length.dtype)) * 0.2
+        )
+        v = {k: 0.8 * state["v"][k] + scale * g for k, g in grads.items()}
+        before = {k: 0.5 * (state["before"][k] + v[k]) for k in grads}
+        updates = {k: -v[k] - 0.1 * state["before"][k] for k in grads}
+        return updates, {"v": v, "before": before, "steps": steps}
 
     return Optimizer(init, update)
 
@@ -336,6 +357,7 @@ OPTIMIZERS = {
     "anchored": anchored,
     "paired": paired,
     "in place": in_place,
+    "clipping": clipping,
 }
 PLAIN, OWN = list(OPTIMIZERS)[:3], list(OPTIMIZERS)[3:]
 
