@@ -19,6 +19,7 @@ import math
 import os
 import random
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -175,19 +176,10 @@ class Case:
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        names: dict[str, Any] = {"torch": torch, "nn": nn, "OUTSIDE": OUTSIDE}
+        names: dict[str, Any] = {"__name__": __name__, "torch": torch, "nn": nn, "OUTSIDE": OUTSIDE}
         exec(self.source, names)
-
-        def init(generator: torch.Generator) -> dict[str, torch.Tensor]:
-            drawn = {
-                name: torch.empty(shape, dtype=self.dtype).uniform_(-0.9, 0.9, generator=generator)
-                for name, shape in self.shapes.items()
-            }
-            return drawn | {name: drawn[other] for name, other in self.tied.items()}
-
-        return Recipe(
-            f"case {self.seed}", Model(init, names["apply"]), OPTIMIZERS[self.optimizer](), EPOCHS
-        )
+        model = Model(drawing(self.shapes, self.tied, self.dtype), names["apply"])
+        return Recipe(f"case {self.seed}", model, OPTIMIZERS[self.optimizer](), EPOCHS)
 
     @functools.cached_property
     def data(self) -> ChunkData:
@@ -199,6 +191,21 @@ class Case:
             return Batch(x.to(self.dtype), y.to(self.dtype))
 
         return ChunkData(*(batch(samples) for samples in self.samples))
+
+
+def drawing(
+    shapes: dict[str, tuple[int, ...]], tied: dict[str, str], dtype: torch.dtype
+) -> Callable[[torch.Generator], dict[str, torch.Tensor]]:
+    """The `init` of a model with weights of these shapes, some of which begin as one tensor."""
+
+    def init(generator: torch.Generator) -> dict[str, torch.Tensor]:
+        drawn = {
+            name: torch.empty(shape, dtype=dtype).uniform_(-0.9, 0.9, generator=generator)
+            for name, shape in shapes.items()
+        }
+        return drawn | {name: drawn[other] for name, other in tied.items()}
+
+    return init
 
 
 def draw(seed: int, vector_bytes: int) -> Case:
