@@ -22,9 +22,9 @@ OPTIONS = (
     # Nobody asks for errno or for the processor's exception flags; NaN and infinity stay what
     # they are, and nothing is summed in another order than written but where the source says so.
     *("-fno-math-errno", "-fno-trapping-math"),
-    # gcc 12 and 13 (until 12.4 and 13.3) address some of our loops from 0, with the whole address
-    # in an index, then take the access for one of a null pointer, and what stands behind it for
-    # never reached: a sum over one vector of samples was lost (its bug 110702). So 0 is no reason.
+    # gcc 12 writes the address of some loops as 0 plus an index, takes that for a null pointer, and
+    # what stands behind it for never reached: sums over a single vector were lost (its bug 110702).
+    # Told that something may lie at 0, it draws no such conclusion.
     "-fno-delete-null-pointer-checks",
 )
 

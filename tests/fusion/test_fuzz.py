@@ -1,17 +1,17 @@
 """The fused engine beside a plain loop of torch.autograd, on random networks and optimizers.
 
-Each case is a network in a few random lines of Python, a random optimizer (of one's own, as a rule
-with leaves of its first state that share memory), a random number of samples and a precision. The
-loop takes one replicate at a time: no vmap, no engine of ours. Compared are the displacement of
-each weight from its start, and the losses and counts of the curve. A network may be refused (with
-`UnfusableError`), but few are; a wrong number is a failure, and its message holds the case's source
-and its seed.
+Each case is a network in a few random lines of Python, an optimizer (every other one of one's own,
+with leaves of its first state that share memory), a number of samples and a precision. The loop
+takes one replicate at a time: no vmap, no engine of ours. Compared are the displacement of each
+weight from its start, and the losses and counts of the curve. A network may be refused (with
+`UnfusableError`), but few are; a wrong number is a failure, and its message holds the case's seed
+and source.
 
 By default some dozens of networks are tried, the same ones each time. For more, from other seeds:
 
-    FUZZ_NETWORKS=3000 FUZZ_SEED=1 pytest tests/fusion/test_fuzz.py -k random
+    FUZZ_NETWORKS=1000 FUZZ_SEED=1 pytest -s tests/fusion/test_fuzz.py -k 64
 
-tries 3000 for each width of vector registers, in about 20 minutes each.
+tries 1000 on vectors of 64 bytes (or of 32, or 16), at about 0.7 seconds of a core each.
 """
 
 import functools
@@ -19,6 +19,7 @@ import math
 import os
 import random
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,8 +37,10 @@ from functional_clf.optim import adam, sgd
 from functional_clf.recipes import Recipe
 from functional_clf.types import Batch, Model, Optimizer
 
-NETWORKS = int(os.environ.get("FUZZ_NETWORKS", "16"))
-FIRST_SEED = int(os.environ.get("FUZZ_SEED", "0")) * 10**6
+NETWORKS = int(os.environ.get("FUZZ_NETWORKS", "12"))
+# The seeds from here on soon meet both faults that were once found so: leaves of a state that begin
+# as one tensor, and sums over a single vector of samples.
+FIRST_SEED = int(os.environ.get("FUZZ_SEED", "0")) * 10**6 + 8
 EPOCHS, REPLICATES, AT_ONCE = 4, 2, 32
 CPU = torch.device("cpu")
 
@@ -173,19 +176,10 @@ class Case:
 
     @functools.cached_property
     def recipe(self) -> Recipe:
-        names: dict[str, Any] = {"torch": torch, "nn": nn, "OUTSIDE": OUTSIDE}
+        names: dict[str, Any] = {"__name__": __name__, "torch": torch, "nn": nn, "OUTSIDE": OUTSIDE}
         exec(self.source, names)
-
-        def init(generator: torch.Generator) -> dict[str, torch.Tensor]:
-            drawn = {
-                name: torch.empty(shape, dtype=self.dtype).uniform_(-0.9, 0.9, generator=generator)
-                for name, shape in self.shapes.items()
-            }
-            return drawn | {name: drawn[other] for name, other in self.tied.items()}
-
-        return Recipe(
-            f"case {self.seed}", Model(init, names["apply"]), OPTIMIZERS[self.optimizer](), EPOCHS
-        )
+        model = Model(drawing(self.shapes, self.tied, self.dtype), names["apply"])
+        return Recipe(f"case {self.seed}", model, OPTIMIZERS[self.optimizer](), EPOCHS)
 
     @functools.cached_property
     def data(self) -> ChunkData:
@@ -199,7 +193,22 @@ class Case:
         return ChunkData(*(batch(samples) for samples in self.samples))
 
 
-def draw(seed: int) -> Case:
+def drawing(
+    shapes: dict[str, tuple[int, ...]], tied: dict[str, str], dtype: torch.dtype
+) -> Callable[[torch.Generator], dict[str, torch.Tensor]]:
+    """The `init` of a model with weights of these shapes, some of which begin as one tensor."""
+
+    def init(generator: torch.Generator) -> dict[str, torch.Tensor]:
+        drawn = {
+            name: torch.empty(shape, dtype=dtype).uniform_(-0.9, 0.9, generator=generator)
+            for name, shape in shapes.items()
+        }
+        return drawn | {name: drawn[other] for name, other in tied.items()}
+
+    return init
+
+
+def draw(seed: int, vector_bytes: int) -> Case:
     rng = random.Random(seed)
     dtype = rng.choice((torch.float32, torch.float64))
     features = rng.choice((1, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8))
@@ -223,12 +232,14 @@ def draw(seed: int) -> Case:
         others = [other for other in shapes if other < name and shapes[other] == shape]
         if others and rng.random() < 0.2:
             tied[name] = rng.choice(others)
-    one_vector = [n for lanes in (2, 4, 8, 16) for n in (lanes, lanes, lanes - 1)]
-    samples = rng.choice((rng.choice(one_vector), rng.randint(1, 40), rng.randint(1, 300)))
+    lanes = vector_bytes // dtype.itemsize
+    samples = rng.choice(
+        (lanes, lanes, rng.randint(1, lanes), 2 * lanes, rng.randint(1, 40), rng.randint(1, 300))
+    )
     return Case(
         *(seed, dtype, features, (samples, rng.randint(1, 20))),
         f"def apply(p, x):\n{lines}    return {writer.hidden[-1][0]}\n",
-        *(shapes, tied, rng.choice(list(OPTIMIZERS))),
+        *(shapes, tied, rng.choice(rng.choice((PLAIN, OWN)))),
     )
 
 
@@ -315,8 +326,29 @@ def in_place():
     def update(grads, state, params):
         for k, g in grads.items():
             state["m"][k].mul_(0.9).add_(g)
-            state["n"][k].mul_(0.5).add_(g.sign(), alpha=0.1)
+            state["n"][k].mul_(0.5).add_(torch.tanh(9 * g), alpha=0.1)
         return {k: -0.1 * state["m"][k] - 0.1 * state["n"][k] for k in grads}, state
+
+    return Optimizer(init, update)
+
+
+def clipping():
+    """Momentum on gradients of at most a given length, after a warm-up."""
+
+    def init(params):
+        zero = {name: torch.zeros_like(param) for name, param in params.items()}
+        return {"v": zero, "before": zero, "steps": torch.zeros((), dtype=torch.int64)}
+
+    def update(grads, state, params):
+        steps = state["steps"] + 1
+        length = sum(g.square().sum() for g in grads.values()).sqrt()
+        scale = (
+            torch.clamp(0.3 / (length + 1e-6), max=1.0) * (1 + (steps > 2).to(length.dtype)) * 0.2
+        )
+        v = {k: 0.8 * state["v"][k] + scale * g for k, g in grads.items()}
+        before = {k: 0.5 * (state["before"][k] + v[k]) for k in grads}
+        updates = {k: -v[k] - 0.1 * state["before"][k] for k in grads}
+        return updates, {"v": v, "before": before, "steps": steps}
 
     return Optimizer(init, update)
 
@@ -332,7 +364,9 @@ OPTIMIZERS = {
     "anchored": anchored,
     "paired": paired,
     "in place": in_place,
+    "clipping": clipping,
 }
+PLAIN, OWN = list(OPTIMIZERS)[:3], list(OPTIMIZERS)[3:]
 
 
 @dataclass
@@ -424,12 +458,12 @@ def force_width(monkeypatch: pytest.MonkeyPatch, vector_bytes: int) -> None:
     monkeypatch.setattr(engine, "vector_bytes", lambda: vector_bytes)
 
 
-def try_all(seeds: range) -> tuple[list[str], int, int]:
+def try_all(seeds: range, vector_bytes: int) -> tuple[list[str], int, int]:
     """Failures, and how many cases were fused and refused."""
     failures, n_fused, n_refused = [], 0, 0
     cases = []
     for seed in seeds:
-        case = draw(seed)
+        case = draw(seed, vector_bytes)
         torch.manual_seed(seed)
         paths = [walk(case, lane, torch.float64) for lane in range(REPLICATES)]
         if all(is_tame(path) for path in paths):
@@ -465,11 +499,11 @@ def test_random_networks_train_as_in_a_plain_loop(vector_bytes, monkeypatch, tmp
     for start in range(first, first + NETWORKS, AT_ONCE):
         folder = tmp_path / str(start)
         monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
-        more = try_all(range(start, min(start + AT_ONCE, first + NETWORKS)))
+        more = try_all(range(start, min(start + AT_ONCE, first + NETWORKS)), vector_bytes)
         failures, n_fused, n_refused = failures + more[0], n_fused + more[1], n_refused + more[2]
         shutil.rmtree(folder, ignore_errors=True)
         if more[0]:
-            print(*more[0], sep="\n")
+            print(*more[0], sep="\n", flush=True)
     print(f"seeds from {first}: {n_fused} fused, {n_refused} refused, {len(failures)} wrong")
     assert not failures, "\n\n".join(failures)
     assert n_fused >= 0.5 * NETWORKS
