@@ -21,14 +21,21 @@ OptState = Any
 
 
 class Model(NamedTuple):
-    """A classifier as two pure functions."""
+    """A classifier as two pure functions.
+
+    Pure: what they return depends on their arguments alone, and they change nothing, neither their
+    arguments nor anything outside. `init` draws from the generator that it is given.
+    """
 
     init: Callable[[Generator], Params]
     apply: Callable[[Params, Float[Tensor, "sample feature"]], Float[Tensor, " sample"]]
 
 
 class Optimizer(NamedTuple):
-    """A gradient method as two pure functions; `updates` are added to the params."""
+    """A gradient method as two pure functions; `updates` are added to the params.
+
+    What changes from step to step, such as a learning rate or a count, is a tensor in the state.
+    """
 
     init: Callable[[Params], OptState]
     update: Callable[[Params, OptState, Params], tuple[Params, OptState]]
