@@ -426,18 +426,20 @@ def is_tame(path: Path) -> bool:
     return all(bool(torch.isfinite(one).all()) and float(one.abs().max()) < 30 for one in tensors)
 
 
-def wrong_parts(case: Case, paths: list[Path]) -> list[str]:
+def wrong_parts(case: Case, paths: list[Path], rounded: list[Path]) -> list[str]:
     """What the fused engine finds that differs from the exact paths by more than rounding."""
     start = init_chunk(case.recipe, range(REPLICATES), CPU)
     state, curves = fused(case.recipe, start, case.data, EPOCHS)
     near, tiny = (2e-3, 3e-6) if case.dtype == torch.float32 else (1e-8, 1e-13)
     found = []
-    for lane, path in enumerate(paths):
+    for lane, (path, plain) in enumerate(zip(paths, rounded, strict=True)):
         for name, param in path.end.items():
             moved = param - path.start[name]
             apart = (state.params[name][lane] - param).double().norm()
             size = max(float(path.start[name].norm()), float(param.norm()), 1.0)
-            if not apart <= near * moved.norm() + tiny * size:
+            # Adam makes much of a gradient that is 0 but for rounding, in the plain loop as well.
+            noise = (plain.end[name] - param).norm()
+            if not apart <= near * moved.norm() + tiny * size + 10 * noise:
                 found.append(f"{name}, replicate {lane}: {apart:.2g} of {moved.norm():.2g}")
         for part, metrics in enumerate((curves.train, curves.test)):
             loss = metrics.loss[:, lane].double()
@@ -466,8 +468,9 @@ def try_all(seeds: range, vector_bytes: int) -> tuple[list[str], int, int]:
         case = draw(seed, vector_bytes)
         torch.manual_seed(seed)
         paths = [walk(case, lane, torch.float64) for lane in range(REPLICATES)]
-        if all(is_tame(path) for path in paths):
-            cases.append((case, paths))
+        rounded = [walk(case, lane, case.dtype) for lane in range(REPLICATES)]
+        if all(is_tame(path) for path in (*paths, *rounded)):  # exp overflows sooner in float32
+            cases.append((case, paths, rounded))
 
     def compiled(case: Case) -> bool:
         try:
@@ -477,13 +480,13 @@ def try_all(seeds: range, vector_bytes: int) -> tuple[list[str], int, int]:
         return True
 
     with ThreadPoolExecutor(2) as pool:
-        can = list(pool.map(compiled, [case for case, _ in cases]))
-    for (case, paths), is_fusable in zip(cases, can, strict=True):
+        can = list(pool.map(compiled, [case for case, _, _ in cases]))
+    for (case, paths, rounded), is_fusable in zip(cases, can, strict=True):
         if not is_fusable:
             n_refused += 1
             continue
         n_fused += 1
-        if wrong := wrong_parts(case, paths):
+        if wrong := wrong_parts(case, paths, rounded):
             failures.append(f"{case}" + "\n".join(wrong))
     return failures, n_fused, n_refused
 
