@@ -10,11 +10,13 @@ something outside itself.
 import copyreg
 import functools
 import hashlib
+import os
 import sys
+import sysconfig
 import threading
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +25,15 @@ from torch import Tensor
 ONE_AT_A_TIME = threading.RLock()
 """Held while a user's function runs in a worker thread: it may share objects with other threads."""
 
+Home = Literal["known", "installed", "user"]
+"""Whose code is: of this package and what it builds on, of another installed one, or the user's."""
+
+_KNOWN = ("torch", "numpy", "scipy", "sklearn")
+_HEAP_TYPE = 1 << 9  # CPython's flag of a class that was made while Python ran
+_IN_C = (
+    *(types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType),
+    *(types.MethodWrapperType, types.ClassMethodDescriptorType),
+)
 _PLAIN = (
     *(type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)),
     *(torch.dtype, torch.device, torch.layout, torch.memory_format, torch.Size),
@@ -49,8 +60,10 @@ class Reading(NamedTuple):
 def reading_of(*functions: Callable[..., Any]) -> Reading:
     """What functions read: their code, closures, defaults, globals, and so on from there.
 
-    Functions of this package and of installed libraries are known by name, with their closures;
-    all others by their compiled code, which differs between versions of Python.
+    Functions of this package, of Python's own modules and of the libraries that it builds on are
+    known by name, with their closures; those of other installed packages by their compiled code,
+    too; all others by their code and by the globals that it names. Compiled code differs between
+    versions of Python. What a function looks up by a text that it puts together is not seen.
 
     Args:
         functions: any callables.
@@ -88,11 +101,13 @@ class _Reader:
         if isinstance(value, _PLAIN):
             self._add(type(value).__name__, repr(value))
             return
-        if id(value) in self._seen:  # also ends circles
-            self._add("seen", self._seen[id(value)])
-            return
-        self._seen[id(value)] = len(self._seen)
-        self._alive.append(value)
+        # Whether equal constants are one object differs from one start of Python to the next.
+        if not isinstance(value, tuple | frozenset | types.CodeType):
+            if id(value) in self._seen:  # also ends circles
+                self._add("seen", self._seen[id(value)])
+                return
+            self._seen[id(value)] = len(self._seen)
+            self._alive.append(value)
         if isinstance(value, Tensor):
             self._read_tensor(value)
         elif isinstance(value, np.ndarray | np.generic):
@@ -151,11 +166,13 @@ class _Reader:
         if wrapped is not None and _is_type_check(function):
             self.read(wrapped)
             return
-        if _is_library(function.__module__):
+        home = _home(function.__code__.co_filename)
+        if home != "user":  # a decorator may have given it the name of what it wraps
             self._add("library", function.__module__, function.__qualname__)
-        else:
+        if home != "known":
             self.is_own = False
             self._read_code(function.__code__)
+        if home == "user":
             self._read_globals(function)
         self.read(function.__defaults__)
         self.read(tuple((function.__kwdefaults__ or {}).items()))
@@ -175,15 +192,25 @@ class _Reader:
     def _read_globals(self, function: types.FunctionType) -> None:
         names = set(_names(function.__code__))
         for name in sorted(names):
-            if name not in function.__globals__:
-                continue  # a builtin, or an attribute of something
-            value = function.__globals__[name]
-            self._add("global", name)
+            # Else it is a builtin, or an attribute of something; or a module imported within.
+            if name in function.__globals__:
+                self._add("global", name)
+                self._read_named(function.__globals__[name], names)
+            elif name in sys.modules:
+                self._read_named(sys.modules[name], names)
+
+    def _read_named(self, value: Any, names: set[str]) -> None:
+        """A global; of a user's module, what of it the code may name."""
+        if not isinstance(value, types.ModuleType) or _module_home(value.__name__) != "user":
             self.read(value)
-            if isinstance(value, types.ModuleType) and not _is_library(value.__name__):
-                for attribute in sorted(names & set(vars(value))):
-                    self._add("attribute", attribute)
-                    self.read(vars(value)[attribute])
+            return
+        if id(value) in self._seen:
+            return
+        self._seen[id(value)] = len(self._seen)
+        self._alive.append(value)
+        for attribute in sorted(names & set(vars(value))):
+            self._add("attribute", attribute)
+            self._read_named(vars(value)[attribute], names)
 
     def _read_cell(self, cell: types.CellType) -> None:
         try:
@@ -194,7 +221,10 @@ class _Reader:
             self.read(content)
 
     def _read_class(self, cls: type) -> None:
-        if _is_library(cls.__module__):
+        is_made_in_python = cls.__flags__ & _HEAP_TYPE  # by exec, it may name any module
+        if _module_home(cls.__module__) != "user" and not (
+            cls.__module__ == "builtins" and is_made_in_python
+        ):
             self._add("library", cls.__module__, cls.__qualname__)
             return
         self.is_own = False
@@ -207,11 +237,15 @@ class _Reader:
                 continue
             if name in ("__weakref__", "__dict__", "__subclasshook__", "__init_subclass__"):
                 continue
+            if name == "_abc_impl":  # caches of an abstract base class
+                continue
             self._add("member", name)
             if isinstance(value, staticmethod | classmethod):
                 self.read(value.__func__)
             elif isinstance(value, property):
                 self.read((value.fget, value.fset))
+            elif isinstance(value, functools.cached_property):
+                self.read(value.func)
             elif isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
                 continue
             else:
@@ -223,13 +257,15 @@ class _Reader:
             self.read(value.__self__)
         elif isinstance(value, functools.partial):
             self.read((value.func, value.args, tuple(value.keywords.items())))
-        elif wrapped := getattr(value, "__wrapped__", None):  # an lru_cache
-            self.read(wrapped)
-        elif callable(value) and hasattr(value, "__qualname__"):  # in C, such as torch.relu
+        elif isinstance(value, functools._lru_cache_wrapper):
+            self.read(value.__wrapped__)
+        elif isinstance(value, _IN_C):  # such as torch.relu
             self._add("builtin", getattr(value, "__module__", None), value.__qualname__)
             owner = getattr(value, "__self__", None)
             if not isinstance(owner, types.ModuleType | type):
                 self.read(owner)
+        elif isinstance(value, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
+            self._add("operation", str(value))
         else:
             self.is_shared = True
             self.read(type(value))
@@ -294,12 +330,28 @@ def _slots(cls: type) -> list[str]:
 
 
 @functools.cache
-def _is_library(module: str | None) -> bool:
-    """Whether a module is this package's, Python's own, or one that was installed."""
-    if module is None:
-        return False
-    root = module.partition(".")[0]
-    if root == "functional_clf" or (root in sys.stdlib_module_names and root != "__main__"):
-        return True
-    file = getattr(sys.modules.get(module), "__file__", None) or ""
-    return "site-packages" in file or "dist-packages" in file
+def _home(file: str) -> Home:
+    """Whose a source file is."""
+    path = os.path.realpath(file)
+    if file.startswith("<frozen ") or _is_in(path, os.path.dirname(os.path.realpath(__file__))):
+        return "known"
+    parts = path.split(os.sep)
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            package = parts[parts.index(folder) + 1].removesuffix(".py")
+            return "known" if package in _KNOWN else "installed"
+    pythons = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
+    return "known" if any(_is_in(path, folder) for folder in pythons) else "user"
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(os.path.realpath(folder) + os.sep)
+
+
+@functools.cache
+def _module_home(name: str) -> Home:
+    """Whose a module is."""
+    if name.partition(".")[0] in (*sys.builtin_module_names, "builtins"):
+        return "known"
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return "user" if file is None else _home(file)

@@ -1,3 +1,4 @@
+import abc
 import functools
 import subprocess
 import sys
@@ -79,6 +80,8 @@ def test_a_global_that_a_helper_reads_is_read(monkeypatch):
         (np.random.default_rng(0), np.random.default_rng(1)),
         (torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)),
         (nn.ReLU(), nn.Tanh()),
+        (torch.ops.aten.relu, torch.ops.aten.tanh),
+        (np.tanh, np.sin),
         (torch.float32, torch.float64),
     ],
     ids=str,
@@ -116,6 +119,97 @@ def test_a_counter_is_seen_to_count():
     before = reading_of(counting)
     counting()
     assert reading_of(counting).digest != before.digest
+
+
+def scaled(scale):
+    @functools.wraps(torch.relu)
+    def relu(x):
+        return scale * torch.relu(x) * SCALE
+
+    return relu
+
+
+def test_names_that_a_function_bears_say_nothing(monkeypatch):
+    assert scaled(1).__name__ == "relu"
+    assert reading_of(scaled(1)) == reading_of(scaled(1))
+    assert not reading_of(scaled(1)).is_own
+    assert reading_of(scaled(1)).digest != reading_of(scaled(2)).digest
+    before = reading_of(scaled(1))
+    monkeypatch.setitem(globals(), "SCALE", 4.0)
+    assert reading_of(scaled(1)).digest != before.digest
+    made = []
+    for number in (1, 2):
+        names = {}
+        exec(f"def own(x): return x * {number}\nclass Own:\n  number = {number}", names)
+        made.append(names)
+    for name in ("own", "Own"):
+        one, other = (names[name] for names in made)
+        assert one.__module__ in (None, "builtins")
+        assert reading_of(one).digest != reading_of(other).digest
+        assert not reading_of(one).is_own
+
+
+class Base(abc.ABC):
+    scale = 1.0
+
+    @abc.abstractmethod
+    def apply(self, x): ...
+
+
+class Derived(Base):
+    def apply(self, x):
+        return x * self.scale * self.offset
+
+    @functools.cached_property
+    def offset(self):
+        return 3.0
+
+    @property
+    def twice(self):
+        return 2 * SCALE
+
+
+def test_classes_are_read_with_their_bases_and_globals(monkeypatch):
+    model = Derived()
+    before = reading_of(model.apply)
+    assert reading_of(Derived().apply) == before
+    isinstance(3, Base)  # fills a cache of the class
+    assert reading_of(Derived().apply) == before
+    monkeypatch.setattr(Base, "scale", 2.0)
+    changed = reading_of(model.apply)
+    assert changed.digest != before.digest
+    monkeypatch.setitem(globals(), "SCALE", 4.0)
+    assert reading_of(model.apply).digest != changed.digest
+
+
+def test_modules_of_ones_own_are_read_as_far_as_they_are_named(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package" / "__init__.py").write_text("")
+    (tmp_path / "own_package" / "constants.py").write_text("WIDTH = 3\nUNUSED = 1\n")
+    (tmp_path / "use_it.py").write_text(
+        "import own_package.constants\n"
+        "def through_a_global(x): return x * own_package.constants.WIDTH\n"
+        "def imports_within(x):\n"
+        "    from own_package.constants import WIDTH\n"
+        "    return x * WIDTH\n"
+    )
+    import use_it
+    from own_package import constants
+
+    for function in (use_it.through_a_global, use_it.imports_within):
+        before = reading_of(function)
+        constants.UNUSED += 1
+        assert reading_of(function) == before
+        constants.WIDTH += 1
+        assert reading_of(function).digest != before.digest
+
+
+def test_whether_equal_constants_are_one_object_says_nothing():
+    one = (3, 4)
+    other = tuple(one[place] for place in range(2))
+    assert one is not other
+    assert reading_of(closure_over([one, one])) == reading_of(closure_over([one, other]))
 
 
 def test_what_holds_itself_is_read_to_an_end():
