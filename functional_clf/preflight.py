@@ -194,7 +194,7 @@ class _Check:
             self._refuse(
                 name,
                 "draws from a global random generator (a dropout in training mode?), so that no "
-                "seed would be itself; leave it out, or call module.eval()",
+                "seed would be itself; leave it out, or put the module in eval mode",
             )
         if not all(same_bits(copy, arguments) for copy in copies):
             self._refuse(name, "changes its arguments in place; it must return new tensors")

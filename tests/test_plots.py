@@ -30,7 +30,7 @@ def named(dataset, names):
         for one in (results.curves, results.params):
             one[name] = one.pop(recipe.name)
         table = results.seeds.with_columns(model=results.seeds["model"].replace(recipe.name, name))
-        object.__setattr__(results, "seeds", table)
+        object.__setattr__(results, "table", table)
         object.__setattr__(recipe, "name", name)
     return results
 
@@ -137,7 +137,7 @@ def test_equal_differences_fall_into_one_bin():
     results = study(circles(50), seeds=2)
     counts = np.array([5, 7, 6, 8])
     table = results.seeds.with_columns(test_correct=counts)
-    object.__setattr__(results, "seeds", table)
+    object.__setattr__(results, "table", table)
     gaps = plots.accuracies_figure(results).axes[1]
     assert [bar.get_height() for bar in gaps.patches] == [2]
 

@@ -87,7 +87,7 @@ def normalised(params, x):
         (lambda p, x: GOOD.apply(p, x)[1:], "logits have shape (47,)"),
         (lambda p, x: (GOOD.apply(p, x),), "model.apply returned (tensor"),
         (lambda p, x: GOOD.apply(p, x @ torch.ones(3, 3)), "model.apply failed: mat1 and mat2"),
-        (lambda p, x: p["nowhere"], "model.apply failed: 'nowhere'"),
+        (lambda p, x: p["nowhere"], "model.apply failed: KeyError: 'nowhere'"),
         (lambda p, x: GOOD.apply(p, x) if x.sum() > 0 else x[:, 0], "torch.func.vmap"),
     ],
 )

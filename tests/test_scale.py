@@ -322,7 +322,7 @@ def test_a_study_made_by_hand_with_a_path_for_a_name_writes_nothing_outside(tmp_
         store.write_chunk(ChunkRecord(rows, curves, weights))
     (path,) = write_params(out, [name], range(4))
     assert path.parent == out / "params"
-    with pytest.raises(ValueError, match="do not tell its layers"):
+    with pytest.raises(ValueError, match="whose network cannot be made again"):
         load_seed(out, name, 0)
     code, printed, complaint = in_process("--replay", 0, "--out", out, capsys=capsys)
     assert (code, printed, complaint.count("\n")) == (2, "", 1)
