@@ -326,7 +326,7 @@ SAME_AS_MODEL_1 = [
     "--model-0.layer-sizes", "2", "16", "16", "1", "--model-0.activation", "relu",
     "--model-0.optimizer", "adam", "--model-0.learning-rate", "0.01",
 ]  # fmt: skip
-EASY = ["--samples", "80", "--noise", "0", "--epochs", "250", "--engine", "eager", "--no-plots"]
+EASY = ["--samples", "80", "--noise", "0.001", "--epochs", "250", "--engine", "eager", "--no-plots"]
 
 
 @pytest.mark.parametrize(
