@@ -37,6 +37,8 @@ def whole_number(name: str, value: object, at_least: int) -> int:
 def real_number(name: str, value: object) -> float:
     """A number of any kind as Python's float; a text or a bool is none.
 
+    One of lower precision means the shortest decimal that it is nearest to: float32's .01 is .01.
+
     Raises:
         TypeError: when it is not a number.
 
@@ -47,7 +49,8 @@ def real_number(name: str, value: object) -> float:
     is_number = hasattr(value, "__float__") and not isinstance(value, bool | str | bytes)
     try:
         if is_number:
-            return float(cast(Any, value))
+            is_low = type(value).__name__ in ("float16", "float32")
+            return float(str(value) if is_low else cast(Any, value))
     except (TypeError, ValueError, RuntimeError):
         pass
     raise TypeError(f"{name} is {short(value)}; it must be a number, as in 0.01")

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -87,7 +88,7 @@ def choose(job: Job) -> Forecast:
         missing = sum(not is_compiled(recipe, job.data) for recipe in job.recipes)
         return Forecast("fused", f"it is the fastest ({missing} of {count} programs are new)")
     if lack := why_not_compile(job.data.train.x.device):
-        return Forecast("eager", lack)
+        return Forecast("eager", f"{hindrance}; {lack}")
     ends_first = forecast(job)
     return ends_first._replace(reason=f"{hindrance}; {ends_first.reason}")
 
@@ -269,13 +270,17 @@ def _remembered_seconds() -> float | None:
 @contextlib.contextmanager
 def _children(specs: Sequence[Mapping[str, Any]]) -> Iterator[Any]:
     """Child processes that compile into torch's cache; yields what waits for them."""
-    command = [sys.executable, "-m", "functional_clf.compilation"]
+    # The package of this process, and nothing out of the current folder.
+    command = [sys.executable, "-P", "-m", "functional_clf.compilation"]
+    paths = [str(Path(__file__).parents[1]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     children = [
         subprocess.Popen(
             [*command, json.dumps(spec)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=environment,
         )
         for spec in specs
     ]

@@ -11,9 +11,10 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from functional_clf.arguments import name_text, plain_settings, real_number, short, whole_number
+from functional_clf.errors import one_line
 from functional_clf.references import circles_references, moons_references
 from functional_clf.types import Batch
-from functional_clf.user_code import ONE_AT_A_TIME
+from functional_clf.user_code import ONE_AT_A_TIME, UnreadableError, reading_of
 
 Vary = Literal["data", "split", "init"]
 
@@ -73,7 +74,13 @@ class Dataset:
                     f"{name} is {short(getattr(self, name))}; it must be a function, as in "
                     "draw=lambda seed: (x, y)"
                 )
+        if not isinstance(self.is_fixed, bool | np.bool_):
+            raise TypeError(f"is_fixed is {short(self.is_fixed)}; it must be True or False")
+        object.__setattr__(self, "is_fixed", bool(self.is_fixed))
         plain_settings(self.settings)
+        reserved = {"name", "n_samples", "is_fixed", "content", "code"} & set(self.settings)
+        if reserved:
+            raise ValueError(f"settings holds {reserved.pop()!r}, which a data set says by itself")
 
     def sample(self, seed: int) -> Sample:
         """One draw, checked: the one way in which samples enter a study.
@@ -88,15 +95,23 @@ class Dataset:
             ValueError: when the draw is not of numbers `(n_samples, feature)`, all finite, with
                 labels `(n_samples,)` that are exactly 0 and 1, both there.
         """
-        with ONE_AT_A_TIME:  # it may seed a generator that another thread draws from
-            drawn = self.draw(seed)
+        where = f"data set {self.name!r}, drawn with seed {seed}"
+        try:
+            with ONE_AT_A_TIME:  # it may seed a generator that another thread draws from
+                drawn = self.draw(seed)
+        except Exception as error:  # a user's function may fail in any way
+            raise ValueError(f"{where}: draw failed: {one_line(error)}") from error
         try:
             return _checked(drawn, self.n_samples)
         except ValueError as error:
-            raise ValueError(f"data set {self.name!r}, drawn with seed {seed}: {error}") from error
+            raise ValueError(f"{where}: {error}") from error
 
     def describe(self) -> dict[str, Any]:
-        """What identifies this data set, as plain values: its settings, and what seed 0 draws."""
+        """What identifies this data set, as plain values.
+
+        Its settings, what seed 0 draws, and for one that is redrawn by a function of a user's own
+        that function's code, which is None where it cannot be told.
+        """
         digest = hashlib.blake2b(digest_size=12)
         for part in self.sample(0):
             digest.update(repr(part.shape).encode() + np.ascontiguousarray(part).tobytes())
@@ -106,7 +121,19 @@ class Dataset:
             **self.settings,
             "is_fixed": self.is_fixed,
             "content": digest.hexdigest(),
+            **({} if self.is_fixed or self.is_own else {"code": self._code()}),
         }
+
+    @property
+    def is_own(self) -> bool:
+        """Whether its settings say all of it: it is one of this package's generators."""
+        return getattr(self.draw, "__module__", None) == __name__
+
+    def _code(self) -> str | None:
+        try:
+            return reading_of(self.draw).digest
+        except UnreadableError:
+            return None
 
     def __str__(self) -> str:
         """As a call: `circles(1000, noise 0.03, factor 0.8)`."""
@@ -162,8 +189,13 @@ def _labels(y: ndarray) -> ndarray:
 def _plain_array(name: str, value: Any) -> ndarray:
     """What a user may bring (tensors, data frames, lists) as an array."""
     if isinstance(value, torch.Tensor):
-        value = value.detach().cpu()
-        return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        try:
+            value = value.detach().cpu()
+            return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+        except (RuntimeError, TypeError, NotImplementedError) as error:
+            raise ValueError(
+                f"{name} is a tensor that cannot be read: {one_line(error)}"
+            ) from error
     if np.ma.is_masked(value):
         raise ValueError(f"{name} has masked entries; fill them in")
     if hasattr(value, "toarray"):  # SciPy's sparse arrays

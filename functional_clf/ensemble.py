@@ -93,8 +93,8 @@ def eager(
 ) -> tuple[TrainState, Curves]:
     """The engine that runs the vmapped step as it is.
 
-    Where a recipe's functions share an object that calls may change, such as a module whose params
-    are swapped for the time of a call, threads take turns.
+    With functions of a user's own threads take turns: they may share what a call changes for a
+    time, such as the params of a module or torch's default dtype.
 
     Example:
         >>> from functional_clf.data import circles, draw_chunk, replicate
@@ -118,10 +118,9 @@ def _code(recipe: Recipe) -> str | None:
 
 def _needs_turns(recipe: Recipe) -> bool:
     try:
-        reading = recipe.reading()
+        return not recipe.reading().is_own
     except UnreadableError:
         return True
-    return reading.is_shared and not reading.is_own
 
 
 def _in_turn(step: Callable[..., Tree]) -> Callable[..., Tree]:
@@ -307,5 +306,5 @@ def collect(state: TrainState, curves: Curves) -> Trained:
     params, curves = pytree.tree_map_only(Tensor, lambda leaf: leaf.cpu(), (state.params, curves))
     finite = torch.isfinite(curves.train.loss).all(0) & torch.isfinite(curves.test.loss).all(0)
     for param in params.values():
-        finite &= torch.isfinite(param).flatten(1).all(1)
+        finite &= torch.isfinite(param).reshape(len(param), -1).all(1)
     return Trained(params, curves, ~finite.numpy())

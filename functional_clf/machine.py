@@ -90,7 +90,10 @@ def c_compiler() -> list[str] | None:
         >>> command is None or len(command) > 0
         True
     """
-    wanted = shlex.split(os.environ.get("CC", ""))
+    try:
+        wanted = shlex.split(os.environ.get("CC", ""))
+    except ValueError:  # a quotation without an end
+        return None
     if wanted:
         return wanted if shutil.which(wanted[0]) else None
     return next(([name] for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
@@ -111,7 +114,9 @@ def c_compiler_version() -> str | None:
 @functools.cache
 def _version(command: tuple[str, ...]) -> str | None:
     try:
-        ran = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=10)
+        ran = subprocess.run(
+            [*command, "--version"], capture_output=True, text=True, errors="replace", timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return next(iter(ran.stdout.splitlines()), "unknown")

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from functional_clf.arguments import short, whole_number
+from functional_clf.data import MAX_SEED
 from functional_clf.folder import params_name, subfolder, write_whole
 from functional_clf.models import sequential
 from functional_clf.recipes import recipe_again
@@ -78,7 +79,7 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Seque
         raise TypeError(
             f"folder is {short(folder)}; it must be the path of a run folder, as in 'runs/small'"
         )
-    seed = whole_number("seed", seed, 0)
+    seed = min(whole_number("seed", seed, 0), MAX_SEED + 1)  # of which there is no study
     with Store(Path(folder), must_exist=True) as store:
         models = (store.configuration or {}).get("models", {})
         if model not in models:
@@ -100,7 +101,8 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Seque
             f"range({seed}, {seed + 1})) writes its weights to params/{params_name(model)}"
         ) from error
     module = sequential(settings["layer_sizes"], settings["activation"])
-    module.load_state_dict({key: torch.from_numpy(value[0]) for key, value in params.items()})
+    weights = {key: torch.from_numpy(value[0]) for key, value in params.items()}
+    module.to(next(iter(weights.values())).dtype).load_state_dict(weights)
     return module
 
 

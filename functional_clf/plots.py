@@ -295,7 +295,7 @@ def _draw(results: Results, seed: int):
     """One seed's samples and split, drawn again: a seed fixes them."""
     study = results.study
     one = study.replicate(seed)
-    x, y = study.dataset.draw(one.data_seed)
+    x, y = study.dataset.sample(one.data_seed)
     return x, y, split(study.dataset.n_samples, study.test_size, one.split_seed)
 
 
@@ -310,7 +310,7 @@ def _scatter(axes: Axes, x, y, rows, marker, *, size, alpha, label=None, edge="n
 
 def _plane(x: ndarray) -> tuple[ndarray, ndarray]:
     low, high = x.min(0), x.max(0)
-    room = 0.12 * (high - low)
+    room = np.where(high > low, 0.12 * (high - low), 1.0)  # also around a constant feature
     sides = [np.linspace(low[i] - room[i], high[i] + room[i], GRID) for i in range(2)]
     across, up = np.meshgrid(*sides)
     return across, up
@@ -318,9 +318,10 @@ def _plane(x: ndarray) -> tuple[ndarray, ndarray]:
 
 def _logits(apply, params: Mapping[str, ndarray], plane: tuple[ndarray, ndarray]) -> ndarray:
     """Each seed's logit at each point of the plane, `(seed, GRID, GRID)`."""
-    points = torch.from_numpy(np.stack([side.ravel() for side in plane], 1).astype(np.float32))
     stacked = {key: torch.from_numpy(value) for key, value in params.items()}
-    seeds = next(iter(stacked.values())).shape[0]
+    weight = next(iter(stacked.values()))
+    points = torch.from_numpy(np.stack([side.ravel() for side in plane], 1)).to(weight.dtype)
+    seeds = len(weight)
     # Into one piece of memory: a small result kept from each of many large sums splits the heap.
     logits = torch.empty(seeds, len(points))
     with torch.no_grad(), one_torch_thread():

@@ -39,61 +39,61 @@ RESERVED_KEYS = ("seeds", "__metadata__")
 """No param can have these names: a file of weights uses them itself."""
 
 
-def check_drawn(dataset: Dataset, data_seeds: tuple[int, int]) -> list[str]:
-    """See that a data set gives the same samples for the same seed, and new ones for another.
+def check_drawn(dataset: Dataset, data_seeds: Sequence[int]) -> list[str]:
+    """See that a data set is what it says: decided by the seed, and redrawn or fixed.
 
     Args:
-        dataset: one whose draws a study takes for new data.
-        data_seeds: two different ones.
+        dataset: what to draw.
+        data_seeds: some that a study draws, all different; a fixed data set has one.
 
     Returns:
         Warnings, a line each.
 
     Raises:
-        ValueError: when it is fixed, whatever it says, or not decided by the seed.
+        ValueError: when it is fixed and says that it is not, or not decided by the seed.
 
     Example:
         >>> from functional_clf.data import circles
         >>> check_drawn(circles(100), (0, 3))
         []
     """
-    first, again, other = (dataset.sample(seed) for seed in (data_seeds[0], *data_seeds))
-    if not same_bits(tuple(first), tuple(again)):
+    draws = [dataset.sample(seed) for seed in data_seeds]
+    if not same_bits(tuple(draws[0]), tuple(dataset.sample(data_seeds[0]))):
         raise ValueError(
             f"data set {dataset.name!r} drew other samples when the same seed was drawn again; "
             "draw must depend on its seed alone"
         )
-    shared = _shared_rows(first, other)
-    if shared == dataset.n_samples:
+    counted = [_counted_rows(draw) for draw in draws]
+    shared = [_shared(*pair) for pair in itertools.combinations(counted, 2)]
+    n = dataset.n_samples
+    if shared and min(shared) == n:
         raise ValueError(
             f"data set {dataset.name!r} draws the same samples whatever the seed: it is one fixed "
             "table, of which vary='data' would claim new data. Make it "
             "Dataset(..., is_fixed=True), whose vary is 'split'"
         )
-    distinct = len(np.unique(_rows(first)))
-    if 2 * shared > dataset.n_samples and 2 * distinct > dataset.n_samples:
+    # Where there are few distinct samples at all, draws share them by chance.
+    if shared and 4 * max(shared) > n and 2 * len(counted[0][0]) > n:
         return [
-            f"data set {dataset.name!r}: {shared} of {dataset.n_samples} samples of one draw are "
-            "in the next one too; where draws are parts of one table, vary='data' claims too much"
+            f"data set {dataset.name!r}: {max(shared)} of {n} samples of one draw are in another "
+            "one, too; where draws are parts of one table, or of a few, vary='data' claims too much"
         ]
     return []
 
 
-def _rows(sample: Sample) -> np.ndarray:
-    """Each sample with its label as one opaque value."""
+def _counted_rows(sample: Sample) -> tuple[np.ndarray, np.ndarray]:
+    """The different samples with their labels, each as one opaque value, and how often each is."""
     table = np.ascontiguousarray(np.column_stack([*sample])) + 0.0  # one zero, not two
-    return table.view(np.dtype((np.void, table.itemsize * table.shape[1]))).ravel()
+    rows = table.view(np.dtype((np.void, table.itemsize * table.shape[1]))).ravel()
+    return np.unique(rows, return_counts=True)
 
 
-def _shared_rows(one: Sample, other: Sample) -> int:
-    """How many samples of one are in the other, each counted as often as it is in both."""
-    if one.x.shape != other.x.shape:
+def _shared(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> int:
+    """How many samples of one draw are in another, each counted as often as it is in both."""
+    (rows, counts), (others, other_counts) = one, other
+    if rows.dtype != others.dtype:  # of another number of features
         return 0
-    (rows, counts), (others, other_counts) = (
-        np.unique(_rows(sample), return_counts=True) for sample in (one, other)
-    )
-    both, here, there = np.intersect1d(rows, others, return_indices=True)
-    del both
+    _, here, there = np.intersect1d(rows, others, assume_unique=True, return_indices=True)
     return int(np.minimum(counts[here], other_counts[there]).sum())
 
 
@@ -156,7 +156,8 @@ def check_recipe(
     with contextlib.suppress(UnreadableError):
         if recipe.reading().is_own:
             batch = Batch(*(part[0, :2] for part in data.train))  # only its form matters
-            params = recipe.model.init(torch.Generator().manual_seed(init_seeds[0]))
+            with _blaming(recipe, "model.init"):
+                params = recipe.model.init(torch.Generator().manual_seed(init_seeds[0]))
             with _blaming(recipe, "model.apply"):
                 bce_with_logits(recipe.model.apply(params, batch.x), batch.y)
             return []
@@ -177,6 +178,7 @@ class _Check:
         self._check_logits(states[0].params, batch)
         self._check_step(states[0], batch)
         self._check_vmapped(states, data)
+        self._warn_of_the_unreadable()
 
     def _refuse(self, function: str, what: str) -> NoReturn:
         raise ValueError(f"recipe {self.recipe.name!r}: {function} {what}")
@@ -204,8 +206,10 @@ class _Check:
                 "returns other numbers when it is called again with the same arguments (a counter "
                 "outside?); what changes from step to step belongs into the optimizer's state",
             )
-        for changed, reading in self._readings().items():
-            if reading != readings[changed]:
+        after = self._readings()
+        # What functions share changes for all of them: it was this one that ran.
+        for changed in (name, *after):
+            if changed in after and after[changed] != readings[changed]:
                 self._refuse(
                     changed,
                     "changes something outside of it (a counter, a list, the buffers of a module, "
@@ -220,6 +224,16 @@ class _Check:
             with contextlib.suppress(UnreadableError):
                 found[name] = reading_of(function)
         return found
+
+    def _warn_of_the_unreadable(self) -> None:
+        for name, function in self.recipe.functions.items():
+            try:
+                reading_of(function)
+            except UnreadableError as error:
+                self.warnings.append(
+                    f"recipe {self.recipe.name!r}: {name} reads {error}, of which nobody can tell "
+                    "whether it changes; it must not"
+                )
 
     def _initial_state(self, seed: int) -> TrainState:
         params, again = self._params(seed), self._params(seed)
@@ -266,15 +280,27 @@ class _Check:
             )
         with _blaming(self.recipe, "model.apply"):
             bce_with_logits(logits, batch.y)
-            outputs = [logits] + [
-                apply({key: scale * param for key, param in params.items()}, batch.x.clone())
-                for scale in (-1.0, 30.0, -30.0)
-            ]
-        if all(bool(((out >= 0) & (out <= 1)).all()) for out in outputs):
+        if self._returns_probabilities(params, batch.x):
             self.warnings.append(
                 f"recipe {self.recipe.name!r}: model.apply seems to return probabilities; the loss "
                 "takes logits, so leave out the sigmoid at the end"
             )
+
+    def _returns_probabilities(self, params: Params, x: Tensor) -> bool:
+        """Whether the outputs lie in [0, 1] whatever the weights."""
+        generator = torch.Generator().manual_seed(0)
+        for scale in (1.0, 3.0, 10.0, 30.0):
+            drawn = {
+                key: scale * torch.randn(param.shape, generator=generator)
+                for key, param in params.items()
+            }
+            try:
+                outputs = self.recipe.model.apply(drawn, x.clone())
+            except Exception:  # weights that training never meets; nothing is known then
+                return False
+            if not bool(((outputs >= 0) & (outputs <= 1)).all()):
+                return False
+        return True
 
     def _check_step(self, state: TrainState, batch: Batch) -> None:
         step = make_train_step(self.recipe.model, self.recipe.optimizer)
@@ -333,19 +359,18 @@ def _wrong_with_param(key: Any, value: Any) -> str | None:
 
 
 def _overlap(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors share memory, as far as can be told by their first and last element."""
+    """Whether two tensors share an element."""
     if one.untyped_storage().data_ptr() != other.untyped_storage().data_ptr():
         return False
-    (start, end), (other_start, other_end) = map(_extent, (one, other))
-    return max(start, other_start) < min(end, other_end)
+    return bool(np.intersect1d(_places(one), _places(other)).size)
 
 
-def _extent(tensor: Tensor) -> tuple[int, int]:
-    start = int(tensor.storage_offset())
-    if tensor.numel() == 0:
-        return start, start
-    steps = zip(tensor.shape, tensor.stride(), strict=True)
-    return start, start + 1 + sum(int(size - 1) * int(stride) for size, stride in steps)
+def _places(tensor: Tensor) -> np.ndarray:
+    """Where in its storage the elements of a tensor lie."""
+    places = np.array([int(tensor.storage_offset())])
+    for size, stride in zip(tensor.shape, tensor.stride(), strict=True):
+        places = (places[:, None] + int(stride) * np.arange(int(size))).ravel()
+    return places
 
 
 def clone(tree: Tree) -> Tree:

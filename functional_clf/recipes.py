@@ -87,7 +87,8 @@ class Recipe:
 def _functions(name: str, value: Any, form: type[Any]) -> Any:
     """A pair of functions as the named tuple that it is meant to be."""
     wanted = f"{form.__name__}({', '.join(form._fields)})"
-    if not isinstance(value, tuple) or len(value) != 2 or not all(map(callable, value)):
+    is_pair = type(value) in (tuple, form) and len(value) == 2 and all(map(callable, value))
+    if not is_pair:
         hint = ""
         if isinstance(value, nn.Module):
             hint = (
@@ -168,7 +169,12 @@ def recipe_again(description: Mapping[str, Any]) -> Recipe:
     values = {key: value for key, value in description.items() if key != "code"}
     if "layer_sizes" not in values:
         raise ValueError(f"its model {values['name']!r} is not one of layer sizes")
-    recipe = mlp_recipe(**values)
+    try:
+        recipe = mlp_recipe(**values)
+    except TypeError as error:
+        raise ValueError(
+            f"the settings of its model {values['name']!r} do not say it: {error}"
+        ) from error
     if recipe.describe()["code"] != description["code"]:
         raise ValueError(f"its model {recipe.name!r} computes something else than its settings say")
     return recipe

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from functional_clf.data import Dataset, circles, moons
+from functional_clf.data import MAX_SEED, Dataset, circles, moons
 from functional_clf.recipes import recipe_again
 from functional_clf.store import SEED_COLUMNS, ChunkRecord, Store, differences
 from functional_clf.study import Study
@@ -57,7 +57,8 @@ def replay(folder: Path, seed: int) -> Replays:
     """
     with Store(folder, must_exist=True) as store:
         only = range(seed, seed + 1)
-        if store.configuration is None or len(store.missing_seeds(only)):
+        is_possible = 0 <= seed <= MAX_SEED
+        if not (store.configuration and is_possible) or len(store.missing_seeds(only)):
             raise ValueError(f"seed is {seed}; {folder} has no results of it")
         try:
             study = study_of(store.configuration, seed)

@@ -8,6 +8,7 @@ Weights and curves are safetensors, which hold numbers and can run no code.
 import hashlib
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -521,6 +522,8 @@ class Store:
                     "continues once there is room"
                 ) from error
             raise StoreError(f"{self._path}: {error}") from error
+        except OSError as error:
+            raise StoreError(f"{self._path}: {error.strerror}; give another --out") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise self._damaged(str(error)) from error
 
@@ -546,7 +549,7 @@ def _make_database(path: Path) -> None:
                 "Restore a copy, or start over with --fresh"
             )
         return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
     try:
         unfinished.unlink(missing_ok=True)
         database = sqlite3.connect(unfinished, isolation_level=None)

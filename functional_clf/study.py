@@ -45,7 +45,7 @@ from functional_clf.machine import (
 )
 from functional_clf.preflight import check_drawn, check_recipe, check_splits
 from functional_clf.ranks import Helper, Leader, Rank, RankError, Work
-from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.recipes import Recipe, model_0, model_1, recipe_again
 from functional_clf.stats import (
     Comparison,
     CrossedComparison,
@@ -69,6 +69,9 @@ logger = logging.getLogger("functional_clf")
 EngineChoice = Literal["auto", "eager", "compile", "fused"]
 Design = Literal["paired", "crossed"]
 AnyComparison = Comparison | CrossedComparison
+
+COMPARED_DRAWS = 12
+"""So many draws are compared before a study, to see whether they are new data."""
 
 HALF_WAY = 0.75
 """The test accuracy half way from guessing between two balanced classes to perfect."""
@@ -302,13 +305,17 @@ class Study:
             KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
         """
         use_threads()
+        if not isinstance(out, str | os.PathLike | None):
+            raise TypeError(f"out is {short(out)}; it must be the path of a folder, or None")
         with _torch_modes(self.tf32):
+            identity = self.identity()  # before a call could fill a cache that its code reads
             with one_torch_thread():
                 self._preflight(has_folder=out is not None)
-            return self._run(self._device(rank), out, on_progress, rank)
+            return self._run(identity, self._device(rank), out, on_progress, rank)
 
     def _run(
         self,
+        identity: Mapping[str, Any],
         device: torch.device,
         out: str | os.PathLike[str] | None,
         on_progress: Callable[[Progress], None],
@@ -320,12 +327,12 @@ class Study:
             Store(None if out is None else Path(out)) as store,
         ):
             trainer = self._trainer(device, store.configuration)
-            engine = self._train_missing(trainer, store, timings, on_progress, leader)
+            engine = self._train_missing(identity, trainer, store, timings, on_progress, leader)
             looks = store.look(self.seeds, self.margin)
             names = [recipe.name for recipe in self.recipes]
             return Results(
                 study=self,
-                table=store.seeds(self.seeds),
+                _table=store.seeds(self.seeds),
                 curves={name: bands(store.curve_blocks(name, self.seeds)) for name in names},
                 params={name: store.params(name, self.seeds[:PICTURED_SEEDS]) for name in names},
                 engine=engine,
@@ -338,6 +345,12 @@ class Study:
 
     def _preflight(self, has_folder: bool) -> None:
         """See that data and recipes are what they say, before anything is trained or written."""
+        if has_folder and self.dataset.describe().get("code", "") is None:
+            raise ValueError(
+                f"data set {self.dataset.name!r}: what its draw reads cannot be told, so that a "
+                "run folder could not tell it from another one; run it without a folder, or let "
+                "it read plain values"
+            )
         for recipe in self.recipes if has_folder else ():
             try:
                 recipe.reading()
@@ -346,22 +359,17 @@ class Study:
                     f"recipe {recipe.name!r} reads {error}, so that a run folder could not tell it "
                     "from another one; run it without a folder, or let it read plain values"
                 ) from error
-        if self.varies == "data":
-            warnings = check_drawn(
-                self.dataset, (replicate(0, "data").data_seed, replicate(1, "data").data_seed)
-            )
-        else:
-            warnings = []
-            check_splits(
-                self.dataset,
-                self.test_size,
-                {seed: self.replicate(seed).split_seed for seed in self.seeds},
-            )
+        count = 2 if self.dataset.is_own else COMPARED_DRAWS
+        rows = range(self.data_seeds) if self.design == "crossed" else self.seeds
+        data_seeds = {replicate(row, self.varies).data_seed: None for row in rows[:count]}
+        warnings = check_drawn(self.dataset, list(data_seeds))
+        if self.varies != "data":
+            split_seeds = {seed: self.replicate(seed).split_seed for seed in self.seeds}
+            check_splits(self.dataset, self.test_size, split_seeds)
         checked_references(self.dataset.references())
-        first = min(self.seeds.start, MAX_SEED - 1)
-        two = [self.replicate(seed) for seed in (first, first + 1)]
-        data = draw_chunk(self.dataset, two, self.test_size, torch.device("cpu"))
-        init_seeds = [one.init_seed for one in two]
+        one = self.replicate(self.seeds.start)
+        data = draw_chunk(self.dataset, [one, one], self.test_size, torch.device("cpu"))
+        init_seeds = [one.init_seed, one.init_seed + 3]
         must_vary = self.varies == "init" or self.design == "crossed"
         for recipe in self.recipes:
             warnings += check_recipe(recipe, data, init_seeds, must_vary)
@@ -381,9 +389,10 @@ class Study:
         """
         use_threads()
         with _torch_modes(self.tf32):
-            return self._assist(self._device(rank), rank)
+            identity = self.identity()
+            return self._assist(identity, self._device(rank), rank)
 
-    def _assist(self, device: torch.device, rank: Rank) -> int:
+    def _assist(self, identity: Mapping[str, Any], device: torch.device, rank: Rank) -> int:
         with (
             Workers(self._threads(device, rank)) as workers,
             Helper(rank, workers) as helper,
@@ -392,7 +401,7 @@ class Study:
             if job is None:
                 return 0
             trainer = self._trainer(device, job["configuration"])
-            own = self._configuration(trainer, job["configuration"]["engine"])
+            own = self._configuration(identity, trainer, job["configuration"]["engine"])
             if different := differences(job["configuration"], own):
                 raise RankError(f"rank {rank.index} runs another study than rank 0: {different}")
             data = trainer.draw(self.seeds[:1])
@@ -485,11 +494,17 @@ class Study:
 
     def _bytes_per_replicate(self) -> int:
         """What one replicate's training step needs, roughly: its activations, a few times over."""
-        sizes = [recipe.settings.get("layer_sizes", (64, 64)) for recipe in self.recipes]
-        return 8 * 4 * self.dataset.n_samples * max(map(sum, sizes))
+        widths = []
+        for recipe in self.recipes:
+            try:
+                widths.append(sum(recipe_again(recipe.describe()).settings["layer_sizes"]))
+            except ValueError:  # its settings do not say
+                widths.append(128)
+        return 8 * 4 * self.dataset.n_samples * max(widths)
 
     def _train_missing(
         self,
+        identity: Mapping[str, Any],
         trainer: ChunkTrainer,
         store: Store,
         timings: dict[str, float],
@@ -501,7 +516,8 @@ class Study:
             begun_with = store.configuration.get("engine")
             wanted = begun_with if self.engine == "auto" else self.engine
             known: list[EngineName] = [name for name in ENGINES if name == wanted]
-            store.refuse_other(self._configuration(trainer, known[0] if known else "eager"))
+            asked = self._configuration(identity, trainer, known[0] if known else "eager")
+            store.refuse_other(asked)
         missing = store.missing_seeds(self.seeds)
         bare = store.chunks_without_params(self.seeds) if self.save_params else []
         again = {seeds[0] for seeds in bare}
@@ -532,7 +548,7 @@ class Study:
                 job = Job(self.recipes, data, -(-len(chunks) // ranks), workers.threads)
             with timed(timings, "compile"):
                 report = self._prepare_engine(workers, store, job, tick)
-            configuration = self._configuration(trainer, report.ran)
+            configuration = self._configuration(identity, trainer, report.ran)
             store.adopt(configuration, environment(trainer.device))
             if leader is not None:
                 leader.start({"configuration": configuration})
@@ -580,10 +596,12 @@ class Study:
             return EngineReport("auto", "eager", "there was nothing to train")
         return EngineReport("auto", *workers.call(lambda: choose(job)))
 
-    def _configuration(self, trainer: ChunkTrainer, engine: EngineName) -> dict[str, Any]:
+    def _configuration(
+        self, identity: Mapping[str, Any], trainer: ChunkTrainer, engine: EngineName
+    ) -> dict[str, Any]:
         """The study's identity, and what the bits of its results depend on besides."""
         return {
-            **self.identity(),
+            **identity,
             "engine": engine,
             "device": trainer.device.type,
             "tf32": self.tf32,
@@ -597,7 +615,6 @@ class Results:
 
     Attributes:
         study: the description that was run.
-        table: what `seeds` gives out.
         curves: by model and name, the band of all seeds; losses are means, correct are counts.
         params: by model, the seeds whose weights are kept and their stacked params.
         engine: what ran, and why.
@@ -607,7 +624,7 @@ class Results:
     """
 
     study: Study
-    table: pl.DataFrame
+    _table: pl.DataFrame
     curves: Mapping[str, Mapping[str, Band]]
     params: Mapping[str, tuple[list[int], dict[str, np.ndarray]]]
     engine: EngineReport
@@ -625,7 +642,7 @@ class Results:
             RuntimeError: in a process forked from one that has run a study.
         """
         use_threads()  # polars waits for them for ever where they are missing
-        return self.table
+        return self._table
 
     def __repr__(self) -> str:
         """A few lines: what was run, over which seeds, and the verdicts."""
@@ -657,11 +674,17 @@ class Results:
         return self.seeds.filter(pl.col("model") == model)
 
     def curve_epochs(self, model: str) -> tuple[int, ...]:
-        """The epochs at which the learning curves of one model were read."""
+        """The epochs at which the learning curves of one model were read.
+
+        Raises:
+            ValueError: when there is no such model.
+        """
+        self.of(model)
         return next(curve_epochs(one.epochs) for one in self.study.recipes if one.name == model)
 
     def accuracies(self, model: str, part: Literal["train", "test"] = "test") -> np.ndarray:
         """The accuracy of each seed of one model, in [0, 1], in order of seed."""
+        _check_choice("part", part, ("train", "test"))
         table = self.of(model)
         return (table[f"{part}_correct"] / table[f"n_{part}"]).to_numpy()
 

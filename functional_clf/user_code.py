@@ -8,8 +8,10 @@ something outside itself.
 """
 
 import copyreg
+import dis
 import functools
 import hashlib
+import logging
 import os
 import sys
 import sysconfig
@@ -21,6 +23,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 ONE_AT_A_TIME = threading.RLock()
 """Held while a user's function runs in a worker thread: it may share objects with other threads."""
@@ -28,6 +31,10 @@ ONE_AT_A_TIME = threading.RLock()
 Home = Literal["known", "installed", "user"]
 """Whose code is: of this package and what it builds on, of another installed one, or the user's."""
 
+_PACKAGE = os.path.dirname(os.path.realpath(__file__))
+_ACTIVATIONS = (torch.relu, torch.tanh, torch.sigmoid, functional.silu, functional.gelu)
+_LOOKS_UP = ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME")
+_LOCK = type(threading.Lock())
 _KNOWN = ("torch", "numpy", "scipy", "sklearn")
 _HEAP_TYPE = 1 << 9  # CPython's flag of a class that was made while Python ran
 _IN_C = (
@@ -48,13 +55,12 @@ class Reading(NamedTuple):
     """What some functions read.
 
     digest: of their code and of every value that they reach.
-    is_own: whether all of their code is this package's or a library's.
-    is_shared: whether they reach objects that a call might change (a module, a list, a dict).
+    is_own: whether all of their code is this package's or one of torch's plain activations, which
+        are pure.
     """
 
     digest: str
     is_own: bool
-    is_shared: bool
 
 
 def reading_of(*functions: Callable[..., Any]) -> Reading:
@@ -82,9 +88,12 @@ def reading_of(*functions: Callable[..., Any]) -> Reading:
     """
     with ONE_AT_A_TIME:  # another thread may be about to change what is read here
         reader = _Reader()
-        for function in functions:
-            reader.read(function)
-    return Reading(reader.hash.hexdigest(), reader.is_own, reader.is_shared)
+        try:
+            for function in functions:
+                reader.read(function)
+        except RecursionError:
+            raise UnreadableError("values that are nested too deeply") from None
+    return Reading(reader.hash.hexdigest(), reader.is_own)
 
 
 class _Reader:
@@ -93,16 +102,16 @@ class _Reader:
     def __init__(self) -> None:
         self.hash = hashlib.blake2b(digest_size=12)
         self.is_own = True
-        self.is_shared = False
+        self._names: set[str] = set()  # that the code read so far looks up
         self._seen: dict[int, int] = {}
         self._alive: list[Any] = []  # else an id could be used twice
 
     def read(self, value: Any) -> None:
-        if isinstance(value, _PLAIN):
+        if type(value) in _PLAIN:
             self._add(type(value).__name__, repr(value))
             return
         # Whether equal constants are one object differs from one start of Python to the next.
-        if not isinstance(value, tuple | frozenset | types.CodeType):
+        if type(value) not in (tuple, frozenset, types.CodeType):
             if id(value) in self._seen:  # also ends circles
                 self._add("seen", self._seen[id(value)])
                 return
@@ -112,8 +121,13 @@ class _Reader:
             self._read_tensor(value)
         elif isinstance(value, np.ndarray | np.generic):
             self._read_array(np.asarray(value))
-        elif isinstance(value, list | tuple | set | frozenset | dict):
+            self._read_rest(value, np.ndarray, np.generic, np.memmap)
+        elif isinstance(value, list | tuple | set | frozenset | dict | types.MappingProxyType):
             self._read_container(value)
+            self._read_rest(value, list, tuple, set, frozenset, dict, types.MappingProxyType)
+        elif isinstance(value, _PLAIN):  # a subclass, such as an enum's member
+            self._add(type(value).__name__, repr(value))
+            self._read_rest(value)
         elif isinstance(value, types.FunctionType):
             self._read_function(value)
         elif isinstance(value, types.CodeType):
@@ -121,7 +135,7 @@ class _Reader:
         elif isinstance(value, types.CellType):
             self._read_cell(value)
         elif isinstance(value, types.ModuleType):
-            self._add("module", value.__name__)
+            self._read_module(value)
         elif isinstance(value, type):
             self._read_class(value)
         else:
@@ -131,6 +145,21 @@ class _Reader:
         for word in words:
             content = word if isinstance(word, bytes) else str(word).encode("utf-8", "replace")
             self.hash.update(len(content).to_bytes(8, "little") + content)
+
+    def _read_rest(self, value: Any, *plain: type) -> None:
+        """What a subclass adds to a value that was read: its code, and its own attributes."""
+        if type(value) in plain or _module_home(type(value).__module__) == "known":
+            return
+        self.read(type(value))
+        self.read(getattr(value, "__dict__", None))
+
+    def _read_module(self, module: types.ModuleType) -> None:
+        """Of a user's module, what the code read so far may look up in it."""
+        self._add("module", module.__name__)
+        if _module_home(module.__name__) == "user":
+            for name in sorted(self._names & set(vars(module))):
+                self._add("attribute", name)
+                self.read(vars(module)[name])
 
     def _read_tensor(self, tensor: Tensor) -> None:
         try:
@@ -149,8 +178,7 @@ class _Reader:
 
     def _read_container(self, value: Any) -> None:
         self._add(type(value).__qualname__, len(value))
-        self.is_shared |= not isinstance(value, tuple | frozenset)
-        if isinstance(value, dict):
+        if isinstance(value, dict | types.MappingProxyType):
             for key, item in value.items():
                 self.read(key)
                 self.read(item)
@@ -169,20 +197,20 @@ class _Reader:
         home = _home(function.__code__.co_filename)
         if home != "user":  # a decorator may have given it the name of what it wraps
             self._add("library", function.__module__, function.__qualname__)
+        self.is_own &= home == "known" and _is_pure(function)
         if home != "known":
-            self.is_own = False
             self._read_code(function.__code__)
         if home == "user":
             self._read_globals(function)
         self.read(function.__defaults__)
         self.read(tuple((function.__kwdefaults__ or {}).items()))
         self.read(tuple(function.__closure__ or ()))
-        if wrapped is not None:
-            self.read(wrapped)
+        self.read(vars(function))  # attributes, also `__wrapped__`
 
     def _read_code(self, code: types.CodeType) -> None:
         self._add("code", code.co_code, code.co_exceptiontable, code.co_names, code.co_freevars)
         self._add(code.co_flags, code.co_argcount, code.co_kwonlyargcount)
+        self._names |= set(code.co_names)
         for constant in code.co_consts:
             if isinstance(constant, types.CodeType):
                 self._read_code(constant)
@@ -190,27 +218,12 @@ class _Reader:
                 self.read(constant)
 
     def _read_globals(self, function: types.FunctionType) -> None:
-        names = set(_names(function.__code__))
-        for name in sorted(names):
-            # Else it is a builtin, or an attribute of something; or a module imported within.
-            if name in function.__globals__:
+        for name in _globals_of(function.__code__):
+            if name in function.__globals__:  # else it is a builtin, or imported within
                 self._add("global", name)
-                self._read_named(function.__globals__[name], names)
+                self.read(function.__globals__[name])
             elif name in sys.modules:
-                self._read_named(sys.modules[name], names)
-
-    def _read_named(self, value: Any, names: set[str]) -> None:
-        """A global; of a user's module, what of it the code may name."""
-        if not isinstance(value, types.ModuleType) or _module_home(value.__name__) != "user":
-            self.read(value)
-            return
-        if id(value) in self._seen:
-            return
-        self._seen[id(value)] = len(self._seen)
-        self._alive.append(value)
-        for attribute in sorted(names & set(vars(value))):
-            self._add("attribute", attribute)
-            self._read_named(vars(value)[attribute], names)
+                self.read(sys.modules[name])
 
     def _read_cell(self, cell: types.CellType) -> None:
         try:
@@ -229,7 +242,7 @@ class _Reader:
             return
         self.is_own = False
         self._add("class", cls.__qualname__)
-        for base in cls.__bases__:
+        for base in (type(cls), *cls.__bases__):
             self.read(base)
         for name, value in sorted(vars(cls).items()):
             # What Python itself puts there says nothing, and some of it changes by being looked at.
@@ -260,14 +273,19 @@ class _Reader:
         elif isinstance(value, functools._lru_cache_wrapper):
             self.read(value.__wrapped__)
         elif isinstance(value, _IN_C):  # such as torch.relu
+            self.is_own &= _is_pure(value)
             self._add("builtin", getattr(value, "__module__", None), value.__qualname__)
             owner = getattr(value, "__self__", None)
             if not isinstance(owner, types.ModuleType | type):
                 self.read(owner)
         elif isinstance(value, torch._ops.OpOverload | torch._ops.OpOverloadPacket):
             self._add("operation", str(value))
+        elif isinstance(value, torch.jit.ScriptFunction):
+            self._add("scripted", str(value.graph))
+        elif isinstance(value, logging.Logger | _LOCK | type(threading.RLock())):
+            self._add("object", type(value).__name__)  # decides no number
         else:
-            self.is_shared = True
+            self.is_own = False
             self.read(type(value))
             self._read_state(value)
 
@@ -313,12 +331,22 @@ def _is_sized(value: Any) -> bool:
     return hasattr(value, "__len__")
 
 
-def _names(code: types.CodeType) -> Iterable[str]:
-    """The names that code and the functions within it look up."""
-    yield from code.co_names
+@functools.lru_cache(maxsize=4096)
+def _globals_of(code: types.CodeType) -> tuple[str, ...]:
+    """The global names, and modules, that code and the functions within it look up, in order."""
+    names = {str(step.argval) for step in dis.get_instructions(code) if step.opname in _LOOKS_UP}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _names(constant)
+            names.update(_globals_of(constant))
+    return tuple(sorted(names))
+
+
+def _is_pure(function: Any) -> bool:
+    """Whether a function is this package's or one of torch's plain activations."""
+    if any(function is one for one in _ACTIVATIONS):
+        return True
+    code = getattr(function, "__code__", None)
+    return code is not None and _is_in(os.path.realpath(code.co_filename), _PACKAGE)
 
 
 def _slots(cls: type) -> list[str]:
@@ -333,7 +361,7 @@ def _slots(cls: type) -> list[str]:
 def _home(file: str) -> Home:
     """Whose a source file is."""
     path = os.path.realpath(file)
-    if file.startswith("<frozen ") or _is_in(path, os.path.dirname(os.path.realpath(__file__))):
+    if file.startswith("<frozen ") or _is_in(path, _PACKAGE):
         return "known"
     parts = path.split(os.sep)
     for folder in ("site-packages", "dist-packages"):
@@ -349,8 +377,10 @@ def _is_in(path: str, folder: str) -> bool:
 
 
 @functools.cache
-def _module_home(name: str) -> Home:
+def _module_home(name: Any) -> Home:
     """Whose a module is."""
+    if not isinstance(name, str):  # of some classes that are made in C
+        return "known"
     if name.partition(".")[0] in (*sys.builtin_module_names, "builtins"):
         return "known"
     file = getattr(sys.modules.get(name), "__file__", None)

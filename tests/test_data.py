@@ -91,7 +91,10 @@ def test_a_data_set_of_ones_own():
     assert draw_chunk(own, [replicate(1, "data")], 0.5, CPU).train.x.shape == (1, 3, 3)
     described = own.describe()
     assert described.pop("content") != Dataset("own", 6, circles(6).draw).describe()["content"]
+    assert described.pop("code") == own.describe()["code"]
     assert described == {"name": "own", "n_samples": 6, "v": 2, "is_fixed": False}
+    with pytest.raises(ValueError, match="settings holds 'content', which a data set says"):
+        Dataset("own", 6, own.draw, {"content": "x"})
 
 
 X, Y = np.random.default_rng(0).normal(size=(8, 2)), np.arange(8) % 2

@@ -30,7 +30,7 @@ def named(dataset, names):
         for one in (results.curves, results.params):
             one[name] = one.pop(recipe.name)
         table = results.seeds.with_columns(model=results.seeds["model"].replace(recipe.name, name))
-        object.__setattr__(results, "table", table)
+        object.__setattr__(results, "_table", table)
         object.__setattr__(recipe, "name", name)
     return results
 
@@ -56,7 +56,7 @@ def test_data_of_any_number_of_features_are_drawn(n_features, tmp_path, caplog):
     assert (f"the first 2 of {n_features} features" in axes.get_title()) == (n_features > 2)
     drawn = [points for points in axes.collections if len(points.get_offsets())]
     assert sum(len(points.get_offsets()) for points in drawn) == 60
-    x, y = results.study.dataset.draw(0)
+    x, y = results.study.dataset.sample(0)
     across = np.concatenate([points.get_offsets()[:, 0] for points in drawn])
     assert sorted(across) == sorted(x[:, 0])
     if n_features == 1:
@@ -137,7 +137,7 @@ def test_equal_differences_fall_into_one_bin():
     results = study(circles(50), seeds=2)
     counts = np.array([5, 7, 6, 8])
     table = results.seeds.with_columns(test_correct=counts)
-    object.__setattr__(results, "table", table)
+    object.__setattr__(results, "_table", table)
     gaps = plots.accuracies_figure(results).axes[1]
     assert [bar.get_height() for bar in gaps.patches] == [2]
 

@@ -134,6 +134,47 @@ def test_parts_of_one_vector_are_weights_like_others():
     assert study_of(recipe_of(init, apply)).run().seeds.height == 2
 
 
+def test_columns_of_one_matrix_are_weights_of_their_own():
+    def init(generator):
+        drawn = torch.randn(2, 3, generator=generator)
+        return {"w": drawn[:, :2], "v": drawn[:, 2], "a": drawn[0, ::2].clone()}
+
+    def apply(params, x):
+        return (x @ params["w"]) @ params["v"]
+
+    assert study_of(recipe_of(init, apply)).run().seeds.height == 2
+
+
+@pytest.mark.parametrize("engine", ["eager", "fused"])
+def test_a_weight_may_be_a_single_number(engine):
+    def init(generator):
+        return {"w": torch.randn(2, generator=generator), "b": torch.zeros(())}
+
+    recipe = recipe_of(init, lambda p, x: x @ p["w"] + p["b"])
+    assert study_of(recipe, engine=engine).run().seeds.height == 2
+
+
+@pytest.mark.parametrize("activation", [nn.functional.dropout, nn.functional.rrelu])
+def test_a_random_activation_is_refused(activation):
+    message = refusal(study_of(Recipe("own", mlp((2, 3, 1), activation), sgd(0.1), 2)))
+    assert "recipe 'own': " in message
+
+
+def test_a_model_and_an_optimizer_are_not_taken_for_each_other():
+    with pytest.raises(TypeError, match=r"it must be Model\(init, apply\), two functions"):
+        Recipe("own", sgd(0.1), GOOD, epochs=2)
+
+
+def test_a_counter_that_a_function_bears_is_refused():
+    def update(grads, state, params):
+        update.calls += 1
+        return {key: -(0.1 if update.calls < 50 else 0.0) * g for key, g in grads.items()}, state
+
+    update.calls = 0
+    message = refusal(study_of(recipe_of(optimizer=Optimizer(lambda params: (), update))))
+    assert "optimizer.update changes something outside of it" in message
+
+
 # Optimizers.
 
 
@@ -240,6 +281,20 @@ def test_probabilities_in_place_of_logits_are_told(caplog):
     assert "model.apply seems to return probabilities" in line
     for apply in (lambda p, x: GOOD.apply(p, x), lambda p, x: torch.relu(GOOD.apply(p, x))):
         assert warnings_of(study_of(recipe_of(apply=apply)), caplog) == []
+    zero = recipe_of(lambda g: {"w": torch.zeros(2)}, lambda p, x: x @ p["w"])
+    assert [
+        "same weights for every seed" in one for one in warnings_of(study_of(zero), caplog)
+    ] == [True]
+
+
+def test_weights_that_training_never_meets_are_not_held_against_a_model(caplog):
+    def init(generator):
+        return {"s": torch.eye(2) + 0.1 * torch.rand(2, 2, generator=generator)}
+
+    def apply(params, x):
+        return (x @ torch.linalg.cholesky(params["s"] @ params["s"].mT))[:, 0]
+
+    assert warnings_of(study_of(recipe_of(init, apply)), caplog) == []
 
 
 def test_weights_alike_for_every_seed_are_told_or_refused(caplog):
@@ -293,13 +348,57 @@ def test_a_part_of_a_table_for_each_seed_is_told(caplog):
 
     recipe = mlp_recipe("m", (2, 1), None, "sgd", 0.1, epochs=2)
     (line,) = warnings_of(study_of(recipe, dataset=Dataset("own", 80, part)), caplog)
-    assert "of 80 samples of one draw are in the next one too" in line
+    assert "of 80 samples of one draw are in another one, too" in line
 
 
 def test_a_draw_that_its_seed_does_not_decide_is_refused():
     generator = np.random.default_rng(0)
-    wild = Dataset("wild", 40, lambda seed: (generator.normal(size=(40, 2)), np.arange(40) % 2))
-    assert "drew other samples when the same seed" in refusal(study_of(model_1(), dataset=wild))
+
+    def draw(seed):
+        return generator.normal(size=(40, 2)), np.arange(40) % 2
+
+    for is_fixed, vary in itertools.product((False, True), ("auto", "data", "split", "init")):
+        if (is_fixed, vary) != (True, "data"):
+            study = study_of(
+                model_1(), dataset=Dataset("wild", 40, draw, {}, dict, is_fixed), vary=vary
+            )
+            assert "drew other samples when the same seed" in refusal(study)
+
+
+def test_a_few_tables_in_turn_are_told(caplog):
+    def draw(seed):
+        rng = np.random.default_rng(seed // 3 % 10)
+        return rng.normal(size=(40, 2)), np.arange(40) % 2
+
+    recipe = mlp_recipe("m", (2, 1), None, "sgd", 0.1, epochs=2)
+    study = study_of(recipe, dataset=Dataset("own", 40, draw), seeds=64)
+    (line,) = warnings_of(study, caplog)
+    assert "40 of 40 samples of one draw are in another one, too" in line
+
+
+def test_a_few_points_drawn_again_by_chance_are_new_data(caplog):
+    def draw(seed):
+        x = np.random.default_rng(seed).integers(0, 2, size=(10, 1))
+        return x, np.arange(10) % 2
+
+    recipe = mlp_recipe("m", (1, 1), None, "sgd", 0.1, epochs=2)
+    assert warnings_of(study_of(recipe, dataset=Dataset("own", 10, draw), seeds=40), caplog) == []
+
+
+def test_only_the_seeds_of_a_study_and_seed_0_are_drawn():
+    asked = set()
+
+    def draw(seed):
+        asked.add(seed)
+        return np.random.default_rng(seed).normal(size=(40, 2)), np.arange(40) % 2
+
+    study_of(model_1(epochs=2), dataset=Dataset("own", 40, draw), seeds=range(7, 8)).run()
+    assert asked == {0, 21}
+
+
+def test_a_draw_that_fails_is_named():
+    message = refusal(study_of(model_1(), dataset=Dataset("own", 40, lambda: 0)))
+    assert message.startswith("data set 'own', drawn with seed 0: draw failed: ")
 
 
 def test_a_network_for_other_data_is_refused_on_every_engine(tmp_path):
@@ -385,6 +484,57 @@ def test_a_folder_goes_on_with_the_same_data_and_models_only(tmp_path):
             study_of(recipe, dataset=table).run(tmp_path)
 
 
+def test_a_generator_that_differs_only_beyond_seed_0_is_another(tmp_path):
+    def drawn_with(factor):
+        def draw(seed):
+            rng = np.random.default_rng(seed * factor)
+            return rng.normal(size=(40, 2)), np.arange(40) % 2
+
+        return Dataset("own", 40, draw)
+
+    study_of(model_1(epochs=2), dataset=drawn_with(1)).run(tmp_path)
+    with pytest.raises(Exception, match=r"holds another study: dataset\.code is"):
+        study_of(model_1(epochs=2), dataset=drawn_with(7)).run(tmp_path)
+
+
+def test_what_a_function_remembers_does_not_make_it_another(tmp_path):
+    def remembering():
+        memo = {}
+
+        def apply(params, x):
+            if len(x) not in memo:
+                memo[len(x)] = len(x) / 1000
+            return GOOD.apply(params, x * memo[len(x)])
+
+        return recipe_of(apply=apply)
+
+    for engine in ("eager", "auto"):
+        folder = tmp_path / engine
+        study_of(remembering(), engine=engine).run(folder)
+        assert study_of(remembering(), engine=engine, seeds=3).run(folder).seeds.height == 3
+
+
+def test_threads_take_turns_with_torchs_default_dtype():
+    def init(generator):
+        return {"w": torch.randn(2, 64, generator=generator), "v": torch.ones(64)}
+
+    def apply(params, x):
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)
+        try:
+            third = torch.tensor(1 / 3)
+        finally:
+            torch.set_default_dtype(before)
+        return ((torch.tanh(x @ params["w"]) @ params["v"]) * third).to(x.dtype)
+
+    recipe = Recipe("own", Model(init, apply), sgd(0.01), 20)
+    one, two = (
+        Study(circles(500), (recipe,), seeds=16, chunk=4, engine="eager", threads=threads).run()
+        for threads in (1, 2)
+    )
+    assert one.seeds.equals(two.seeds)
+
+
 def test_a_folder_holds_one_floating_point_type(tmp_path, request):
     study_of(model_1(epochs=2)).run(tmp_path)
     request.getfixturevalue("float64")
@@ -393,16 +543,18 @@ def test_a_folder_holds_one_floating_point_type(tmp_path, request):
     assert study_of(model_1(epochs=2)).run().params["model_1"][1]["0.weight"].dtype == np.float64
 
 
-def test_what_cannot_be_told_apart_has_no_folder(tmp_path):
-    lock = threading.Lock()
+def test_what_cannot_be_told_apart_has_no_folder(tmp_path, caplog):
+    endless = itertools.repeat(1.0)
+    unread = (one for one in endless)
 
     def apply(params, x):
-        with lock:
-            return GOOD.apply(params, x)
+        assert unread is not None
+        return GOOD.apply(params, x)
 
     study = study_of(recipe_of(apply=apply))
-    assert study.run().seeds.height == 2
-    assert "reads an object of type _thread.lock" in refusal(study, tmp_path / "run")
+    (line,) = warnings_of(study, caplog)
+    assert "model.apply reads an object of type builtins.generator, of which nobody" in line
+    assert "reads an object of type builtins.generator" in refusal(study, tmp_path / "run")
     assert not (tmp_path / "run").exists()
     fused = study_of(recipe_of(apply=apply), engine="fused")
     assert "which may change unseen" in refusal(fused)

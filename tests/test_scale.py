@@ -144,7 +144,9 @@ def test_memory_does_not_grow_with_the_number_of_seeds(tmp_path):
         out = tmp_path / str(n_seeds)
         with Store(out) as store:
             trainer = configuration._trainer(torch.device("cpu"))
-            store.adopt(configuration._configuration(trainer, "eager"), {})
+            store.adopt(
+                configuration._configuration(configuration.identity(), trainer, "eager"), {}
+            )
             for start in range(0, n_seeds, 16):
                 chunk = range(start, min(start + 16, n_seeds))
                 store.write_chunk(synthetic(chunk, records=len(curve_epochs(32))))

@@ -147,7 +147,9 @@ def test_auto_uses_eager_where_there_is_no_compiler_and_says_so(monkeypatch, cap
     with caplog.at_level(logging.INFO, "functional_clf"):
         results = study_of(2, engine="auto").run()
     assert results.engine.ran == "eager"
-    assert caplog.messages == ["engine: eager, because no C++ compiler was found"]
+    assert caplog.messages == [
+        "engine: eager, because no C compiler was found; no C++ compiler was found"
+    ]
     assert report.results_dict(results)["engine"]["ran"] == "eager"
 
 

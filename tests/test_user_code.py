@@ -1,7 +1,13 @@
 import abc
+import enum
 import functools
+import logging
 import subprocess
 import sys
+import threading
+import types
+import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -219,8 +225,112 @@ def test_what_holds_itself_is_read_to_an_end():
 
 
 def test_what_cannot_be_read_is_named():
-    with pytest.raises(UnreadableError, match=r"an object of type _thread\.lock"):
-        reading_of(closure_over(__import__("threading").Lock()))
+    with pytest.raises(UnreadableError, match=r"an object of type builtins\.generator"):
+        reading_of(closure_over(one for one in range(3)))
+    deep = None
+    for _ in range(3000):
+        deep = [deep]
+    with pytest.raises(UnreadableError, match="nested too deeply"):
+        reading_of(closure_over(deep))
+
+
+def test_what_decides_no_number_is_let_be():
+    for value in (threading.Lock(), threading.RLock(), logging.getLogger("mine")):
+        assert reading_of(closure_over(value)) == reading_of(closure_over(value))
+
+
+class Named(NamedTuple):
+    scale: float
+
+    def apply(self, x):
+        return x * self.scale * SCALE
+
+
+class Table(dict):
+    def __missing__(self, key):
+        return SCALE
+
+
+class Kind(enum.IntEnum):
+    ONE = 1
+
+    def apply(self, x):
+        return x * SCALE
+
+
+@pytest.mark.parametrize("value", [Named(1.0), Table(a=1), Kind.ONE], ids=repr)
+def test_classes_that_add_to_plain_values_are_read(value, monkeypatch):
+    before = reading_of(closure_over(value))
+    assert before == reading_of(closure_over(value))
+    monkeypatch.setitem(globals(), "SCALE", 4.0)
+    assert reading_of(closure_over(value)).digest != before.digest
+
+
+def test_attributes_of_functions_and_of_what_wraps_them_are_read():
+    def own(x):
+        return x * own.scale
+
+    class Wrapper:
+        def __init__(self, function, scale):
+            self.scale = scale
+            functools.update_wrapper(self, function)
+
+        def __call__(self, x):
+            return self.scale * self.__wrapped__(x)
+
+    digests = []
+    for scale in (1, 2):
+        own.scale = scale
+        digests += [reading_of(own).digest, reading_of(Wrapper(helper, scale)).digest]
+    assert len(set(digests)) == 4
+
+
+def test_a_module_is_read_wherever_it_is_held():
+    def by_closure(module):
+        return lambda x: x * module.WIDTH
+
+    class Holder:
+        def __init__(self, module):
+            self.module = module
+
+        def apply(self, x):
+            return x * self.module.WIDTH
+
+    for function in (by_closure(constants_module()), Holder(constants_module()).apply):
+        before = reading_of(function)
+        constants_module().WIDTH += 1
+        assert reading_of(function).digest != before.digest
+
+
+@functools.cache
+def constants_module():
+    module = types.ModuleType("constants_of_mine")
+    module.WIDTH = 1
+    return module
+
+
+def test_scripted_functions_are_read():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is on its way out
+        one, other = torch.jit.script(double), torch.jit.script(triple)
+    assert reading_of(one).digest != reading_of(other).digest
+
+
+def double(x: torch.Tensor) -> torch.Tensor:
+    return x * 2.0
+
+
+def triple(x: torch.Tensor) -> torch.Tensor:
+    return x * 3.0
+
+
+def test_a_global_is_not_what_an_attribute_is_called(monkeypatch):
+    def transposed(x):
+        return x.WIDTH
+
+    before = reading_of(transposed)
+    monkeypatch.setitem(globals(), "WIDTH", 4.0)
+    assert reading_of(transposed) == before
 
 
 def test_whose_code_it_is_and_whether_it_shares_objects():
@@ -228,8 +338,9 @@ def test_whose_code_it_is_and_whether_it_shares_objects():
         assert recipe.reading().is_own
     assert reading_of(*mlp((2, 1), nn.functional.silu)).is_own
     users = reading_of(*mlp((2, 3, 1), lambda x: x.square()))
-    assert (users.is_own, reading_of(helper).is_shared) == (False, False)
-    assert reading_of(closure_over(Scaled())).is_shared
+    assert not users.is_own
+    for activation in (nn.functional.dropout, nn.Dropout(), nn.functional.rrelu, np.tanh):
+        assert not reading_of(*mlp((2, 3, 1), activation)).is_own
 
 
 def test_recipes_differ_by_what_they_compute():
