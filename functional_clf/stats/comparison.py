@@ -199,12 +199,13 @@ class Comparison:
 
     def _cautions(self) -> list[str]:
         if self.bounded_interval is None:
-            seen = {"the splits of this data set": self.n_pairs}
-            words = cautions.unseen_words(self.interval, self.margin, seen, self.alpha)
-            if self.n_train is not None and self.n_test is not None:
+            words = cautions.one_data_set_words(
+                self.interval, self.margin, self.n_pairs, self.alpha
+            )
+            if self.interval and self.n_train is not None and self.n_test is not None:
                 words += cautions.test_share_words(self.n_train, self.n_test)
             return words
-        if self.interval == self.bounded_interval:
+        if self.method == "bounded":
             return cautions.more_seeds_words(self.seeds_needed) if self.n_pairs > 1 else []
         return cautions.bounded_words(
             self.interval, self.bounded_interval, self.margin, self.seeds_needed
@@ -330,7 +331,7 @@ def compare(
         interval = bounded
         method = "bounded" if bounded else "none"
     estimate = pairs.mean_difference
-    if interval == bounded:  # it may leave open what the mean seen is, against the margin
+    if method == "bounded":  # it may leave open what the mean seen is, against the margin
         claims = settled(Interval(estimate, estimate), margin) - {"better", "worse"}
     else:
         claims = settled(interval, margin)
