@@ -12,7 +12,7 @@ from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import Superiority, probability_of_superiority
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.scopes import Scope
-from functional_clf.stats.score_limits import score_t_interval
+from functional_clf.stats.score_limits import paired_pvalue, score_t_interval
 from functional_clf.stats.sign_flips import sign_flip_test
 from functional_clf.stats.student import t_test
 from functional_clf.stats.summaries import (
@@ -44,7 +44,11 @@ class Comparison:
         standard_error: of the estimate; None where the differences have no spread.
         df: degrees of freedom of t.
         t_statistic: estimate / standard error; None where the differences have no spread.
-        t_pvalue: two-sided, of the t statistic; None where that cannot be given.
+        t_pvalue: two-sided, of the t statistic alone, without score limits; None where that cannot
+            be given.
+        interval_pvalue: two-sided, of the split scope's interval, which score limits widen: the
+            smallest alpha at which it leaves out 0; 1 where all differences are 0, None where it
+            cannot be given and in the other scopes, whose p value is the sign-flip test's.
         sign_flip_pvalue: two-sided; None in the split scope, where it would reject a true null.
         smallest_pvalue: the smallest sign-flip p that so many non-zero differences can give; None
             in the split scope.
@@ -85,6 +89,7 @@ class Comparison:
     df: float
     t_statistic: float | None
     t_pvalue: float | None
+    interval_pvalue: float | None
     sign_flip_pvalue: float | None
     smallest_pvalue: float | None
     bounded_interval: Interval | None
@@ -109,8 +114,8 @@ class Comparison:
 
     @property
     def pvalue(self) -> float | None:
-        """The p value that fits the scope: sign-flip, or for splits the corrected t's."""
-        return self.sign_flip_pvalue if self.scope.independent else self.t_pvalue
+        """The p value that fits the scope: sign-flip, or for splits that of the interval."""
+        return self.sign_flip_pvalue if self.scope.independent else self.interval_pvalue
 
     @property
     def conclusion(self) -> str:
@@ -338,6 +343,9 @@ def compare(
     needed = None
     if bounded is not None and not claims <= settled(bounded, margin):
         needed = cautions.seeds_to_settle(d, claims, margin, alpha)
+    interval_pvalue = None
+    if not chosen.independent:
+        interval_pvalue = paired_pvalue(pairs.a, pairs.b, factor, step) if score_t else test.pvalue
     sign_flip = sign_flip_test(d, seed=seed) if chosen.independent else None
     return Comparison(
         model_a=describe_model(name_a, pairs.a, mask_a, failure_below, alpha),
@@ -352,6 +360,7 @@ def compare(
         df=test.df,
         t_statistic=test.statistic,
         t_pvalue=test.pvalue,
+        interval_pvalue=interval_pvalue,
         sign_flip_pvalue=sign_flip.pvalue if sign_flip else None,
         smallest_pvalue=sign_flip.smallest if sign_flip else None,
         bounded_interval=bounded,

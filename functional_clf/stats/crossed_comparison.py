@@ -12,7 +12,7 @@ from functional_clf.stats.comparison import checked_references, possible
 from functional_clf.stats.crossed import Component, crossed_t_test, variance_components
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.scopes import CROSSED
-from functional_clf.stats.score_limits import limits
+from functional_clf.stats.score_limits import limits, limits_pvalue
 from functional_clf.stats.summaries import (
     Distribution,
     ModelSummary,
@@ -54,7 +54,10 @@ class CrossedComparison:
         standard_error: of the estimate; None without spread.
         df: degrees of freedom of t, one less than the fewer of rows and columns.
         t_statistic: estimate / standard error; None without spread.
-        pvalue: two-sided, of the t statistic; None where that cannot be given.
+        t_pvalue: two-sided, of the t statistic alone, without score limits; None where that cannot
+            be given.
+        pvalue: two-sided, of the interval, which score limits widen: the smallest alpha at which it
+            leaves out 0; 1 where all differences are 0, None where it cannot be given.
         wins: cells where a is more accurate.
         ties: cells without a difference.
         losses: cells where b is more accurate.
@@ -83,6 +86,7 @@ class CrossedComparison:
     standard_error: float | None
     df: float
     t_statistic: float | None
+    t_pvalue: float | None
     pvalue: float | None
     wins: int
     ties: int
@@ -217,7 +221,7 @@ def compare_crossed(
     pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
     d = pairs.differences
     test = crossed_t_test(d, alpha)
-    interval = _score_t_interval(pairs, test, alpha)
+    interval, pvalue = _score_t_test(pairs, test, alpha)
     mask_a = validation.mask("diverged_a", diverged_a, d.shape)
     mask_b = validation.mask("diverged_b", diverged_b, d.shape)
     validation.same_labels(
@@ -235,7 +239,8 @@ def compare_crossed(
         standard_error=test.standard_error,
         df=test.df,
         t_statistic=test.statistic,
-        pvalue=test.pvalue,
+        t_pvalue=test.pvalue,
+        pvalue=pvalue,
         wins=int(np.count_nonzero(d > 0)),
         ties=int(np.count_nonzero(d == 0)),
         losses=int(np.count_nonzero(d < 0)),
@@ -253,21 +258,18 @@ def compare_crossed(
     )
 
 
-def _score_t_interval(pairs: Pairs, test: TTest, alpha: float) -> Interval | None:
-    """Return the crossed t interval, widened by score limits as `score_t_interval` is."""
+def _score_t_test(pairs: Pairs, test: TTest, alpha: float) -> tuple[Interval | None, float | None]:
+    """Return the crossed t interval, widened by score limits as `score_t_interval` is, and its p.
+
+    Without spread there is no interval, and t's p value, if there is one, stands.
+    """
     if test.standard_error is None:
-        return None
+        return None, test.pvalue
     error_a, error_b = (crossed_t_test(t).standard_error or 0.0 for t in (pairs.a, pairs.b))
-    low, high = limits(
-        pairs.a.mean(),
-        pairs.b.mean(),
-        error_a,
-        error_b,
-        test.standard_error,
-        df=test.df,
-        alpha=alpha,
-    )
-    return possible(Interval(float(low), float(high)))
+    estimates = pairs.a.mean(), pairs.b.mean(), error_a, error_b, test.standard_error
+    low, high = limits(*estimates, df=test.df, alpha=alpha)
+    interval = possible(Interval(float(low), float(high)))
+    return interval, limits_pvalue(*estimates, df=test.df)
 
 
 def _spread(table: FloatArray, alpha: float) -> Spread:

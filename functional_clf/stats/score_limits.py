@@ -11,6 +11,8 @@ from functional_clf.stats import validation
 from functional_clf.stats.pairs import paired
 from functional_clf.stats.types import FloatArray, Interval
 
+_HALVINGS = 60
+
 
 class Limits(NamedTuple):
     """Ends of one interval, or of one a study."""
@@ -97,10 +99,26 @@ def paired_limits(
     a: FloatArray, b: FloatArray, variance_factor: float, alpha: float, step: float = 0.0
 ) -> Limits:
     """Return the limits of each study: two or more replicates along the last axis."""
+    estimates = _paired_estimates(a, b, variance_factor)
+    return limits(*estimates, df=a.shape[-1] - 1, alpha=alpha, step=variance_factor * step)
+
+
+def paired_pvalue(
+    a: FloatArray, b: FloatArray, variance_factor: float, step: float = 0.0
+) -> float | None:
+    """Return the p value of the paired limits of one study; None where there are no limits."""
+    if np.ptp(np.round(a - b, validation.DECIMALS)) == 0:
+        return None
+    estimates = _paired_estimates(a, b, variance_factor)
+    return limits_pvalue(*estimates, df=a.size - 1, step=variance_factor * step)
+
+
+def _paired_estimates(
+    a: FloatArray, b: FloatArray, variance_factor: float
+) -> tuple[FloatArray, ...]:
     differences = np.round(a - b, validation.DECIMALS)
     errors = [math.sqrt(variance_factor) * x.std(axis=-1, ddof=1) for x in (a, b, differences)]
-    means = a.mean(axis=-1), b.mean(axis=-1)
-    return limits(*means, *errors, df=a.shape[-1] - 1, alpha=alpha, step=variance_factor * step)
+    return a.mean(axis=-1), b.mean(axis=-1), *errors
 
 
 def limits(
@@ -118,10 +136,50 @@ def limits(
 
     `step` bounds the mean's third central moment, over the variance of the mean.
     """
+    quantile = float(stats.t.isf(alpha / 2, df))
+    return _limits_at(quantile, mean_a, mean_b, error_a, error_b, error_difference, step)
+
+
+def limits_pvalue(
+    mean_a: ArrayLike,
+    mean_b: ArrayLike,
+    error_a: ArrayLike,
+    error_b: ArrayLike,
+    error_difference: ArrayLike,
+    *,
+    df: float,
+    step: float = 0.0,
+) -> float:
+    """Return the smallest alpha at which the limits leave out 0, from one study's estimates.
+
+    By bisection, as the limits move outwards with t's quantile. It is below alpha exactly where
+    the limits at alpha leave out 0, and never below t's own p value, as those hold t's interval.
+    """
+    estimates = mean_a, mean_b, error_a, error_b, error_difference
+    leaves_out = 0.0
+    holds = abs(float(mean_a) - float(mean_b)) / float(error_difference)  # type: ignore[arg-type]
+    for _ in range(_HALVINGS):
+        quantile = (leaves_out + holds) / 2
+        low, high = _limits_at(quantile, *estimates, step)
+        if low > 0 or high < 0:
+            leaves_out = quantile
+        else:
+            holds = quantile
+    return 2 * float(stats.t.sf(leaves_out, df))
+
+
+def _limits_at(
+    quantile: float,
+    mean_a: ArrayLike,
+    mean_b: ArrayLike,
+    error_a: ArrayLike,
+    error_b: ArrayLike,
+    error_difference: ArrayLike,
+    step: float,
+) -> Limits:
     mean_a, mean_b = np.asarray(mean_a, float), np.asarray(mean_b, float)
     error_a, error_b = np.asarray(error_a, float), np.asarray(error_b, float)
     error_difference = np.asarray(error_difference, float)
-    quantile = float(stats.t.isf(alpha / 2, df))
     difference = mean_a - mean_b
     half_width = quantile * error_difference + step * (1 + 2 * quantile**2) / 6
 
