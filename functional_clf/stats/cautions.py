@@ -134,13 +134,25 @@ def test_share_words(n_train: int, n_test: int) -> list[str]:
     ]
 
 
-def look_words(margin: float, first_margin: float | None, earlier_looks: int) -> list[str]:
-    """Return what was looked at before this conclusion was drawn."""
+def look_words(
+    rules: tuple[float, float], first_rules: tuple[float | None, float | None], earlier_looks: int
+) -> list[str]:
+    """Return what was looked at before this conclusion was drawn.
+
+    Args:
+        rules: margin and alpha, as the user set them.
+        first_rules: those of the first look; None where not known.
+        earlier_looks: how often results were looked at before.
+    """
+    (margin, alpha), (first_margin, first_alpha) = rules, first_rules
     sentences = []
     if first_margin is not None and first_margin != margin:
         sentences.append(
             f"The margin was changed after looking: it was {100 * first_margin:g} pp at first"
         )
+    if first_alpha is not None and not math.isclose(first_alpha, alpha):  # divided and multiplied
+        level = wording.confidence(first_alpha).removesuffix(" CI")
+        sentences.append(f"The confidence was changed after looking: it was {level} at first")
     if earlier_looks:
         times = "once" if earlier_looks == 1 else f"{earlier_looks} times"
         sentences.append(

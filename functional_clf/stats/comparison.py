@@ -71,6 +71,7 @@ class Comparison:
             it is what decides, for a verdict on the mean seen; None where it needs no more, where
             100 000 are not enough, and in the split scope.
         first_margin: the margin of the first look at these results; None where not given.
+        first_alpha: the alpha of the first look; None where not given.
         earlier_looks: how often results of this study were looked at before.
         n_comparisons: how many comparisons share the error rate `alpha` * `n_comparisons`.
         holm_pvalue: the scope's p value, Holm-adjusted over those comparisons; None for one.
@@ -107,6 +108,7 @@ class Comparison:
     guaranteed: bool
     seeds_needed: int | None
     first_margin: float | None = None
+    first_alpha: float | None = None
     earlier_looks: int = 0
     n_comparisons: int = 1
     holm_pvalue: float | None = None
@@ -128,7 +130,11 @@ class Comparison:
             *clauses.failure_meaning(self.failure_below),
             f"Verdict: {verdict_words(self.interval, self.margin, *names)}",
             *self._cautions(),
-            *cautions.look_words(self.margin, self.first_margin, self.earlier_looks),
+            *cautions.look_words(
+                (self.margin, self.alpha * self.n_comparisons),
+                (self.first_margin, self.first_alpha),
+                self.earlier_looks,
+            ),
             f"Scope: {self.scope.claim(self.setting)}",
         ]
         return " ".join(self.scope.sentence(text) for text in sentences)
@@ -235,6 +241,7 @@ def compare(
     setting: str = "",
     seed: int = 0,
     first_margin: float | None = None,
+    first_alpha: float | None = None,
     earlier_looks: int = 0,
 ) -> Comparison:
     """Compare two models' test accuracies over seeds, paired by seed.
@@ -249,8 +256,8 @@ def compare(
     | init | initialisation only | s / sqrt(J), for this split only |
 
     The verdict is decided on the t interval with that standard error, widened by score limits,
-    which tell near an accuracy of 1 and on one fixed test set (see `score_t_interval` and
-    `verdicts.decide`).
+    which tell near an accuracy of 1, and by what one test sample is worth, which tells where the
+    models differ on few of them (see `score_t_interval` and `verdicts.decide`).
     Where the differences have no spread (one pair, or all equal) t has no scale, and the bounded
     interval decides in its place; in the split scope, whose replicates are not independent, there
     is then no interval and the verdict is inconclusive. The sign-flip test and the bounded
@@ -266,7 +273,9 @@ def compare(
         accuracies_b: (J,) the same for the second model, on the same seeds.
         scope: "data", "split" or "init": what each pair redrew.
         n_train: training samples a run; needed for the split scope.
-        n_test: test samples a run; needed for the split scope (a single `total` will do).
+        n_test: test samples a run; needed for the split scope (a `total` that is one number, or
+            the same for all, will do). Where neither is known, the interval cannot tell that the
+            models differ on few samples only.
         margin: the smallest difference that matters, in [0, 1]; 0.01 is one percentage point.
         alpha: share of intervals that may miss, in (0, 1).
         total: test samples a run, one number or (J,), where the columns are counts.
@@ -280,6 +289,7 @@ def compare(
         seed: of the random signs, where the sign-flip test is not exact.
         first_margin: the margin of the first look at these results; where it differs from
             `margin`, the conclusion says that the margin was changed after looking.
+        first_alpha: the alpha of the first look, likewise.
         earlier_looks: how often results of this study were looked at before with fewer or other
             seeds; the conclusion says so, since looking until it is significant raises false
             alarms.
@@ -318,15 +328,13 @@ def compare(
         diverged_a=diverged_a,
         diverged_b=diverged_b,
     )
-    if n_test is None and total is not None and np.ndim(total) == 0:
-        n_test = int(validation.totals("total", total, pairs.a.shape))
     n_train = None if n_train is None else validation.integer("n_train", n_train, 1)
-    n_test = None if n_test is None else validation.integer("n_test", n_test, 1)
+    n_test = _test_samples(n_test, total, pairs)
 
     d = pairs.differences
     factor = variance_factor(chosen, d.size, n_train, n_test)
     test = t_test(d, factor, alpha)
-    step = sample_step(chosen, n_test if total is None else total)
+    step = sample_step(n_test, total)
     score_t = score_t_interval(pairs.a, pairs.b, alpha, factor, step)
     bounded = betting_interval(d, -1, 1, alpha) if chosen.independent else None
     if score_t is not None:
@@ -378,8 +386,23 @@ def compare(
         guaranteed=bounded is not None and settled(interval, margin) <= settled(bounded, margin),
         seeds_needed=needed,
         first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
+        first_alpha=validation.first_alpha(first_alpha),
         earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
     )
+
+
+def _test_samples(n_test: int | None, total: ArrayLike | None, pairs: Pairs) -> int | None:
+    """Return the test samples a run, from either argument; both must say the same."""
+    n_test = None if n_test is None else validation.integer("n_test", n_test, 1)
+    if total is None:
+        return n_test
+    totals = validation.totals("total", total, pairs.a.shape)
+    if np.ptp(totals) > 0:
+        return n_test
+    of_counts = int(totals.flat[0])
+    if n_test not in (None, of_counts):
+        raise ValueError(f"n_test is {n_test}: counts of total={of_counts} need n_test={of_counts}")
+    return of_counts
 
 
 def variance_factor(scope: Scope, n_pairs: int, n_train: int | None, n_test: int | None) -> float:
@@ -392,9 +415,10 @@ def variance_factor(scope: Scope, n_pairs: int, n_train: int | None, n_test: int
     return 1 / n_pairs + n_test / n_train
 
 
-def sample_step(scope: Scope, n_test: ArrayLike | None) -> float:
-    """Return what one test sample is worth where all runs share them; 0 where not, or unknown."""
-    return 1 / float(np.min(n_test)) if scope is scopes.INIT and n_test is not None else 0.0
+def sample_step(n_test: int | None, total: ArrayLike | None) -> float:
+    """Return what one test sample is worth, in the smallest test part; 0 where that is unknown."""
+    smallest = n_test if total is None else int(validation.array("total", total).min())
+    return 0.0 if smallest is None else 1 / smallest
 
 
 def checked_references(references: Mapping[str, float] | None) -> dict[str, float]:

@@ -72,6 +72,7 @@ class CrossedComparison:
         margin: the smallest difference that matters, set beforehand.
         verdict: one of six; see `verdicts.decide`.
         first_margin: the margin of the first look at these results; None where not given.
+        first_alpha: the alpha of the first look; None where not given.
         earlier_looks: how often results of this study were looked at before.
     """
 
@@ -101,6 +102,7 @@ class CrossedComparison:
     margin: float
     verdict: Verdict
     first_margin: float | None = None
+    first_alpha: float | None = None
     earlier_looks: int = 0
 
     @property
@@ -114,7 +116,11 @@ class CrossedComparison:
             self._spread_words(),
             f"Verdict: {verdict_words(self.interval, self.margin, *names)}",
             *cautions.unseen_words(self.interval, self.margin, seen, self.alpha),
-            *cautions.look_words(self.margin, self.first_margin, self.earlier_looks),
+            *cautions.look_words(
+                (self.margin, self.alpha),
+                (self.first_margin, self.first_alpha),
+                self.earlier_looks,
+            ),
             f"Scope: {CROSSED.claim(self.setting)}",
         ]
         return " ".join(CROSSED.sentence(text) for text in sentences)
@@ -172,6 +178,7 @@ def compare_crossed(
     references: Mapping[str, float] | None = None,
     setting: str = "",
     first_margin: float | None = None,
+    first_alpha: float | None = None,
     earlier_looks: int = 0,
 ) -> CrossedComparison:
     """Compare two models trained on every data seed with every initialisation seed.
@@ -195,6 +202,7 @@ def compare_crossed(
         setting: where the data come from, for the scope sentence.
         first_margin: the margin of the first look at these results; where it differs from
             `margin`, the conclusion says that the margin was changed after looking.
+        first_alpha: the alpha of the first look, likewise.
         earlier_looks: how often results of this study were looked at before with fewer or other
             seeds; the conclusion says so.
 
@@ -254,6 +262,7 @@ def compare_crossed(
         margin=margin,
         verdict=decide(interval, margin),
         first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
+        first_alpha=validation.first_alpha(first_alpha),
         earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
     )
 

@@ -140,7 +140,7 @@ def self_calibration(
     )
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
     n = pairs.differences.size
-    step = sample_step(large.scope, large.n_test if total is None else total)
+    step = sample_step(large.n_test, total)
     studies = []
     for size in _checked_sizes(sizes, n):
         drawn = np.stack([rng.choice(n, size, replace=False) for _ in range(repetitions)])

@@ -64,7 +64,7 @@ def test_every_claim_about_splits_that_a_collapse_could_overturn_has_its_caution
     limit = f"{100 * clopper_pearson(0, n).high:.1f} % of the splits of this data set ({n} seen)"
     unsettled = 0
     for _ in range(60):
-        result = compare(*collapsing((n,), rate, rng), scope="split", n_train=80, n_test=20)
+        result = compare(*collapsing((n,), rate, rng), scope="split", n_train=8000, n_test=2000)
         words = f"{UNSEEN}: in at most {limit}, and in an unknown share of other data sets, as only"
         assert (words in result.conclusion) == bool(claimed(result))
         unsettled += bool(claimed(result))
@@ -189,10 +189,13 @@ def test_a_share_of_a_tenth_is_warned_of_also_where_it_was_rounded_up():
 
 
 def test_looks_and_changed_margins_are_confessed():
-    assert look_words(0.01, None, 0) == look_words(0.01, 0.01, 0) == []
+    rules = (0.01, 0.05)
+    assert look_words(rules, (None, None), 0) == look_words(rules, rules, 0) == []
     first = "The margin was changed after looking: it was 2 pp at first"
-    assert look_words(0.01, 0.02, 0) == [first]
-    once, often = look_words(0.01, 0.02, 1)[1], look_words(0.01, None, 3)[0]
+    assert look_words(rules, (0.02, None), 0) == [first]
+    level = "The confidence was changed after looking: it was 99.9 % at first"
+    assert look_words(rules, (0.01, 0.001), 0) == [level]
+    once, often = look_words(rules, (0.02, None), 1)[1], look_words(rules, (None, None), 3)[0]
     assert once.startswith("Results of this study were looked at once before")
     assert often.startswith("Results of this study were looked at 3 times before")
     assert "raises false alarms" in once
@@ -201,18 +204,31 @@ def test_looks_and_changed_margins_are_confessed():
 def test_looks_reach_the_words_and_the_record_of_every_design():
     rng = np.random.default_rng(0)
     a, b = rng.binomial(200, 0.9, (2, 6, 6)) / 200
-    looks = {"first_margin": 0.02, "earlier_looks": 2}
+    looks = {"first_margin": 0.02, "first_alpha": 0.1, "earlier_looks": 2}
     for result in (
         compare(a[0], b[0], **looks),
         *compare_all({"a": a[0], "b": b[0], "c": b[1]}, **looks),
         compare_crossed(a, b, **looks),
     ):
-        assert "it was 2 pp at first. Results of this study were looked at 2" in result.conclusion
+        assert (
+            "it was 2 pp at first. The confidence was changed after looking: it was 90 % at first. "
+            "Results of this study were looked at 2"
+        ) in result.conclusion
         kept = result.to_dict()
         assert {name: kept[name] for name in looks} == looks
     plain = compare(a[0], b[0])
     assert "look" not in plain.conclusion
     assert (plain.to_dict()["first_margin"], plain.to_dict()["earlier_looks"]) == (None, 0)
+
+
+@pytest.mark.parametrize("n_models", [2, 3, 4, 10])
+def test_an_alpha_shared_by_many_comparisons_was_not_changed(n_models):
+    rng = np.random.default_rng(0)
+    models = {f"m{i}": rng.binomial(200, 0.9, 6) / 200 for i in range(n_models)}
+    for alpha in (0.05, 0.001, 0.1):
+        for result in compare_all(models, alpha=alpha, first_alpha=alpha):
+            assert "confidence was changed" not in result.conclusion
+            assert result.first_alpha == alpha
 
 
 def test_the_least_p_is_named_where_it_is_above_alpha():
