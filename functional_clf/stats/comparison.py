@@ -162,10 +162,9 @@ class Comparison:
         )
 
     def _interval_words(self) -> list[str]:
-        level = wording.confidence(self.alpha)
+        level, together = wording.confidence(self.alpha * self.n_comparisons), ""
         if self.n_comparisons > 1:
-            together = wording.confidence(self.alpha * self.n_comparisons)
-            level = f"{together} over all {self.n_comparisons} comparisons together"
+            together = f" over all {self.n_comparisons} comparisons together"
         words = []
         if self.standard_error is None:
             reason = (
@@ -173,13 +172,14 @@ class Comparison:
             )
             words.append(f"no t interval, as {reason}")
         elif self.interval is not None:
-            words.append(f"{level} {clauses.ends(self.interval, self.estimate, self.margin)}")
-            level = ""
+            ends = clauses.ends(self.interval, self.estimate, self.margin)
+            words.append(f"{level}{together} {ends}")
         if self.bounded_interval is not None:
             ends = clauses.ends(self.bounded_interval, self.estimate, self.margin)
-            words.append(
-                f"{level} bounded CI {ends}".replace("CI bounded CI", "bounded CI").strip()
-            )
+            if self.standard_error is None:
+                words.append(f"{level.removesuffix('CI')}bounded CI{together} {ends}")
+            else:  # of the same level
+                words.append(f"bounded CI {ends}")
         return words
 
     def _p_words(self) -> str:
@@ -424,7 +424,8 @@ def sample_step(n_test: int | None, total: ArrayLike | None) -> float:
 def checked_references(references: Mapping[str, float] | None) -> dict[str, float]:
     """Return reference accuracies, each in [0, 1]."""
     if references is not None and not isinstance(references, Mapping):
-        raise TypeError(f"references is {references!r}: a mapping from name to accuracy is needed")
+        found = validation.shown(references)
+        raise TypeError(f"references is {found}: a mapping from name to accuracy is needed")
     return {
         name: validation.fraction(f"references[{name!r}]", value)
         for name, value in (references or {}).items()

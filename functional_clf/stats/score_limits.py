@@ -91,7 +91,8 @@ def score_t_interval(
     """
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, None)
     alpha = validation.alpha_level(alpha)
-    factor = 1 / pairs.a.size if variance_factor is None else variance_factor
+    factor = validation.optional(validation.real, "variance_factor", variance_factor)
+    factor = 1 / pairs.a.size if factor is None else factor
     if not 0 < factor < math.inf:
         raise ValueError(f"variance_factor is {variance_factor}: a number above 0 is needed")
     step = validation.fraction("step", step)

@@ -29,7 +29,10 @@ def array(name: str, values: ArrayLike, *, flags: bool = False) -> NDArray:
     True among numbers as 1, and cannot read a tensor that carries gradients. Tensors and labelled
     columns are known by their methods, so neither PyTorch nor pandas is imported.
     """
-    readable = _readable(name, values)
+    try:
+        readable = _readable(name, values)
+    except RecursionError:
+        raise ValueError(f"{name} is a list that holds itself: numbers are needed") from None
     try:
         found = np.asarray(readable)
     except ValueError:
@@ -159,20 +162,25 @@ def optional(
 def integer(name: str, value: object, minimum: int) -> int:
     """Return an integer of at least `minimum`."""
     if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} is {value!r}: an integer is needed")
+        raise TypeError(f"{name} is {shown(value)}: an integer is needed")
     try:
         number = operator.index(cast(SupportsIndex, value))
     except TypeError:
-        raise TypeError(f"{name} is {value!r}: an integer is needed") from None
+        raise TypeError(f"{name} is {shown(value)}: an integer is needed") from None
     if number < minimum:
         raise ValueError(f"{name} is {number}: an integer of at least {minimum} is needed")
     return number
 
 
+def shown(value: object) -> str:
+    """Return a value as an error's one line shows it."""
+    return " ".join(repr(value).split())
+
+
 def text(name: str, value: str) -> str:
     """Return a string."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r}: a string is needed")
+        raise TypeError(f"{name} is {shown(value)}: a string is needed")
     return value
 
 
@@ -180,9 +188,9 @@ def model_names(names: tuple[str, str]) -> tuple[str, str]:
     """Return two different names."""
     pair = isinstance(names, tuple | list) and len(names) == 2
     if not pair or not all(isinstance(n, str) for n in names):
-        raise TypeError(f"names is {names!r}: two strings are needed")
+        raise TypeError(f"names is {shown(names)}: two strings are needed")
     if names[0] == names[1]:
-        raise ValueError(f"names is {names!r}: two different names are needed")
+        raise ValueError(f"names is {shown(names)}: two different names are needed")
     return names[0], names[1]
 
 
@@ -227,7 +235,7 @@ def real(name: str, value: object) -> float:
 
     Of float32 and float16 their shortest decimal is meant: 0.01, not 0.009999999776.
     """
-    wrong = f"{name} is {value!r}: a number is needed"
+    wrong = f"{name} is {shown(value)}: a number is needed"
     try:
         found = array(name, cast(ArrayLike, value))
     except ValueError:

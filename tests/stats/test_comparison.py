@@ -288,6 +288,14 @@ def test_a_mean_that_is_zero_but_for_rounding_has_no_sign():
 def test_failures_are_below_the_threshold_not_at_it():
     result = compare([0.75, 0.7, 1.0], [1.0, 1.0, 0.9], failure_below=0.75)
     assert (result.model_a.failures.count, result.model_b.failures.count) == (1, 0)
+    rounded = compare([1 - 16 / 50] * 3, [0.9] * 3, failure_below=0.68)
+    assert 1 - 16 / 50 < 0.68
+    assert rounded.model_a.failures.count == 0
+
+
+def test_a_threshold_is_told_from_one():
+    said = compare([0.9] * 3, [0.8] * 3, failure_below=0.99999).conclusion
+    assert "Failed means below 99.999 % accuracy" in said
 
 
 def test_alpha_and_margin_reach_the_words():
