@@ -64,4 +64,4 @@ def failure_meaning(failure_below: float | None) -> list[str]:
     """Return what a failed run is, where that was said."""
     if failure_below is None:
         return []
-    return [f"Failed means below {100 * failure_below:.4g} % accuracy, or diverged"]
+    return [f"Failed means below {wording.threshold(failure_below)} % accuracy, or diverged"]

@@ -12,7 +12,7 @@ from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import Superiority, probability_of_superiority
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.scopes import Scope
-from functional_clf.stats.score_limits import score_t_interval
+from functional_clf.stats.score_limits import paired_pvalue, score_t_interval
 from functional_clf.stats.sign_flips import sign_flip_test
 from functional_clf.stats.student import t_test
 from functional_clf.stats.summaries import (
@@ -44,7 +44,11 @@ class Comparison:
         standard_error: of the estimate; None where the differences have no spread.
         df: degrees of freedom of t.
         t_statistic: estimate / standard error; None where the differences have no spread.
-        t_pvalue: two-sided, of the t statistic; None where that cannot be given.
+        t_pvalue: two-sided, of the t statistic alone, without score limits; None where that cannot
+            be given.
+        interval_pvalue: two-sided, of the split scope's interval, which score limits widen: the
+            smallest alpha at which it leaves out 0; 1 where all differences are 0, None where it
+            cannot be given and in the other scopes, whose p value is the sign-flip test's.
         sign_flip_pvalue: two-sided; None in the split scope, where it would reject a true null.
         smallest_pvalue: the smallest sign-flip p that so many non-zero differences can give; None
             in the split scope.
@@ -67,6 +71,7 @@ class Comparison:
             it is what decides, for a verdict on the mean seen; None where it needs no more, where
             100 000 are not enough, and in the split scope.
         first_margin: the margin of the first look at these results; None where not given.
+        first_alpha: the alpha of the first look; None where not given.
         earlier_looks: how often results of this study were looked at before.
         n_comparisons: how many comparisons share the error rate `alpha` * `n_comparisons`.
         holm_pvalue: the scope's p value, Holm-adjusted over those comparisons; None for one.
@@ -85,6 +90,7 @@ class Comparison:
     df: float
     t_statistic: float | None
     t_pvalue: float | None
+    interval_pvalue: float | None
     sign_flip_pvalue: float | None
     smallest_pvalue: float | None
     bounded_interval: Interval | None
@@ -102,6 +108,7 @@ class Comparison:
     guaranteed: bool
     seeds_needed: int | None
     first_margin: float | None = None
+    first_alpha: float | None = None
     earlier_looks: int = 0
     n_comparisons: int = 1
     holm_pvalue: float | None = None
@@ -109,8 +116,8 @@ class Comparison:
 
     @property
     def pvalue(self) -> float | None:
-        """The p value that fits the scope: sign-flip, or for splits the corrected t's."""
-        return self.sign_flip_pvalue if self.scope.independent else self.t_pvalue
+        """The p value that fits the scope: sign-flip, or for splits that of the interval."""
+        return self.sign_flip_pvalue if self.scope.independent else self.interval_pvalue
 
     @property
     def conclusion(self) -> str:
@@ -123,7 +130,11 @@ class Comparison:
             *clauses.failure_meaning(self.failure_below),
             f"Verdict: {verdict_words(self.interval, self.margin, *names)}",
             *self._cautions(),
-            *cautions.look_words(self.margin, self.first_margin, self.earlier_looks),
+            *cautions.look_words(
+                (self.margin, self.alpha * self.n_comparisons),
+                (self.first_margin, self.first_alpha),
+                self.earlier_looks,
+            ),
             f"Scope: {self.scope.claim(self.setting)}",
         ]
         return " ".join(self.scope.sentence(text) for text in sentences)
@@ -151,10 +162,9 @@ class Comparison:
         )
 
     def _interval_words(self) -> list[str]:
-        level = wording.confidence(self.alpha)
+        level, together = wording.confidence(self.alpha * self.n_comparisons), ""
         if self.n_comparisons > 1:
-            together = wording.confidence(self.alpha * self.n_comparisons)
-            level = f"{together} over all {self.n_comparisons} comparisons together"
+            together = f" over all {self.n_comparisons} comparisons together"
         words = []
         if self.standard_error is None:
             reason = (
@@ -162,13 +172,14 @@ class Comparison:
             )
             words.append(f"no t interval, as {reason}")
         elif self.interval is not None:
-            words.append(f"{level} {clauses.ends(self.interval, self.estimate, self.margin)}")
-            level = ""
+            ends = clauses.ends(self.interval, self.estimate, self.margin)
+            words.append(f"{level}{together} {ends}")
         if self.bounded_interval is not None:
             ends = clauses.ends(self.bounded_interval, self.estimate, self.margin)
-            words.append(
-                f"{level} bounded CI {ends}".replace("CI bounded CI", "bounded CI").strip()
-            )
+            if self.standard_error is None:
+                words.append(f"{level.removesuffix('CI')}bounded CI{together} {ends}")
+            else:  # of the same level
+                words.append(f"bounded CI {ends}")
         return words
 
     def _p_words(self) -> str:
@@ -199,12 +210,13 @@ class Comparison:
 
     def _cautions(self) -> list[str]:
         if self.bounded_interval is None:
-            seen = {"the splits of this data set": self.n_pairs}
-            words = cautions.unseen_words(self.interval, self.margin, seen, self.alpha)
-            if self.n_train is not None and self.n_test is not None:
+            words = cautions.one_data_set_words(
+                self.interval, self.margin, self.n_pairs, self.alpha
+            )
+            if self.interval and self.n_train is not None and self.n_test is not None:
                 words += cautions.test_share_words(self.n_train, self.n_test)
             return words
-        if self.interval == self.bounded_interval:
+        if self.method == "bounded":
             return cautions.more_seeds_words(self.seeds_needed) if self.n_pairs > 1 else []
         return cautions.bounded_words(
             self.interval, self.bounded_interval, self.margin, self.seeds_needed
@@ -229,6 +241,7 @@ def compare(
     setting: str = "",
     seed: int = 0,
     first_margin: float | None = None,
+    first_alpha: float | None = None,
     earlier_looks: int = 0,
 ) -> Comparison:
     """Compare two models' test accuracies over seeds, paired by seed.
@@ -243,8 +256,8 @@ def compare(
     | init | initialisation only | s / sqrt(J), for this split only |
 
     The verdict is decided on the t interval with that standard error, widened by score limits,
-    which tell near an accuracy of 1 and on one fixed test set (see `score_t_interval` and
-    `verdicts.decide`).
+    which tell near an accuracy of 1, and by what one test sample is worth, which tells where the
+    models differ on few of them (see `score_t_interval` and `verdicts.decide`).
     Where the differences have no spread (one pair, or all equal) t has no scale, and the bounded
     interval decides in its place; in the split scope, whose replicates are not independent, there
     is then no interval and the verdict is inconclusive. The sign-flip test and the bounded
@@ -260,7 +273,9 @@ def compare(
         accuracies_b: (J,) the same for the second model, on the same seeds.
         scope: "data", "split" or "init": what each pair redrew.
         n_train: training samples a run; needed for the split scope.
-        n_test: test samples a run; needed for the split scope (a single `total` will do).
+        n_test: test samples a run; needed for the split scope (a `total` that is one number, or
+            the same for all, will do). Where neither is known, the interval cannot tell that the
+            models differ on few samples only.
         margin: the smallest difference that matters, in [0, 1]; 0.01 is one percentage point.
         alpha: share of intervals that may miss, in (0, 1).
         total: test samples a run, one number or (J,), where the columns are counts.
@@ -274,6 +289,7 @@ def compare(
         seed: of the random signs, where the sign-flip test is not exact.
         first_margin: the margin of the first look at these results; where it differs from
             `margin`, the conclusion says that the margin was changed after looking.
+        first_alpha: the alpha of the first look, likewise.
         earlier_looks: how often results of this study were looked at before with fewer or other
             seeds; the conclusion says so, since looking until it is significant raises false
             alarms.
@@ -312,15 +328,13 @@ def compare(
         diverged_a=diverged_a,
         diverged_b=diverged_b,
     )
-    if n_test is None and total is not None and np.ndim(total) == 0:
-        n_test = int(validation.totals("total", total, pairs.a.shape))
     n_train = None if n_train is None else validation.integer("n_train", n_train, 1)
-    n_test = None if n_test is None else validation.integer("n_test", n_test, 1)
+    n_test = _test_samples(n_test, total, pairs)
 
     d = pairs.differences
     factor = variance_factor(chosen, d.size, n_train, n_test)
     test = t_test(d, factor, alpha)
-    step = sample_step(chosen, n_test if total is None else total)
+    step = sample_step(n_test, total)
     score_t = score_t_interval(pairs.a, pairs.b, alpha, factor, step)
     bounded = betting_interval(d, -1, 1, alpha) if chosen.independent else None
     if score_t is not None:
@@ -330,13 +344,16 @@ def compare(
         interval = bounded
         method = "bounded" if bounded else "none"
     estimate = pairs.mean_difference
-    if interval == bounded:  # it may leave open what the mean seen is, against the margin
+    if method == "bounded":  # it may leave open what the mean seen is, against the margin
         claims = settled(Interval(estimate, estimate), margin) - {"better", "worse"}
     else:
         claims = settled(interval, margin)
     needed = None
     if bounded is not None and not claims <= settled(bounded, margin):
         needed = cautions.seeds_to_settle(d, claims, margin, alpha)
+    interval_pvalue = None
+    if not chosen.independent:
+        interval_pvalue = paired_pvalue(pairs.a, pairs.b, factor, step) if score_t else test.pvalue
     sign_flip = sign_flip_test(d, seed=seed) if chosen.independent else None
     return Comparison(
         model_a=describe_model(name_a, pairs.a, mask_a, failure_below, alpha),
@@ -351,6 +368,7 @@ def compare(
         df=test.df,
         t_statistic=test.statistic,
         t_pvalue=test.pvalue,
+        interval_pvalue=interval_pvalue,
         sign_flip_pvalue=sign_flip.pvalue if sign_flip else None,
         smallest_pvalue=sign_flip.smallest if sign_flip else None,
         bounded_interval=bounded,
@@ -368,8 +386,23 @@ def compare(
         guaranteed=bounded is not None and settled(interval, margin) <= settled(bounded, margin),
         seeds_needed=needed,
         first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
+        first_alpha=validation.first_alpha(first_alpha),
         earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
     )
+
+
+def _test_samples(n_test: int | None, total: ArrayLike | None, pairs: Pairs) -> int | None:
+    """Return the test samples a run, from either argument; both must say the same."""
+    n_test = None if n_test is None else validation.integer("n_test", n_test, 1)
+    if total is None:
+        return n_test
+    totals = validation.totals("total", total, pairs.a.shape)
+    if np.ptp(totals) > 0:
+        return n_test
+    of_counts = int(totals.flat[0])
+    if n_test not in (None, of_counts):
+        raise ValueError(f"n_test is {n_test}: counts of total={of_counts} need n_test={of_counts}")
+    return of_counts
 
 
 def variance_factor(scope: Scope, n_pairs: int, n_train: int | None, n_test: int | None) -> float:
@@ -382,15 +415,17 @@ def variance_factor(scope: Scope, n_pairs: int, n_train: int | None, n_test: int
     return 1 / n_pairs + n_test / n_train
 
 
-def sample_step(scope: Scope, n_test: ArrayLike | None) -> float:
-    """Return what one test sample is worth where all runs share them; 0 where not, or unknown."""
-    return 1 / float(np.min(n_test)) if scope is scopes.INIT and n_test is not None else 0.0
+def sample_step(n_test: int | None, total: ArrayLike | None) -> float:
+    """Return what one test sample is worth, in the smallest test part; 0 where that is unknown."""
+    smallest = n_test if total is None else int(validation.array("total", total).min())
+    return 0.0 if smallest is None else 1 / smallest
 
 
 def checked_references(references: Mapping[str, float] | None) -> dict[str, float]:
     """Return reference accuracies, each in [0, 1]."""
     if references is not None and not isinstance(references, Mapping):
-        raise TypeError(f"references is {references!r}: a mapping from name to accuracy is needed")
+        found = validation.shown(references)
+        raise TypeError(f"references is {found}: a mapping from name to accuracy is needed")
     return {
         name: validation.fraction(f"references[{name!r}]", value)
         for name, value in (references or {}).items()

@@ -12,7 +12,7 @@ from functional_clf.stats.comparison import checked_references, possible
 from functional_clf.stats.crossed import Component, crossed_t_test, variance_components
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.scopes import CROSSED
-from functional_clf.stats.score_limits import limits
+from functional_clf.stats.score_limits import limits, limits_pvalue
 from functional_clf.stats.summaries import (
     Distribution,
     ModelSummary,
@@ -54,7 +54,10 @@ class CrossedComparison:
         standard_error: of the estimate; None without spread.
         df: degrees of freedom of t, one less than the fewer of rows and columns.
         t_statistic: estimate / standard error; None without spread.
-        pvalue: two-sided, of the t statistic; None where that cannot be given.
+        t_pvalue: two-sided, of the t statistic alone, without score limits; None where that cannot
+            be given.
+        pvalue: two-sided, of the interval, which score limits widen: the smallest alpha at which it
+            leaves out 0; 1 where all differences are 0, None where it cannot be given.
         wins: cells where a is more accurate.
         ties: cells without a difference.
         losses: cells where b is more accurate.
@@ -69,6 +72,7 @@ class CrossedComparison:
         margin: the smallest difference that matters, set beforehand.
         verdict: one of six; see `verdicts.decide`.
         first_margin: the margin of the first look at these results; None where not given.
+        first_alpha: the alpha of the first look; None where not given.
         earlier_looks: how often results of this study were looked at before.
     """
 
@@ -83,6 +87,7 @@ class CrossedComparison:
     standard_error: float | None
     df: float
     t_statistic: float | None
+    t_pvalue: float | None
     pvalue: float | None
     wins: int
     ties: int
@@ -97,6 +102,7 @@ class CrossedComparison:
     margin: float
     verdict: Verdict
     first_margin: float | None = None
+    first_alpha: float | None = None
     earlier_looks: int = 0
 
     @property
@@ -110,7 +116,11 @@ class CrossedComparison:
             self._spread_words(),
             f"Verdict: {verdict_words(self.interval, self.margin, *names)}",
             *cautions.unseen_words(self.interval, self.margin, seen, self.alpha),
-            *cautions.look_words(self.margin, self.first_margin, self.earlier_looks),
+            *cautions.look_words(
+                (self.margin, self.alpha),
+                (self.first_margin, self.first_alpha),
+                self.earlier_looks,
+            ),
             f"Scope: {CROSSED.claim(self.setting)}",
         ]
         return " ".join(CROSSED.sentence(text) for text in sentences)
@@ -168,6 +178,7 @@ def compare_crossed(
     references: Mapping[str, float] | None = None,
     setting: str = "",
     first_margin: float | None = None,
+    first_alpha: float | None = None,
     earlier_looks: int = 0,
 ) -> CrossedComparison:
     """Compare two models trained on every data seed with every initialisation seed.
@@ -191,6 +202,7 @@ def compare_crossed(
         setting: where the data come from, for the scope sentence.
         first_margin: the margin of the first look at these results; where it differs from
             `margin`, the conclusion says that the margin was changed after looking.
+        first_alpha: the alpha of the first look, likewise.
         earlier_looks: how often results of this study were looked at before with fewer or other
             seeds; the conclusion says so.
 
@@ -217,7 +229,7 @@ def compare_crossed(
     pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
     d = pairs.differences
     test = crossed_t_test(d, alpha)
-    interval = _score_t_interval(pairs, test, alpha)
+    interval, pvalue = _score_t_test(pairs, test, alpha)
     mask_a = validation.mask("diverged_a", diverged_a, d.shape)
     mask_b = validation.mask("diverged_b", diverged_b, d.shape)
     validation.same_labels(
@@ -235,7 +247,8 @@ def compare_crossed(
         standard_error=test.standard_error,
         df=test.df,
         t_statistic=test.statistic,
-        pvalue=test.pvalue,
+        t_pvalue=test.pvalue,
+        pvalue=pvalue,
         wins=int(np.count_nonzero(d > 0)),
         ties=int(np.count_nonzero(d == 0)),
         losses=int(np.count_nonzero(d < 0)),
@@ -249,25 +262,23 @@ def compare_crossed(
         margin=margin,
         verdict=decide(interval, margin),
         first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
+        first_alpha=validation.first_alpha(first_alpha),
         earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
     )
 
 
-def _score_t_interval(pairs: Pairs, test: TTest, alpha: float) -> Interval | None:
-    """Return the crossed t interval, widened by score limits as `score_t_interval` is."""
+def _score_t_test(pairs: Pairs, test: TTest, alpha: float) -> tuple[Interval | None, float | None]:
+    """Return the crossed t interval, widened by score limits as `score_t_interval` is, and its p.
+
+    Without spread there is no interval, and t's p value, if there is one, stands.
+    """
     if test.standard_error is None:
-        return None
+        return None, test.pvalue
     error_a, error_b = (crossed_t_test(t).standard_error or 0.0 for t in (pairs.a, pairs.b))
-    low, high = limits(
-        pairs.a.mean(),
-        pairs.b.mean(),
-        error_a,
-        error_b,
-        test.standard_error,
-        df=test.df,
-        alpha=alpha,
-    )
-    return possible(Interval(float(low), float(high)))
+    estimates = pairs.a.mean(), pairs.b.mean(), error_a, error_b, test.standard_error
+    low, high = limits(*estimates, df=test.df, alpha=alpha)
+    interval = possible(Interval(float(low), float(high)))
+    return interval, limits_pvalue(*estimates, df=test.df)
 
 
 def _spread(table: FloatArray, alpha: float) -> Spread:

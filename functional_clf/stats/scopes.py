@@ -5,6 +5,8 @@ Every sentence of a conclusion passes through its scope, so none can reach furth
 
 from dataclasses import dataclass
 
+from functional_clf.stats import validation
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -77,6 +79,9 @@ _BY_NAME = {scope.name: scope for scope in (DATA, SPLIT, INIT)}
 def named(name: str) -> Scope:
     """Return the scope of a comparison of two columns."""
     if not isinstance(name, str) or name not in _BY_NAME:
-        hint = "; a crossed design needs compare_crossed" if name == CROSSED.name else ""
-        raise ValueError(f"scope is {name!r}: one of {', '.join(_BY_NAME)} is needed{hint}")
+        crossed = isinstance(name, str) and name == CROSSED.name
+        hint = "; a crossed design needs compare_crossed" if crossed else ""
+        raise ValueError(
+            f"scope is {validation.shown(name)}: one of {', '.join(_BY_NAME)} is needed{hint}"
+        )
     return _BY_NAME[name]

@@ -26,6 +26,7 @@ def compare_all(
     setting: str = "",
     seed: int = 0,
     first_margin: float | None = None,
+    first_alpha: float | None = None,
     earlier_looks: int = 0,
 ) -> list[Comparison]:
     """Compare every pair of several models, allowing for the number of comparisons.
@@ -52,6 +53,7 @@ def compare_all(
         setting: where the data come from.
         seed: of the random signs.
         first_margin: the margin of the first look at these results.
+        first_alpha: the alpha of the first look, for all pairs together as `alpha` is.
         earlier_looks: how often results of this study were looked at before.
 
     Returns:
@@ -69,7 +71,6 @@ def compare_all(
         >>> [(c.model_a.name, c.model_b.name) for c in compare_all(columns)]
         [('b', 'a'), ('c', 'a'), ('c', 'b')]
     """
-    alpha = validation.alpha_level(alpha)
     accuracies = validation.named_columns("accuracies", accuracies)
     diverged = {} if diverged is None else validation.named_columns("diverged", diverged)
     if len(accuracies) < 2:
@@ -78,6 +79,7 @@ def compare_all(
     if unknown:
         raise ValueError(f"diverged names {unknown.pop()!r}: it is not among accuracies")
     pairs = list(itertools.combinations(accuracies, 2))
+    alpha = validation.alpha_level(alpha, len(pairs))
     comparisons = [
         compare(
             accuracies[later],
@@ -96,6 +98,7 @@ def compare_all(
             setting=setting,
             seed=seed,
             first_margin=first_margin,
+            first_alpha=first_alpha,
             earlier_looks=earlier_looks,
         )
         for earlier, later in pairs

@@ -140,7 +140,7 @@ def self_calibration(
     )
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
     n = pairs.differences.size
-    step = sample_step(large.scope, large.n_test if total is None else total)
+    step = sample_step(large.n_test, total)
     studies = []
     for size in _checked_sizes(sizes, n):
         drawn = np.stack([rng.choice(n, size, replace=False) for _ in range(repetitions)])
@@ -167,7 +167,10 @@ def _checked_sizes(sizes: ArrayLike | None, n_pairs: int) -> list[int]:
             needed = 2 * _DEFAULT_SIZES[0]
             raise ValueError(f"accuracies_a has {n_pairs} values: at least {needed} are needed")
         return fitting
-    wanted = [validation.integer("sizes", size, 1) for size in np.atleast_1d(np.asarray(sizes))]
+    wanted = [
+        validation.integer("sizes", size, 1)
+        for size in np.atleast_1d(validation.array("sizes", sizes))
+    ]
     for size in wanted:
         if size > largest:
             raise ValueError(f"sizes hold {size}: at most half of {n_pairs} seeds, {largest}, fits")

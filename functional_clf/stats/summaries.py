@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from functional_clf.stats import validation
 from functional_clf.stats.binomial import clopper_pearson
 from functional_clf.stats.types import FloatArray, Interval
 
@@ -62,7 +63,9 @@ def describe_model(
 ) -> ModelSummary:
     """Summarise one model; `alpha` None stands for runs that are not independent."""
     n = accuracies.size
-    low = np.zeros_like(diverged) if failure_below is None else accuracies < failure_below
+    low = np.zeros_like(diverged)
+    if failure_below is not None:  # 1 - 16/50 is not below .68, but for rounding
+        low = np.round(failure_below - accuracies, validation.DECIMALS) > 0
     failed = int(np.count_nonzero(diverged | low))
     interval = None if alpha is None else clopper_pearson(failed, n, alpha)
     failures = Failures(failed, n, interval, int(np.count_nonzero(diverged)))

@@ -17,6 +17,7 @@ from functional_clf.stats.types import FloatArray
 DECIMALS = 12
 
 _ROUNDING = 4 * float(np.finfo(np.float64).eps)  # how far sums and quotients stray out of [0, 1]
+_SMALLEST_ALPHA = 1e-12  # of less some quantiles are infinite, and no study could use it
 _BFLOAT16_BITS = 8  # of significance
 _Value = TypeVar("_Value")
 
@@ -28,7 +29,10 @@ def array(name: str, values: ArrayLike, *, flags: bool = False) -> NDArray:
     True among numbers as 1, and cannot read a tensor that carries gradients. Tensors and labelled
     columns are known by their methods, so neither PyTorch nor pandas is imported.
     """
-    readable = _readable(name, values)
+    try:
+        readable = _readable(name, values)
+    except RecursionError:
+        raise ValueError(f"{name} is a list that holds itself: numbers are needed") from None
     try:
         found = np.asarray(readable)
     except ValueError:
@@ -66,11 +70,12 @@ def accuracies(columns: Mapping[str, ArrayLike], ndim: int = 1) -> list[FloatArr
     two thirds are the same number in all of them. What left [0, 1] by rounding alone goes back.
     """
     bits = min(_significant_bits(name, values) for name, values in columns.items())
+    rounding = _ROUNDING * 2.0 ** (53 - bits) if bits >= 24 else _ROUNDING  # float32, at least
     checked = []
     for name, values in columns.items():
         found = _at_precision(numbers(name, values, ndim), bits)
         inside = np.clip(found, 0, 1)
-        found = np.where(np.abs(found - inside) <= _ROUNDING, inside, found)
+        found = np.where(np.abs(found - inside) <= rounding, inside, found)
         needed = "accuracies lie in [0, 1] (for counts of correct, give total=)"
         _refuse(name, found, found != inside, needed)
         checked.append(found)
@@ -157,20 +162,25 @@ def optional(
 def integer(name: str, value: object, minimum: int) -> int:
     """Return an integer of at least `minimum`."""
     if isinstance(value, bool | np.bool_):
-        raise TypeError(f"{name} is {value!r}: an integer is needed")
+        raise TypeError(f"{name} is {shown(value)}: an integer is needed")
     try:
         number = operator.index(cast(SupportsIndex, value))
     except TypeError:
-        raise TypeError(f"{name} is {value!r}: an integer is needed") from None
+        raise TypeError(f"{name} is {shown(value)}: an integer is needed") from None
     if number < minimum:
         raise ValueError(f"{name} is {number}: an integer of at least {minimum} is needed")
     return number
 
 
+def shown(value: object) -> str:
+    """Return a value as an error's one line shows it."""
+    return " ".join(repr(value).split())
+
+
 def text(name: str, value: str) -> str:
     """Return a string."""
     if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r}: a string is needed")
+        raise TypeError(f"{name} is {shown(value)}: a string is needed")
     return value
 
 
@@ -178,23 +188,35 @@ def model_names(names: tuple[str, str]) -> tuple[str, str]:
     """Return two different names."""
     pair = isinstance(names, tuple | list) and len(names) == 2
     if not pair or not all(isinstance(n, str) for n in names):
-        raise TypeError(f"names is {names!r}: two strings are needed")
+        raise TypeError(f"names is {shown(names)}: two strings are needed")
     if names[0] == names[1]:
-        raise ValueError(f"names is {names!r}: two different names are needed")
+        raise ValueError(f"names is {shown(names)}: two different names are needed")
     return names[0], names[1]
 
 
-def alpha_level(alpha: float) -> float:
-    """Return alpha, the share of intervals that may miss, in (0, 1)."""
-    value = _real("alpha", alpha)
+def alpha_level(alpha: float, n_comparisons: int = 1, name: str = "alpha") -> float:
+    """Return alpha, the share of intervals that may miss, in (0, 1), and not all but 0.
+
+    Each of several comparisons gets its part of alpha, which must not be too small either.
+    """
+    value = real(name, alpha)
     if not 0 < value < 1:
-        raise ValueError(f"alpha is {alpha}: a number in (0, 1), such as 0.05, is needed")
+        raise ValueError(f"{name} is {alpha}: a number in (0, 1), such as 0.05, is needed")
+    if value / n_comparisons < _SMALLEST_ALPHA:
+        among = f" for {n_comparisons} comparisons" if n_comparisons > 1 else ""
+        least = f"{_SMALLEST_ALPHA * n_comparisons:g}"
+        raise ValueError(f"{name} is {alpha}: at least {least} is needed{among}")
     return value
+
+
+def first_alpha(alpha: float | None) -> float | None:
+    """Return the alpha of the first look, or None where none is given."""
+    return None if alpha is None else alpha_level(alpha, name="first_alpha")
 
 
 def margin_size(name: str, margin: float) -> float:
     """Return a margin, an accuracy difference in [0, 1]."""
-    value = _real(name, margin)
+    value = real(name, margin)
     if not 0 <= value <= 1:
         raise ValueError(f"{name} is {margin}: a number in [0, 1] is needed (0.01 is one point)")
     return value
@@ -202,19 +224,29 @@ def margin_size(name: str, margin: float) -> float:
 
 def fraction(name: str, value: float) -> float:
     """Return a number in [0, 1]."""
-    number = _real(name, value)
+    number = real(name, value)
     if not 0 <= number <= 1:
         raise ValueError(f"{name} is {value}: a number in [0, 1] is needed")
     return number
 
 
-def _real(name: str, value: object) -> float:
-    if _is_flag(value) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} is {value!r}: a number is needed")
+def real(name: str, value: object) -> float:
+    """Return one real number of any kind, nan for any that no finite float holds.
+
+    Of float32 and float16 their shortest decimal is meant: 0.01, not 0.009999999776.
+    """
+    wrong = f"{name} is {shown(value)}: a number is needed"
     try:
-        number = float(value)
-    except OverflowError:
-        return math.nan
+        found = array(name, cast(ArrayLike, value))
+    except ValueError:
+        if isinstance(value, int | kinds.Rational | decimal.Decimal):
+            return math.nan  # too large, or a signalling nan
+        raise TypeError(wrong) from None
+    except TypeError:
+        raise TypeError(wrong) from None
+    if found.dtype.kind not in "iuf" or found.ndim:
+        raise TypeError(wrong)
+    number = float(_shortest_decimals(found))
     return number if math.isfinite(number) else math.nan
 
 
@@ -255,6 +287,8 @@ def _holds_flags(values: Any) -> bool:
 def _of_one_kind(name: str, objects: NDArray, flags: bool) -> NDArray:
     """Return an array of Python objects as one of flags, or of integers or floats."""
     for index, entry in np.ndenumerate(objects):
+        if isinstance(entry, decimal.Decimal) and entry.is_snan():
+            raise ValueError(f"{name} holds a signalling nan: finite numbers are needed")
         if not (_is_flag(entry) if flags else _is_number(entry)):
             place = f"{name}[{', '.join(map(str, index))}]" if index else name
             plain = entry is None or isinstance(entry, bool | float | str | bytes | complex)
@@ -297,9 +331,16 @@ def _at_precision(values: FloatArray, bits: int) -> FloatArray:
         return values
     mantissas, exponents = np.frexp(values)
     held: FloatArray = np.ldexp(np.round(np.ldexp(mantissas, bits)), exponents - bits)
-    decimals = int((bits - 1) * math.log10(2))
-    # bfloat16 has two digits, too few to tell accuracies apart: take it as it is.
-    return held if bits == _BFLOAT16_BITS else np.round(held, decimals)
+    if bits == _BFLOAT16_BITS:  # two digits, too few to tell accuracies apart: taken as they are
+        return held
+    return _shortest_decimals(held.astype(np.float16 if bits == 11 else np.float32))
+
+
+def _shortest_decimals(values: NDArray) -> FloatArray:
+    """Return numbers of low precision as the shortest decimals that they are nearest to."""
+    if values.dtype.kind != "f" or values.dtype.itemsize >= 8:
+        return values.astype(np.float64)
+    return values.astype(str).astype(np.float64)
 
 
 def _refuse(name: str, values: NDArray, wrong: NDArray[np.bool_], needed: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 
+from functional_clf.stats import validation
 from functional_clf.stats.types import Interval
 
 _MOST_DECIMALS = 4
@@ -10,10 +11,24 @@ _MOST_DECIMALS = 4
 def confidence(alpha: float) -> str:
     """Return the level of an interval, as in '95 % CI'.
 
-    >>> confidence(0.05)
-    '95 % CI'
+    >>> confidence(0.05), confidence(0.00001)
+    ('95 % CI', '99.999 % CI')
     """
-    return f"{100 * (1 - alpha):.4g} % CI"
+    return f"{threshold(1 - alpha)} % CI"
+
+
+def threshold(share: float) -> str:
+    """Return a share that somebody set, in per cent: all but 0 and 1 can be told from them.
+
+    Two decimals, and near 0 and 1 two digits of what is left, without zeros at the end.
+
+    >>> threshold(0.75), threshold(0.876923), threshold(0.99999)
+    ('75', '87.69', '99.999')
+    """
+    rest = round(min(share, 1 - share), validation.DECIMALS + 2)
+    decimals = max(2, -math.floor(math.log10(rest)) - 1) if rest > 0 else 2
+    digits = f"{100 * share:.{decimals}f}"
+    return digits.rstrip("0").rstrip(".")
 
 
 def points(value: float, decimals: int = 1) -> str:

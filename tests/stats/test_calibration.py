@@ -36,6 +36,8 @@ def calibration():
         ("superiority", 200),
         ("crossed_few_levels", 60),
         ("near_the_ceiling", 200),
+        ("errors_among_the_others", 100),
+        ("hard_and_easy_seeds", 100),
         ("on_one_test_set", 100),
         ("near_the_ceiling_over_splits", 100),
         ("near_the_ceiling_crossed", 100),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from functional_clf.stats import (
@@ -17,11 +18,13 @@ from functional_clf.stats import (
     clopper_pearson,
     compare,
     compare_all,
+    compare_crossed,
     corrected_t_test,
     score_t_interval,
     sign_flip_test,
 )
 from functional_clf.stats.clauses import outcomes
+from functional_clf.stats.wording import p_value
 
 SCOPES = ("data", "split", "init")
 SIZES = {"n_train": 800, "n_test": 200}
@@ -70,7 +73,7 @@ def test_it_is_made_of_the_pieces():
     d = (a - b) / 200
     result = compare(a, b, total=200, failure_below=0.75)
     assert result.estimate == pytest.approx(d.mean())
-    assert result.interval == score_t_interval(a / 200, b / 200)
+    assert result.interval == score_t_interval(a / 200, b / 200, step=1 / 200)
     assert result.sign_flip_pvalue == sign_flip_test(d).pvalue
     assert result.bounded_interval == betting_interval(np.round(d, 12), -1, 1)
     assert result.t_pvalue == pytest.approx(stats.ttest_rel(a, b).pvalue)
@@ -89,10 +92,12 @@ def test_split_scope_is_corrected_and_keeps_to_what_holds_there():
     a, b = columns()
     result = compare(a, b, total=200, n_train=800, scope="split")
     assert result.n_test == 200
-    assert result.interval == score_t_interval(a / 200, b / 200, 0.05, 1 / 64 + 200 / 800)
+    assert result.interval == score_t_interval(
+        a / 200, b / 200, 0.05, 1 / 64 + 200 / 800, step=1 / 200
+    )
     corrected = corrected_t_test((a - b) / 200, 800, 200)
     assert (result.t_pvalue, result.standard_error) == (corrected.pvalue, corrected.standard_error)
-    assert result.pvalue == result.t_pvalue
+    assert result.pvalue == result.interval_pvalue >= result.t_pvalue
     assert result.sign_flip_pvalue is None
     assert result.bounded_interval is None
     assert "sign-flip" not in result.conclusion
@@ -107,6 +112,43 @@ def test_counts_and_accuracies_agree(scope):
         floats = compare((a / 200).astype(dtype), (b / 200).astype(dtype), scope=scope, **SIZES)
         assert floats == counts
     assert compare(a, b, total=[200] * 64, scope=scope, **SIZES) == counts
+
+
+TABLES = st.tuples(st.integers(2, 5), st.integers(2, 5), st.sampled_from([10, 200])).flatmap(
+    lambda sizes: st.tuples(
+        st.just(sizes[2]),
+        *[arrays(np.int64, sizes[:2], elements=st.integers(0, 6)) for _ in range(2)],
+        st.sampled_from([0, sizes[2] - 6]),
+    )
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=150)
+@given(TABLES, st.sampled_from([0.3, 0.05, 0.001]))
+def test_p_is_below_alpha_exactly_where_the_interval_leaves_out_zero(tables, alpha):
+    total, a, b, least = tables
+    a, b = a + least, b + least
+    options = {"total": total, "alpha": alpha}
+    split = compare(a.ravel(), b.ravel(), scope="split", n_train=4 * total, **options)
+    for result in (split, compare_crossed(a, b, **options)):
+        if result.interval is None:
+            assert result.pvalue == result.t_pvalue
+            continue
+        assert (result.pvalue < alpha) == (result.interval.low > 0 or result.interval.high < 0)
+        assert result.t_pvalue * (1 - 1e-9) <= result.pvalue <= 1
+
+
+def test_near_the_ceiling_the_p_value_is_not_ts():
+    # t alone would say p = .005 beside an interval that holds 0.
+    options = {"total": 20, "scope": "split", "n_train": 80}
+    result = compare([20, 18, 20], [13, 12, 14], **options)
+    assert result.t_pvalue == pytest.approx(0.00481, abs=1e-5)
+    assert result.interval.low < 0 < result.interval.high
+    assert f"corrected t {p_value(result.pvalue)})." in result.conclusion
+    grid = np.tile([20, 18, 20], (3, 1)), np.tile([13, 12, 14], (3, 1))
+    crossed = compare_crossed(*grid, total=20)
+    assert crossed.t_pvalue < 0.03 < crossed.pvalue
+    assert f"crossed t {p_value(crossed.pvalue)};" in crossed.conclusion
 
 
 def test_small_unsigned_counts_do_not_wrap_around():
@@ -246,6 +288,14 @@ def test_a_mean_that_is_zero_but_for_rounding_has_no_sign():
 def test_failures_are_below_the_threshold_not_at_it():
     result = compare([0.75, 0.7, 1.0], [1.0, 1.0, 0.9], failure_below=0.75)
     assert (result.model_a.failures.count, result.model_b.failures.count) == (1, 0)
+    rounded = compare([1 - 16 / 50] * 3, [0.9] * 3, failure_below=0.68)
+    assert 1 - 16 / 50 < 0.68
+    assert rounded.model_a.failures.count == 0
+
+
+def test_a_threshold_is_told_from_one():
+    said = compare([0.9] * 3, [0.8] * 3, failure_below=0.99999).conclusion
+    assert "Failed means below 99.999 % accuracy" in said
 
 
 def test_alpha_and_margin_reach_the_words():

@@ -40,6 +40,12 @@ def test_a_p_value_that_cannot_be_given_counts_as_one():
     assert results[0].holm_pvalue == 1
 
 
+def test_the_level_holds_over_all_comparisons_whichever_interval_decides():
+    equal, _, spread = compare_all({"a": [0.5] * 5, "b": [0.7] * 5, "c": [0.9, 0.8, 0.9, 0.9, 0.9]})
+    assert "95 % bounded CI over all 3 comparisons together -60.2 to 91.2;" in equal.conclusion
+    assert "(95 % CI over all 3 comparisons together 7.9 to 25.9; bounded CI" in spread.conclusion
+
+
 def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match="accuracies holds 1 models"):
         compare_all({"a": [0.5]})

@@ -10,7 +10,14 @@ import polars as pl
 import pytest
 import torch
 
-from functional_clf.stats import compare, compare_all, compare_crossed, sign_flip_test
+from functional_clf.stats import (
+    compare,
+    compare_all,
+    compare_crossed,
+    score_t_interval,
+    self_calibration,
+    sign_flip_test,
+)
 
 A = [0.9, 0.8, 0.75, 0.7]
 B = [0.5, 0.6, 0.55, 0.5]
@@ -200,7 +207,11 @@ def test_masks_hold_true_and_false_alone(values, message):
         ("earlier_looks", 1.5, TypeError),
         ("margin", 10**400, ValueError),
         ("margin", np.True_, TypeError),
-        ("margin", decimal.Decimal("0.01"), TypeError),
+        ("margin", [0.01], TypeError),
+        ("margin", decimal.Decimal("sNaN"), ValueError),
+        ("margin", torch.tensor([0.01]), TypeError),
+        ("first_alpha", "0.05", TypeError),
+        ("first_alpha", 0, ValueError),
         ("references", [0.9], TypeError),
         ("names", None, TypeError),
         ("names", {"x", "y"}, TypeError),
@@ -210,10 +221,100 @@ def test_masks_hold_true_and_false_alone(values, message):
 def test_a_wrong_argument_is_named(argument, value, error):
     with pytest.raises(error, match=f"^{argument} "):
         compare(A, B, **{argument: value})
-    shared = {"margin", "alpha", "failure_below", "earlier_looks", "first_margin", "references"}
+    shared = {"margin", "alpha", "failure_below", "earlier_looks", "references"}
+    shared |= {"first_margin", "first_alpha"}
     if argument in shared:
         with pytest.raises(error, match=f"^{argument} "):
             compare_crossed([A, B], [B, A], **{argument: value})
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        np.float32(0.01),
+        np.float16(0.01),
+        decimal.Decimal("0.01"),
+        fractions.Fraction(1, 100),
+        np.array(0.01),
+        np.array(0.01, dtype=np.float32),
+        torch.tensor(0.01),
+        torch.tensor(0.01, dtype=torch.float64, requires_grad=True),
+    ],
+    ids=repr,
+)
+def test_each_kind_of_number_means_its_shortest_decimal(number):
+    assert compare(A, B, margin=number, first_margin=0.01) == compare(
+        A, B, margin=0.01, first_margin=0.01
+    )
+    result = compare(A, B, alpha=number, failure_below=number, first_alpha=0.01)
+    assert (result.alpha, result.failure_below) == (0.01, 0.01)
+    assert "changed after looking" not in result.conclusion
+
+
+def test_half_precision_is_not_made_coarser_than_it_is():
+    for total, a, b in [(400, 399, 398), (200, 199, 198), (1000, 999, 990)]:
+        columns = [np.full(8, k / total, dtype=np.float16) for k in (a, b)]
+        spacing = 2.0**-11  # of half precision below 1
+        assert compare(*columns).estimate == pytest.approx((a - b) / total, abs=spacing)
+    assert compare(np.float16([0.995] * 3), [0.5] * 3).model_a.accuracy.mean == 0.995
+
+
+def test_single_precision_goes_back_into_the_unit_interval_too():
+    above = np.nextafter(np.float32(1), np.float32(2))
+    columns = np.full(2, above), np.full(2, 0.5, dtype=np.float32)
+    assert compare(*columns).model_a.accuracy.maximum == 1
+
+
+@pytest.mark.parametrize("scope", ["data", "split", "init"])
+def test_counts_say_how_many_test_samples_there_were(scope):
+    options = {"scope": scope, "n_train": 800}
+    for total in (200, [200] * 4, torch.tensor(200)):
+        result = compare(COUNTS_A, COUNTS_B, total=total, **options)
+        assert result.n_test == 200
+        with pytest.raises(ValueError, match=r"^n_test is 20: counts of total=200 need n_test=200"):
+            compare(COUNTS_A, COUNTS_B, total=total, n_test=20, **options)
+    unlike = compare(COUNTS_A, COUNTS_B, total=[200, 200, 200, 190], n_test=198, **options)
+    assert unlike.n_test == 198
+
+
+@pytest.mark.parametrize(("alpha", "words"), [(1e-5, "99.999"), (1e-12, "99.9999999999")])
+def test_small_alphas_are_printed_in_full_and_smaller_ones_refused(alpha, words):
+    rng = np.random.default_rng(0)
+    a, b = rng.binomial(200, 0.9, (2, 30))
+    for scope in ("data", "split"):
+        said = compare(a, b, total=200, alpha=alpha, scope=scope, n_train=800).conclusion
+        assert f"({words} % CI" in said
+        assert "nan" not in said
+    many = compare_all({str(i): a + (i == 9) for i in range(10)}, total=250, alpha=45 * alpha)
+    assert many[0].alpha == alpha
+    for tiny in (1e-13, 1e-200):
+        with pytest.raises(ValueError, match=f"^alpha is {tiny}: at least 1e-12 is needed$"):
+            compare(a, b, total=200, alpha=tiny)
+    with pytest.raises(ValueError, match=r"at least 4\.5e-11 is needed for 45 comparisons"):
+        compare_all({str(i): a for i in range(10)}, total=200, alpha=4e-11)
+
+
+def test_odd_arguments_are_refused_in_one_line():
+    itself = [0.9, 0.8]
+    itself.append(itself)
+    for change, error, message in [
+        ({"scope": pl.Series([True])}, ValueError, "^scope is shape: .*: one of data, split, init"),
+        ({"setting": pl.Series(["a", "b"])}, TypeError, "^setting is shape: .*: a string"),
+        ({"names": pl.Series(["a", "b"])}, TypeError, "^names is shape: .*: two strings"),
+        ({"diverged_a": itself}, ValueError, "^diverged_a is a list that holds itself"),
+        ({"margin": itself}, TypeError, "^margin is .*: a number is needed"),
+    ]:
+        with pytest.raises(error, match=message) as caught:
+            compare(A, B, **change)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"^accuracies_a is a list that holds itself"):
+        compare(itself, B)
+    with pytest.raises(ValueError, match=r"^accuracies_a holds a signalling nan"):
+        compare([decimal.Decimal("sNaN"), 0.8, 0.75, 0.7], B)
+    with pytest.raises(TypeError, match=r"^variance_factor is 'x': a number"):
+        score_t_interval(A, B, variance_factor="x")
+    studies = self_calibration(A * 4, B * 4, sizes=torch.tensor([2, 3]), repetitions=3).studies
+    assert [study.size for study in studies] == [2, 3]
 
 
 def test_several_models_come_as_a_mapping_or_a_data_frame():
