@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from functional_clf.folder import write_whole
-from functional_clf.stats import CrossedComparison, SelfCalibration
+from functional_clf.stats import CrossedComparison, SelfCalibration, wording
 from functional_clf.study import Results
 from functional_clf.text import printable, shortened
 
@@ -54,7 +54,7 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
 
 def models_table(results: Results) -> Group:
     """Accuracy on train and test of each model, over seeds, in percent."""
-    confidence = f"{100 * (1 - results.study.alpha):g} % CI"
+    confidence = wording.confidence(results.study.alpha)
     headings = ("mean", confidence, "min", "median", "max", "failed")
     table = FigureTable(("model", "on"), headings)
     for recipe in results.study.recipes:
@@ -85,7 +85,7 @@ def components_table(results: Results) -> Group:
     comparison = results.comparisons()[0]
     if not isinstance(comparison, CrossedComparison):
         raise ValueError("design is 'paired'; only a crossed design tells the components apart")
-    level = f"{100 * (1 - comparison.alpha):g} % CI"
+    level = wording.confidence(comparison.alpha)
     table = FigureTable(("of", "from"), ("sd", level, "share"))
     spreads = {
         comparison.model_b.name: comparison.components_b,

@@ -99,10 +99,12 @@ class Looks(NamedTuple):
     """How the results of a study were looked at before.
 
     first_margin: the margin of the first look; None where there was none.
+    first_alpha: its alpha, likewise.
     earlier: how many looks there were at other seeds before the first one at these.
     """
 
     first_margin: float | None = None
+    first_alpha: float | None = None
     earlier: int = 0
 
 
@@ -197,33 +199,34 @@ class Store:
                 "settings it has"
             )
 
-    def look(self, seeds: range, margin: float) -> Looks:
-        """Note that the results of these seeds are looked at, with this margin.
+    def look(self, seeds: range, margin: float, alpha: float) -> Looks:
+        """Note that the results of these seeds are looked at, by these rules.
 
-        Looking again at the same seeds with the same margin is the same look.
+        Looking again at the same seeds by the same rules is the same look.
 
         Args:
             seeds: which ones.
             margin: the accuracy difference that is said to matter.
+            alpha: one minus the confidence.
 
         Returns:
             How they were looked at before.
 
         Example:
             >>> with Store(None) as store:
-            ...     looks = [store.look(range(n), m) for n, m in ((8, 0.01), (64, 0.01), (8, 0.02))]
-            >>> looks[1:]
-            [Looks(first_margin=0.01, earlier=1), Looks(first_margin=0.01, earlier=0)]
+            ...     _ = store.look(range(8), margin=0.01, alpha=0.05)
+            ...     store.look(range(64), margin=0.02, alpha=0.05)
+            Looks(first_margin=0.01, first_alpha=0.05, earlier=1)
         """
         found = self._query("SELECT value FROM meta WHERE key = 'looks'")
         looks: list[list[Any]] = json.loads(found[0][0]) if found else []
-        this = [seeds.start, seeds.stop, margin]
+        this = [seeds.start, seeds.stop, margin, alpha]
         if this not in looks:
             looks.append(this)
             with self._errors(), self._transaction():
                 self._write_meta("looks", json.dumps(looks))
-        seen = list(dict.fromkeys((start, stop) for start, stop, _ in looks))
-        return Looks(looks[0][2], seen.index((seeds.start, seeds.stop)))
+        seen = list(dict.fromkeys((start, stop) for start, stop, *_ in looks))
+        return Looks(looks[0][2], looks[0][3], seen.index((seeds.start, seeds.stop)))
 
     def finished_seeds(self) -> set[int]:
         """The seeds whose results are here, of all models."""

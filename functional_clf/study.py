@@ -328,7 +328,7 @@ class Study:
         ):
             trainer = self._trainer(device, store.configuration)
             engine = self._train_missing(identity, trainer, store, timings, on_progress, leader)
-            looks = store.look(self.seeds, self.margin)
+            looks = store.look(self.seeds, self.margin, self.alpha)
             names = [recipe.name for recipe in self.recipes]
             return Results(
                 study=self,
@@ -764,6 +764,7 @@ class Results:
             **self._rules(),
             "failure_below": self.study.failure_threshold,
             "first_margin": self.looks.first_margin,
+            "first_alpha": self.looks.first_alpha,
             "earlier_looks": self.looks.earlier,
             "references": {
                 name.replace("_", " "): accuracy

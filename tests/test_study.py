@@ -365,6 +365,8 @@ def test_the_first_margin_and_earlier_looks_are_kept_and_told(tmp_path):
     assert "looked at" not in first.conclusion
     moved = study_of(4, margin=0.2).run(tmp_path)
     assert "The margin was changed after looking: it was 1 pp at first" in moved.conclusion
+    surer = study_of(4, alpha=0.4).run(tmp_path)
+    assert "The confidence was changed after looking: it was 95 % at first" in surer.conclusion
     more = study_of(6).run(tmp_path)
     assert more.looks.earlier == 1
     assert "looked at" in more.conclusion
