@@ -56,7 +56,7 @@ def score_t_interval(
 
     Nothing here allows for seeds that are hard or easy as a whole: where both models' error rates
     are multiplied, seed by seed, by an exponential variable, so that most seeds go well and a few
-    badly, the models are called equivalent within their true difference in up to 6 % of studies,
+    badly, the models are called equivalent within their true difference in 5 % of studies,
     not 2.5 % (`python -m bench.calibration`).
 
     Args:
