@@ -747,14 +747,16 @@ class Results:
                 np.zeros_like(accuracies),
                 alpha,
                 variance_factor=1 / len(accuracies) + overlap,
-                step=1 / sizes[f"n_{part}"] if self.study.varies == "init" else 0,
+                step=1 / sizes[f"n_{part}"],
             )
         return interval and Interval(max(interval.low, 0.0), min(interval.high, 1.0))
 
     def failures(self, model: str) -> tuple[int, list[int]]:
         """How many seeds of one model failed or diverged, and which of them diverged."""
         diverged = self._column(model, "diverged")
-        failed = diverged | (self.accuracies(model) < self.study.failure_threshold)
+        # Rounded, as 1 - 16 / 50 is not .68 to the last bit.
+        lacking = np.round(self.study.failure_threshold - self.accuracies(model), 12) > 0
+        failed = diverged | lacking
         return int(failed.sum()), self._column(model, "seed")[diverged].tolist()
 
     def _compare(self, names: Sequence[str]) -> Sequence[AnyComparison]:
