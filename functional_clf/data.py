@@ -127,7 +127,10 @@ class Dataset:
     @property
     def is_own(self) -> bool:
         """Whether its settings say all of it: it is one of this package's generators."""
-        return getattr(self.draw, "__module__", None) == __name__
+        try:
+            return reading_of(self.draw).is_own
+        except UnreadableError:
+            return False
 
     def _code(self) -> str | None:
         try:

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import polars as pl
 import pytest
@@ -162,6 +164,17 @@ def test_numbers_in_any_form_are_taken(drawn):
     assert (sample.x.dtype, sample.y.dtype) == (np.float32, np.float32)
     np.testing.assert_array_equal(sample.x, X.astype(np.float32))
     np.testing.assert_array_equal(sample.y, Y)
+
+
+def test_whose_generator_it_is_is_told_by_its_code():
+    @functools.wraps(circles(60).draw)
+    def own(seed):
+        return X, Y
+
+    assert circles(60).is_own
+    assert moons(60).is_own
+    assert not Dataset("own", 8, own).is_own
+    assert Dataset("own", 8, own).describe()["code"] is not None
 
 
 def test_rows_of_unlike_indices_are_not_paired():

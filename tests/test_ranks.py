@@ -237,7 +237,8 @@ def test_a_worker_refuses_to_help_with_another_study():
     leading, other = ranks(2)
     with Leader(leading) as leader, Workers(1) as workers, ThreadPoolExecutor(1) as pool:
         study = Study(seeds=4, engine="eager")
-        configuration = study._configuration(study._trainer(torch.device("cpu")), "eager")
+        trainer = study._trainer(torch.device("cpu"))
+        configuration = study._configuration(study.identity(), trainer, "eager")
         leader.start({"configuration": configuration | {"vary": "init"}})
         code = pool.submit(study.assist, other)
         training = pool_of_one(leader, workers)

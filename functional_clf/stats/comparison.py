@@ -427,7 +427,9 @@ def checked_references(references: Mapping[str, float] | None) -> dict[str, floa
         found = validation.shown(references)
         raise TypeError(f"references is {found}: a mapping from name to accuracy is needed")
     return {
-        name: validation.fraction(f"references[{name!r}]", value)
+        validation.text("a name in references", name): validation.fraction(
+            f"references[{name!r}]", value
+        )
         for name, value in (references or {}).items()
     }
 
