@@ -1,8 +1,11 @@
 """Checks of single arguments: each failure is one line that names the argument and its value."""
 
+import contextlib
 import json
 import operator
 from typing import Any, SupportsIndex, cast
+
+import numpy as np
 
 
 def whole_number(name: str, value: object, at_least: int) -> int:
@@ -21,13 +24,11 @@ def whole_number(name: str, value: object, at_least: int) -> int:
         >>> whole_number("chunk", 16, at_least=1)
         16
     """
-    is_bool = isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")
-    try:
-        number = operator.index(cast(SupportsIndex, value))
-    except TypeError:
-        is_bool = True
-        number = 0
-    if is_bool:
+    number = None
+    if not isinstance(value, bool | np.bool_):  # which would count as 0 or 1
+        with contextlib.suppress(TypeError):
+            number = operator.index(cast(SupportsIndex, value))
+    if number is None:
         raise TypeError(f"{name} is {short(value)}; it must be a whole number, as in {at_least}")
     if number < at_least:
         raise ValueError(f"{name} is {number}; it must be at least {at_least}")
