@@ -10,10 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from functional_clf.data import ChunkData, circles, draw_chunk, replicate
-from functional_clf.ensemble import eager, init_chunk
+from functional_clf.batches import ChunkData, draw_chunk
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.engines.vmapped import EAGER
 from functional_clf.models import sequential
-from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.types import Optimizer, Params
 
 ModelName = Literal["model_0", "model_1"]
@@ -114,7 +118,7 @@ def reference(
         lambda leaf: leaf.double() if leaf.is_floating_point() else leaf,
         (init_chunk(recipe, init_seeds, job.device), job.data),
     )
-    final, _ = eager(recipe, state, data, epochs)
+    final, _ = EAGER.train(recipe, state, data, epochs)
     return state.params, final.params
 
 

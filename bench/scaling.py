@@ -13,7 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from functional_clf.recipes import model_1
+from functional_clf.contestants.mlp import model_1
 from functional_clf.study import Study
 
 
@@ -33,7 +33,7 @@ def peak_memory() -> int:
 def measure(seeds: int, epochs: int, device: str) -> dict[str, float]:
     """Train `seeds` seeds of model_1 into a run folder, once warm."""
     recipes = (model_1(epochs=epochs),)
-    study = Study(recipes=recipes, seeds=range(seeds), device=device)
+    study = Study(contestants=recipes, seeds=range(seeds), device=device)
     replace(study, seeds=range(1)).run()  # compiles
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()

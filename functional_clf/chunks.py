@@ -1,16 +1,17 @@
-"""One chunk from its seeds to its record: draw, initialise, train, and keep what matters."""
+"""One chunk from its seeds to its result: draw, train, and keep what matters."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from functional_clf.data import ChunkData, Dataset, Replicate, draw_chunk
-from functional_clf.ensemble import Engine, Trained, collect, init_chunk
-from functional_clf.recipes import Recipe
-from functional_clf.store import ChunkRecord
+from functional_clf.batches import ChunkData, draw_chunk
+from functional_clf.contestants.base import Contestant, Trained, Training
+from functional_clf.data import Dataset
+from functional_clf.seeds import Replicate
+from functional_clf.store import ChunkResult
 
 
 class Chunks(Sequence[list[int]]):
@@ -49,46 +50,56 @@ class ChunkTrainer:
 
     Args:
         dataset: what every replicate draws its samples from.
-        recipes: the models to train, all on the same data.
+        contestants: the models to train, all on the same data.
         replicate: the named seeds that a replicate's seed fixes.
         test_size: share of the samples held out for testing, in (0, 1).
         width: replicates trained together.
         device: where to train.
 
     Example:
-        >>> from functional_clf.data import circles, replicate
-        >>> from functional_clf.ensemble import ENGINES
-        >>> from functional_clf.recipes import model_0
+        >>> from functional_clf.contestants.mlp import model_0
+        >>> from functional_clf.generators import circles
+        >>> from functional_clf.registry import ENGINES
+        >>> from functional_clf.seeds import replicate
         >>> trainer = ChunkTrainer(
         ...     circles(100), (model_0(epochs=2),), lambda seed: replicate(seed, "data"),
         ...     test_size=0.2, width=4, device=torch.device("cpu"),
         ... )
-        >>> record = trainer.train(ENGINES["eager"], seeds=[0, 1, 2], keep_params=False)
-        >>> len(record.rows), record.curves["model_0/test_loss"].shape
+        >>> training = Training(ENGINES["eager"])
+        >>> result = trainer.train(training, seeds=[0, 1, 2], keep_params=False)
+        >>> len(result.rows), result.curves["model_0/test_loss"].shape
         (3, (3, 3))
     """
 
     dataset: Dataset
-    recipes: tuple[Recipe, ...]
+    contestants: tuple[Contestant, ...]
     replicate: Callable[[int], Replicate]
     test_size: float
     width: int
     device: torch.device
 
-    def train(
-        self,
-        engine: Engine,
-        seeds: Sequence[int],
-        keep_params: bool,
-        after_steps: Callable[[int], None] = lambda steps: None,
-    ) -> ChunkRecord:
-        """Train every recipe on one chunk of at most `width` seeds."""
+    def train(self, training: Training, seeds: Sequence[int], keep_params: bool) -> ChunkResult:
+        """Train every contestant on one chunk of at most `width` seeds.
+
+        Raises:
+            ValueError: when a contestant does not return what it should.
+        """
         replicates, data = self._draw(seeds)
-        trained = {}
-        for recipe in self.recipes:
-            state = init_chunk(recipe, [one.init_seed for one in replicates], self.device)
-            trained[recipe.name] = collect(*engine(recipe, state, data, recipe.epochs, after_steps))
-        return _record(trained, replicates[: len(seeds)], data, keep_params)
+        n_kept = len(seeds)  # the rest is padding
+        rows: list[tuple[Any, ...]] = []
+        curves: dict[str, np.ndarray] = {}
+        params: dict[str, np.ndarray] = {}
+        for one in self.contestants:
+            trained = one.train(data, replicates, training)
+            points = _points(one, trained, data)
+            rows += _rows(one.name, points, trained, replicates[:n_kept], data)
+            curves |= {f"{one.name}/{key}": value[:, :n_kept] for key, value in points.items()}
+            if keep_params:
+                for key, value in trained.params.items():
+                    params[f"{one.name}/{key}"] = value[:n_kept].numpy()
+        return ChunkResult(
+            rows, {key: np.ascontiguousarray(value) for key, value in curves.items()}, params
+        )
 
     def draw(self, seeds: Sequence[int]) -> ChunkData:
         """The samples of one chunk."""
@@ -100,42 +111,58 @@ class ChunkTrainer:
         return replicates, draw_chunk(self.dataset, replicates, self.test_size, self.device)
 
 
-def _record(
-    trained: Mapping[str, Trained],
+def _points(contestant: Contestant, trained: Trained, data: ChunkData) -> dict[str, np.ndarray]:
+    """The learning curves by name, arrays `(point, replicate)`, checked."""
+    kept: dict[str, np.ndarray] = {}
+    n_points, width = len(contestant.curve_epochs), len(data.train.y)
+    for part, metrics, batch in (
+        ("train", trained.curves.train, data.train),
+        ("test", trained.curves.test, data.test),
+    ):
+        loss, correct = metrics.loss.numpy(), metrics.correct.numpy()
+        for key, values in (("loss", loss), ("correct", correct)):
+            if values.shape != (n_points, width):
+                raise ValueError(
+                    f"model {contestant.name!r}: its {part} {key} has shape {values.shape}; it "
+                    f"must be (point, replicate), {(n_points, width)}"
+                )
+        n_samples = batch.y.shape[1]
+        if correct.dtype.kind not in "iu" or correct.min() < 0 or correct.max() > n_samples:
+            raise ValueError(
+                f"model {contestant.name!r}: its {part} correct must be counts between 0 and "
+                f"{n_samples}"
+            )
+        kept |= {f"{part}_loss": loss, f"{part}_correct": correct.astype(np.int32)}
+    if np.shape(trained.diverged) != (width,) or any(
+        len(value) != width for value in trained.params.values()
+    ):
+        raise ValueError(
+            f"model {contestant.name!r}: diverged and params must have one entry a replicate"
+        )
+    return kept
+
+
+def _rows(
+    name: str,
+    points: dict[str, np.ndarray],
+    trained: Trained,
     replicates: Sequence[Replicate],
     data: ChunkData,
-    keep_params: bool,
-) -> ChunkRecord:
-    """What is kept of a trained chunk: its first `len(replicates)` lanes; the rest is padding."""
-    n = len(replicates)
+) -> list[tuple[Any, ...]]:
+    """A row a replicate, of the last point of its curves."""
     n_train, n_test = data.train.y.shape[1], data.test.y.shape[1]
-    rows: list[tuple[Any, ...]] = []
-    curves: dict[str, np.ndarray] = {}
-    params: dict[str, np.ndarray] = {}
-    for name, (model_params, model_curves, diverged) in trained.items():
-        kept = {
-            "train_loss": model_curves.train.loss,
-            "train_correct": model_curves.train.correct.to(torch.int32),
-            "test_loss": model_curves.test.loss,
-            "test_correct": model_curves.test.correct.to(torch.int32),
-        }
-        last = {key: values[-1].tolist() for key, values in kept.items()}
-        for key, values in kept.items():
-            curves[f"{name}/{key}"] = values[:, :n].contiguous().numpy()
-        if keep_params:
-            params |= {f"{name}/{key}": value[:n].numpy() for key, value in model_params.items()}
-        rows += [
-            (
-                name,
-                *one,
-                last["train_correct"][lane],
-                n_train,
-                last["test_correct"][lane],
-                n_test,
-                last["train_loss"][lane],
-                last["test_loss"][lane],
-                bool(diverged[lane]),
-            )
-            for lane, one in enumerate(replicates)
-        ]
-    return ChunkRecord(rows, curves, params)
+    last = {key: values[-1].tolist() for key, values in points.items()}
+    return [
+        (
+            name,
+            *one,
+            last["train_correct"][lane],
+            n_train,
+            last["test_correct"][lane],
+            n_test,
+            last["train_loss"][lane],
+            last["test_loss"][lane],
+            bool(trained.diverged[lane]),
+        )
+        for lane, one in enumerate(replicates)
+    ]

@@ -9,7 +9,7 @@ SHARES = (0.05, 0.5, 0.95)
 
 
 class Band(NamedTuple):
-    """The middle 90 % of seeds at each record, and their median: arrays `(record,)`."""
+    """The middle 90 % of seeds at each point, and their median: arrays `(point,)`."""
 
     low: np.ndarray
     median: np.ndarray
@@ -22,7 +22,7 @@ def bands(blocks: Iterable[Mapping[str, np.ndarray]]) -> dict[str, Band]:
     A seed that diverged counts as worst, not as missing.
 
     Args:
-        blocks: by name, arrays `(record, seed)` of consecutive records.
+        blocks: by name, arrays `(point, seed)` of consecutive points.
 
     Returns:
         By name, the values that 5 %, 50 % and 95 % of the seeds reach, each that of some seed.

@@ -1,4 +1,4 @@
-"""The loss and the score of a binary classifier, on one replicate's logits."""
+"""The losses and the scores of classifiers, on one replicate's logits."""
 
 import torch
 from jaxtyping import Float, Int
@@ -54,6 +54,71 @@ def count_correct(logits: Float[Tensor, " sample"], y: Float[Tensor, " sample"])
     return is_correct.sum()
 
 
+def cross_entropy(
+    logits: Float[Tensor, "sample class"], y: Float[Tensor, " sample"], n_classes: int
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of logits z: `mean(log(sum over c of exp(z_c)) - z_y)`.
+
+    Args:
+        logits: unnormalised log-probabilities, `(sample, class)`.
+        y: class numbers from 0 on, `(sample,)`, in the floating-point type of the logits.
+        n_classes: how many classes there are.
+
+    Returns:
+        The mean over the samples, a 0-d tensor.
+
+    Raises:
+        ValueError: when the logits are not `(sample, n_classes)`, or the labels not `(sample,)`.
+
+    Example:
+        >>> cross_entropy(torch.zeros(2, 3), torch.tensor([0.0, 2.0]), n_classes=3)
+        tensor(1.0986)
+    """
+    _check_class_shapes(logits, y, n_classes)
+    log_shares = torch.log_softmax(logits, -1)
+    return -torch.where(_is_label(y, n_classes), log_shares, 0.0).sum(-1).mean()
+
+
+def count_correct_of_classes(
+    logits: Float[Tensor, "sample class"], y: Float[Tensor, " sample"], n_classes: int
+) -> Int[Tensor, ""]:
+    """How many samples have their largest logit at their label.
+
+    Of equal logits the first one counts, as in an argmax. Where a logit is NaN no class is named,
+    and the sample is never correct.
+
+    Args:
+        logits: unnormalised log-probabilities, `(sample, class)`.
+        y: class numbers from 0 on, `(sample,)`, in the floating-point type of the logits.
+        n_classes: how many classes there are.
+
+    Returns:
+        A 0-d integer tensor between 0 and the number of samples.
+
+    Raises:
+        ValueError: when the logits are not `(sample, n_classes)`, or the labels not `(sample,)`.
+
+    Example:
+        >>> logits = torch.tensor([[0.0, 2.0, 2.0], [3.0, 0.0, torch.nan]])
+        >>> count_correct_of_classes(logits, torch.tensor([1.0, 0.0]), n_classes=3)
+        tensor(1)
+    """
+    _check_class_shapes(logits, y, n_classes)
+    own = torch.where(_is_label(y, n_classes), logits, 0.0).sum(-1, keepdim=True)
+    is_earlier = _classes(y, n_classes) < y[:, None]
+    is_beaten = torch.where(is_earlier, logits < own, logits <= own)
+    return is_beaten.all(-1).sum()
+
+
+def _classes(y: Tensor, n_classes: int) -> Tensor:
+    return torch.arange(n_classes, dtype=y.dtype, device=y.device)
+
+
+def _is_label(y: Tensor, n_classes: int) -> Tensor:
+    """`(sample, class)`: whether a class is the sample's own."""
+    return y[:, None] == _classes(y, n_classes)
+
+
 def _check_shapes(logits: Tensor, y: Tensor) -> None:
     # Other shapes would broadcast, and every sample be held against every label.
     if y.ndim != 1:
@@ -62,4 +127,14 @@ def _check_shapes(logits: Tensor, y: Tensor) -> None:
         raise ValueError(
             f"the logits have shape {tuple(logits.shape)}; for {len(y)} samples they must be "
             f"({len(y)},): one logit a sample, as by .squeeze(-1)"
+        )
+
+
+def _check_class_shapes(logits: Tensor, y: Tensor, n_classes: int) -> None:
+    if y.ndim != 1:
+        raise ValueError(f"the labels have shape {tuple(y.shape)}; they must be (sample,)")
+    if logits.shape != (len(y), n_classes):
+        raise ValueError(
+            f"the logits have shape {tuple(logits.shape)}; for {len(y)} samples of {n_classes} "
+            f"classes they must be ({len(y)}, {n_classes}): one logit a sample and class"
         )

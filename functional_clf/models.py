@@ -59,7 +59,7 @@ def affine(
 
 
 def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Model:
-    """A multilayer perceptron with one logit: linear layers with an activation between them.
+    """A multilayer perceptron: linear layers with an activation between them.
 
     The parameter dict has the keys and shapes of `nn.Sequential(nn.Linear(...), activation, ...)`,
     so weights swap freely with the module, both ways; with `activation=None` the linear layers
@@ -67,16 +67,18 @@ def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Mod
     `+-1/sqrt(fan_in)`, in the module's order: the same generator seed gives the same bits.
 
     Args:
-        layer_sizes: inputs, hidden widths and the single output, as in `(2, 16, 16, 1)`.
+        layer_sizes: inputs, hidden widths and outputs, as in `(2, 16, 16, 1)`: one logit for two
+            classes, or a logit for each of several.
         activation: elementwise function between the layers, or None for linear layers only.
 
     Returns:
-        `Model(init, apply)`; `apply(params, x)` maps `(sample, feature)` to logits `(sample,)`.
+        `Model(init, apply)`; `apply(params, x)` maps `(sample, feature)` to logits: `(sample,)`
+        where the last size is 1, else `(sample, class)`.
 
     Raises:
         TypeError: when an argument is of the wrong type.
-        ValueError: when the sizes are not a chain of positive integers that ends in 1. `apply`
-            raises one when the data have another number of features.
+        ValueError: when the sizes are not two or more positive integers. `apply` raises one when
+            the data have another number of features.
 
     Example:
         >>> model = mlp((2, 16, 1), torch.relu)
@@ -93,10 +95,9 @@ def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Mod
         raise TypeError(
             f"activation is {short(activation)}; it must be a function, as torch.relu, or None"
         )
-    if len(sizes) < 2 or any(size < 1 for size in sizes) or sizes[-1] != 1:
+    if len(sizes) < 2 or any(size < 1 for size in sizes):
         raise ValueError(
-            f"layer_sizes is {sizes}; it needs at least two positive sizes, the last of them 1 "
-            "(one logit), as in (2, 16, 1)"
+            f"layer_sizes is {sizes}; it needs at least two positive sizes, as in (2, 16, 1)"
         )
     stride = 1 if activation is None else 2  # an activation takes an index of its own
     names = [str(stride * layer) for layer in range(len(sizes) - 1)]
@@ -110,7 +111,7 @@ def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Mod
                 params[f"{name}.{kind}"] = uniform
         return params
 
-    def apply(params: Params, x: Float[Tensor, "sample feature"]) -> Float[Tensor, " sample"]:
+    def apply(params: Params, x: Float[Tensor, "sample feature"]) -> Float[Tensor, "sample ..."]:
         if x.shape[-1] != sizes[0]:
             raise ValueError(
                 f"layer_sizes is {sizes}, made for {sizes[0]} features; the data have "
@@ -121,7 +122,7 @@ def mlp(layer_sizes: Sequence[int], activation: Activation | None = None) -> Mod
             if activation is not None and name != names[0]:
                 columns = activation(columns)
             columns = affine(params[f"{name}.weight"], params[f"{name}.bias"], columns)
-        return columns.squeeze(0)
+        return columns.squeeze(0) if sizes[-1] == 1 else columns.mT
 
     return Model(init, apply)
 

@@ -15,10 +15,9 @@ import torch
 from torch import nn
 
 from functional_clf.arguments import short, whole_number
-from functional_clf.data import MAX_SEED
 from functional_clf.folder import params_name, subfolder, write_whole
-from functional_clf.models import sequential
-from functional_clf.recipes import recipe_again
+from functional_clf.registry import CONTESTANTS, made_again
+from functional_clf.seeds import MAX_SEED
 from functional_clf.store import Store
 
 _DTYPES = {"float32": "F32", "float64": "F64", "int64": "I64"}
@@ -50,7 +49,7 @@ def write_params(folder: str | os.PathLike[str], models: Iterable[str], seeds: r
         ]
 
 
-def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Sequential:
+def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Module:
     """The trained classifier of one seed, as a plain module.
 
     Args:
@@ -59,13 +58,14 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Seque
         seed: one of its seeds.
 
     Returns:
-        A module whose output, a logit `(sample, 1)`, is above 0 where it predicts class 1.
+        A module whose output is a logit `(sample, 1)`, above 0 where it predicts class 1, or for
+        several classes a logit each, `(sample, class)`.
 
     Raises:
         StoreError: when there is no study, or it is in use or damaged.
         TypeError: when an argument is of the wrong type.
-        ValueError: when it has no such model or seed, or not its weights, or its network is not
-            one of layer sizes.
+        ValueError: when it has no such model or seed, or not its weights, or its network
+            cannot be made again from what the folder says of it.
 
     Example:
         >>> import tempfile
@@ -93,14 +93,14 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Seque
             "with save_params=True (--save-params) adds them"
         )
     try:
-        settings = recipe_again(models[model]).settings
+        as_module = made_again(CONTESTANTS, models[model]).as_module
     except ValueError as error:
         raise ValueError(
             f"model is {model!r}, whose network cannot be made again ({error}); "
             f"functional_clf.params.write_params({str(folder)!r}, [{model!r}], "
             f"range({seed}, {seed + 1})) writes its weights to params/{params_name(model)}"
         ) from error
-    module = sequential(settings["layer_sizes"], settings["activation"])
+    module = as_module()
     weights = {key: torch.from_numpy(value[0]) for key, value in params.items()}
     module.to(next(iter(weights.values())).dtype).load_state_dict(weights)
     return module

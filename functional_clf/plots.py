@@ -22,11 +22,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
 from functional_clf.curves import Band
-from functional_clf.data import split
 from functional_clf.folder import remove, subfolder, write_whole
 from functional_clf.lettering import drawable, fonts_for, no_formula
 from functional_clf.machine import one_torch_thread
-from functional_clf.study import Results
+from functional_clf.results import Results
+from functional_clf.splits import split
 from functional_clf.text import shortened
 
 logger = logging.getLogger("functional_clf")

@@ -1,7 +1,7 @@
 """Several processes on one study, started by torchrun: rank 0 deals out chunks, all train them.
 
 Rank 0 alone opens the run folder, so it alone knows what is missing. It deals the chunks out one by
-one, as the others finish theirs, and collects the records. Everything goes through the key-value
+one, as the others finish theirs, and collects the results. Everything goes through the key-value
 store that torchrun keeps for its workers (c10d), as JSON and safetensors: no collective operation,
 so a slow rank holds up nobody, and no pickle.
 
@@ -30,7 +30,7 @@ import safetensors.numpy
 import torch
 import torch.distributed as dist
 
-from functional_clf.store import ChunkRecord
+from functional_clf.store import ChunkResult
 from functional_clf.workers import Workers
 
 POLL_SECONDS = 0.02
@@ -40,7 +40,7 @@ LOST_AFTER_SECONDS = 60.0
 """A rank without a pulse for so long is given up: what it was training is dealt out again."""
 CONNECT_SECONDS = 60.0
 
-Work = Callable[[Sequence[int], Callable[[int], None]], ChunkRecord]
+Work = Callable[[Sequence[int], Callable[[int], None]], ChunkResult]
 
 
 class RankError(Exception):
@@ -155,11 +155,11 @@ class Leader:
 
     Example:
         >>> rank = Rank(0, 2, 0, 2, dist.HashStore())
-        >>> record = ChunkRecord([("m", 0)], {}, {})
+        >>> result = ChunkResult([("m", 0)], {}, {})
         >>> with Leader(rank) as leader, Workers(threads=1) as workers:
         ...     leader.start({"engine": "eager"})
-        ...     records = leader.team(workers).map(lambda seeds, after_steps: record, [[0]])
-        ...     list(records) == [record]
+        ...     results = leader.team(workers).map(lambda seeds, after_steps: result, [[0]])
+        ...     list(results) == [result]
         ...     leader.end(0)
         True
     """
@@ -246,8 +246,8 @@ class Team:
         work: Work,
         chunks: Sequence[Sequence[int]],
         on_tick: Callable[[], None] = lambda: None,
-    ) -> Iterator[ChunkRecord]:
-        """Have every chunk trained, here or elsewhere; yields each record as it is ready.
+    ) -> Iterator[ChunkResult]:
+        """Have every chunk trained, here or elsewhere; yields each result as it is ready.
 
         Args:
             work: trains one chunk.
@@ -259,22 +259,22 @@ class Team:
         """
         waiting = deque(range(len(chunks)))
         unfinished = set(waiting)
-        own: dict[Future[ChunkRecord], int] = {}
+        own: dict[Future[ChunkResult], int] = {}
         try:
             while unfinished:
                 members = list(self._leader.members())
                 self._deal(work, chunks, waiting, own, members)
-                records = [one for member in members for one in member.delivered()]
+                results = [one for member in members for one in member.delivered()]
                 if own:
-                    done = wait(own, 0 if records else POLL_SECONDS, FIRST_COMPLETED).done
-                    records += [(own.pop(future), future.result()) for future in done]
-                elif not records:
+                    done = wait(own, 0 if results else POLL_SECONDS, FIRST_COMPLETED).done
+                    results += [(own.pop(future), future.result()) for future in done]
+                elif not results:
                     time.sleep(POLL_SECONDS)
-                for index, record in records:
+                for index, result in results:
                     # One that was thought lost may deliver after all: the same bits, too late.
                     if index in unfinished:
                         unfinished.remove(index)
-                        yield record
+                        yield result
                 waiting.extendleft(index for index in self._lost(members) if index in unfinished)
                 self._others_steps = sum(member.pulse.steps for member in members)
                 on_tick()
@@ -286,7 +286,7 @@ class Team:
         work: Work,
         chunks: Sequence[Sequence[int]],
         waiting: deque[int],
-        own: dict[Future[ChunkRecord], int],
+        own: dict[Future[ChunkResult], int],
         members: Sequence["_Member"],
     ) -> None:
         """Give each rank what it can train, and one more ahead while there is plenty."""
@@ -380,7 +380,7 @@ class Helper:
         Raises:
             RankError: when rank 0 does not answer.
         """
-        own: dict[Future[ChunkRecord], int] = {}
+        own: dict[Future[ChunkResult], int] = {}
         try:
             while (code := self._end_code()) is None:
                 while (message := self._inbox.receive()) is not None:
@@ -389,9 +389,9 @@ class Helper:
                 if not own:
                     time.sleep(POLL_SECONDS)
                 for future in wait(own, POLL_SECONDS, FIRST_COMPLETED).done:
-                    record = future.result()
-                    header = {"chunk": own.pop(future), "rows": record.rows}
-                    self._outbox.send(header, record.curves, record.params)
+                    result = future.result()
+                    header = {"chunk": own.pop(future), "rows": result.rows}
+                    self._outbox.send(header, result.curves, result.params)
                 if self._leader_pulse.silence() > self._lost_after:
                     raise RankError(f"rank {self._rank.index}: rank 0 does not answer")
         except dist.DistError as error:
@@ -432,11 +432,11 @@ class _Member:
         self.outbox = _Outbox(self.store, f"to/{self.name}")
         self.pulse = _PulseReader(self.store, f"pulse/{self.name}")
 
-    def delivered(self) -> Iterator[tuple[int, ChunkRecord]]:
+    def delivered(self) -> Iterator[tuple[int, ChunkResult]]:
         """The chunks it has finished since the last look."""
         while (message := self.inbox.receive()) is not None:
             self.training.discard(message.header["chunk"])
-            yield message.header["chunk"], _record_of(message)
+            yield message.header["chunk"], _result_of(message)
 
 
 class _Message(NamedTuple):
@@ -537,8 +537,8 @@ class _PulseReader:
         return now - self._changed_at
 
 
-def _record_of(message: _Message) -> ChunkRecord:
+def _result_of(message: _Message) -> ChunkResult:
     curves, params = (
         safetensors.numpy.load(part) if part else {} for part in (message.curves, message.params)
     )
-    return ChunkRecord([tuple(row) for row in message.header["rows"]], curves, params)
+    return ChunkResult([tuple(row) for row in message.header["rows"]], curves, params)

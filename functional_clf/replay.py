@@ -4,12 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from functional_clf.data import MAX_SEED, Dataset, circles, moons
-from functional_clf.recipes import recipe_again
-from functional_clf.store import SEED_COLUMNS, ChunkRecord, Store, differences
+from functional_clf.registry import CONTESTANTS, DATASETS, made_again
+from functional_clf.seeds import MAX_SEED
+from functional_clf.store import SEED_COLUMNS, ChunkResult, Store, differences
 from functional_clf.study import Study
-
-DATASETS = {"circles": circles, "moons": moons}
 
 
 class Replay(NamedTuple):
@@ -49,7 +47,7 @@ def replay(folder: Path, seed: int) -> Replays:
 
     Example:
         >>> import tempfile
-        >>> from functional_clf.recipes import model_0
+        >>> from functional_clf import circles, model_0
         >>> with tempfile.TemporaryDirectory() as name:
         ...     _ = Study(circles(80), (model_0(epochs=2),), seeds=3, engine="eager").run(name)
         ...     replay(Path(name), seed=2).models
@@ -65,7 +63,7 @@ def replay(folder: Path, seed: int) -> Replays:
         except ValueError as error:
             raise ValueError(f"{folder} cannot be replayed: {error}") from error
         recorded_on = store.environment_of(seed)
-        names = [recipe.name for recipe in study.recipes]
+        names = study.names
         curves = {
             f"{name}/{key}": value
             for name in names
@@ -76,11 +74,11 @@ def replay(folder: Path, seed: int) -> Replays:
             for name in names
             for key, value in store.params(name, only)[1].items()
         }
-        record = ChunkRecord(store.seeds(only).rows(), curves, params)
+        recorded = ChunkResult(store.seeds(only).rows(), curves, params)
     again, replayed_on = study.retrain([seed])
     return Replays(
         tuple(
-            Replay(name, tuple(_differences(record, again, name)), bool(params)) for name in names
+            Replay(name, tuple(_differences(recorded, again, name)), bool(params)) for name in names
         ),
         recorded_on,
         replayed_on,
@@ -98,9 +96,10 @@ def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
         ValueError: when its data or models are of nobody's making here.
 
     Example:
+        >>> from functional_clf import circles
         >>> recorded = Study(circles(80), engine="eager")
         >>> configuration = {**recorded.identity(), "engine": "eager", "device": "cpu",
-        ...                  "tf32": False, "chunk": 16}
+        ...                  "tf32": False, "chunk_size": 16}
         >>> study_of(configuration, seed=3).seeds
         range(3, 4)
     """
@@ -115,11 +114,13 @@ def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
                 "data_seeds": max(2, seed // columns + 1),
             }
         study = Study(
-            dataset=_dataset(settings["dataset"]),
-            recipes=tuple(map(recipe_again, settings["models"].values())),
+            dataset=made_again(DATASETS, settings["dataset"]),
+            contestants=tuple(
+                made_again(CONTESTANTS, model) for model in settings["models"].values()
+            ),
             engine=settings["engine"],
             device=settings["device"],
-            **{key: settings[key] for key in ("vary", "test_size", "tf32", "chunk")},
+            **{key: settings[key] for key in ("vary", "test_size", "tf32", "chunk_size")},
             **grid,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -130,19 +131,12 @@ def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
     return study
 
 
-def _dataset(settings: Mapping[str, Any]) -> Dataset:
-    values = {key: settings[key] for key in settings if key not in ("name", "is_fixed", "content")}
-    if (name := settings["name"]) not in DATASETS:
-        raise ValueError(f"its data set is {name!r}; only {', '.join(DATASETS)} can be made again")
-    return DATASETS[name](**values)
-
-
-def _differences(record: ChunkRecord, again: ChunkRecord, model: str) -> list[str]:
-    """Where two records of one seed differ, in words."""
+def _differences(recorded: ChunkResult, again: ChunkResult, model: str) -> list[str]:
+    """Where two results of one seed differ, in words."""
     found = []
     rows = (
         dict(zip(SEED_COLUMNS, row, strict=True))
-        for one in (record, again)
+        for one in (recorded, again)
         for row in one.rows
         if row[0] == model
     )
@@ -151,8 +145,8 @@ def _differences(record: ChunkRecord, again: ChunkRecord, model: str) -> list[st
         if _plain(there[column]) != _plain(here[column]):
             found.append(f"{column} is {there[column]} there, {here[column]} here")
     for kind, old, new in (
-        ("learning curve", record.curves, again.curves),
-        ("weights", record.params, again.params),
+        ("learning curve", recorded.curves, again.curves),
+        ("weights", recorded.params, again.params),
     ):
         found += [
             f"{kind} {key.removeprefix(f'{model}/')} differ"

@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from functional_clf.folder import write_whole
+from functional_clf.results import Results
 from functional_clf.stats import CrossedComparison, SelfCalibration, wording
-from functional_clf.study import Results
 from functional_clf.text import printable, shortened
 
-FORMAT = 2
+FORMAT = 3
 """Of results.json; raised when a field changes its meaning or goes."""
 NAME_CELLS = 8
 """A table does not cut names shorter; where it has less room, it becomes lines."""
@@ -38,14 +38,14 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
             "margin": study.margin,
             "alpha": study.alpha,
             "failure_below": study.failure_threshold,
-            "chunk": results.chunk,
+            "chunk_size": results.chunk_size,
             "tf32": study.tf32,
         },
         "engine": results.engine._asdict(),
         "device": results.device,
         "environment": dict(results.environment),
         "timings": {stage: round(seconds, 4) for stage, seconds in results.timings.items()},
-        "models": {recipe.name: _model_dict(results, recipe.name) for recipe in study.recipes},
+        "models": {name: _model_dict(results, name) for name in study.names},
         "comparisons": [comparison.to_dict() for comparison in results.comparisons()],
         "self_calibration": None if calibration is None else calibration.to_dict(),
         "conclusion": results.conclusion,
@@ -57,13 +57,13 @@ def models_table(results: Results) -> Group:
     confidence = wording.confidence(results.study.alpha)
     headings = ("mean", confidence, "min", "median", "max", "failed")
     table = FigureTable(("model", "on"), headings)
-    for recipe in results.study.recipes:
-        summary = _model_dict(results, recipe.name)
+    for name in results.study.names:
+        summary = _model_dict(results, name)
         for part in ("train", "test"):
             accuracy = summary[f"{part}_accuracy"]
             interval = accuracy["interval"]
             table.add_row(
-                recipe.name,
+                name,
                 part,
                 _percent(accuracy["mean"]),
                 "-" if interval is None else " to ".join(map(_percent, interval)),

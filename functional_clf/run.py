@@ -37,7 +37,10 @@ from rich.progress import Progress as Bar
 
 import functional_clf
 from functional_clf import report
-from functional_clf.data import Dataset, circles, moons
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.recipe import Recipe
+from functional_clf.data import Dataset
+from functional_clf.execution import Progress, timed
 from functional_clf.folder import (
     check_outputs,
     file_name,
@@ -46,12 +49,13 @@ from functional_clf.folder import (
     remove,
     start_over,
 )
+from functional_clf.generators import circles, moons
 from functional_clf.params import write_params
 from functional_clf.ranks import Rank, RankError, launched_rank
-from functional_clf.recipes import Recipe, model_0, model_1
 from functional_clf.replay import replay
+from functional_clf.results import Results
 from functional_clf.store import StoreError, WriteError, differences
-from functional_clf.study import Progress, Results, Study, timed
+from functional_clf.study import Study
 from functional_clf.text import printable
 
 logger = logging.getLogger("functional_clf")
@@ -134,7 +138,7 @@ class Command(Study):
 
     Args:
         dataset: what every replicate draws its samples from.
-        recipes: the models to compare.
+        contestants: the models to compare.
         out: the run folder. Default: one under runs/, named after the settings.
         self_calibration: also show how often studies of fewer seeds, drawn from this one, would
             have ended with another verdict.
@@ -148,7 +152,7 @@ class Command(Study):
     dataset: Annotated[  # pyright: ignore[reportGeneralTypeIssues]
         Dataset, tyro.conf.arg(constructor=make_dataset, name="")
     ]
-    recipes: Annotated[  # pyright: ignore[reportGeneralTypeIssues]
+    contestants: Annotated[  # pyright: ignore[reportGeneralTypeIssues]
         tuple[Recipe, ...], tyro.conf.arg(constructor=make_recipes, name="")
     ]
     seeds: SeedRange = range(64)
@@ -159,8 +163,8 @@ class Command(Study):
     plots: bool = True
     json: bool = False
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def __post_init__(self, chunk: int | None) -> None:
+        super().__post_init__(chunk)
         if self.self_calibration:
             self._check_calibration()
         if self.replay is not None:
@@ -182,7 +186,7 @@ class Command(Study):
         """The run folder: `out`, or one whose name the settings fix."""
         if self.out is not None:
             return self.out
-        asked = [self.identity(), self.engine, self.device, self.chunk, self.tf32]
+        asked = [self.identity(), self.engine, self.device, self.chunk_size, self.tf32]
         name = hashlib.blake2b(json.dumps(asked).encode(), digest_size=4).hexdigest()
         kind = self.design if self.design == "crossed" else self.vary
         return Path("runs") / f"{file_name(self.dataset.name)}-{kind}-{name}"
@@ -250,7 +254,7 @@ def parse(args: Sequence[str] | None) -> Command:
 def run(command: Command, stdout: Console, stderr: Console, rank: Rank | None = None) -> None:
     """Run a study, write its files, and print what it found."""
     folder = command.folder()
-    names = [recipe.name for recipe in command.recipes]
+    names = [recipe.name for recipe in command.contestants]
     check_outputs(folder, names)
     if command.fresh and (rank is None or rank.is_first_start()):
         start_over(folder, names, lambda line: _announce(line, ask=rank is None))

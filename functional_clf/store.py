@@ -1,7 +1,7 @@
-"""The run folder's record: one SQLite file, one transaction a chunk.
+"""The run folder's database: one SQLite file, one transaction a chunk.
 
 SQLite brings atomicity, locking and crash recovery, so none of it is written here. What SQLite does
-not bring is a checksum: each record carries a digest of its own, verified whenever it is read back.
+not bring is a checksum: each entry carries a digest of its own, verified whenever it is read back.
 Weights and curves are safetensors, which hold numbers and can run no code.
 """
 
@@ -25,7 +25,7 @@ from functional_clf.forks import use_threads
 
 FILE_NAME = "study.sqlite"
 APPLICATION_ID = 0x66636C66  # "fclf", in SQLite's header: the file is one of ours
-FORMAT = 2
+FORMAT = 3
 
 SEED_COLUMNS: Mapping[str, Any] = {
     "model": pl.String,
@@ -82,11 +82,11 @@ class WriteError(StoreError):
     """The disk is full, or failing; what was finished is kept, and the same command continues."""
 
 
-class ChunkRecord(NamedTuple):
+class ChunkResult(NamedTuple):
     """What one finished chunk leaves behind, padding already removed.
 
     rows: values of `SEED_COLUMNS`, one a (model, seed).
-    curves: by "model/curve", arrays `(record, replicate)`.
+    curves: by "model/curve", arrays `(point, replicate)`.
     params: by "model/key", arrays with a leading replicate axis; empty where weights are not kept.
     """
 
@@ -109,12 +109,12 @@ class Looks(NamedTuple):
 
 
 class Store:
-    """A study's record, in a run folder or in memory; a context manager.
+    """A study's database, in a run folder or in memory; a context manager.
 
     Holds the database's lock from opening to closing: a second process is told so at once.
 
     Args:
-        folder: the run folder, made where there is none; None for a record in memory.
+        folder: the run folder, made where there is none; None for one in memory.
         must_exist: refuse a folder without a study.
 
     Raises:
@@ -249,15 +249,15 @@ class Store:
         )
         return json.loads(found[0][0]) if found else {}
 
-    def write_chunk(self, record: ChunkRecord) -> None:
+    def write_chunk(self, result: ChunkResult) -> None:
         """Add a finished chunk, whole or not at all.
 
         Raises:
-            StoreError: when it cannot be written (a full disk, say); the record is as before.
+            StoreError: when it cannot be written (a full disk, say); the database is as before.
         """
-        curves = safetensors.numpy.save(dict(record.curves))
-        params = safetensors.numpy.save(dict(record.params)) if record.params else None
-        rows = _rows_with_lanes(record)
+        curves = safetensors.numpy.save(dict(result.curves))
+        params = safetensors.numpy.save(dict(result.params)) if result.params else None
+        rows = _rows_with_lanes(result)
         with self._errors(), self._transaction():
             (chunk,) = self._database.execute(
                 "INSERT INTO chunk (session, curves, params, digest) VALUES (?, ?, ?, ?) "
@@ -280,15 +280,15 @@ class Store:
         members = "SELECT seed FROM replicate WHERE chunk = ? AND model = ? ORDER BY lane"
         return [[seed for (seed,) in self._query(members, chunk)] for chunk in chunks]
 
-    def add_params(self, record: ChunkRecord) -> None:
-        """Add the weights to a chunk that was recorded without them, and is now trained again.
+    def add_params(self, result: ChunkResult) -> None:
+        """Add the weights to a chunk that was written without them, and is now trained again.
 
         Raises:
-            StoreError: when the record is another than the one here, or it cannot be written.
+            StoreError: when the result is another than the one here, or it cannot be written.
         """
-        curves = safetensors.numpy.save(dict(record.curves))
-        params = safetensors.numpy.save(dict(record.params))
-        rows = _rows_with_lanes(record)
+        curves = safetensors.numpy.save(dict(result.curves))
+        params = safetensors.numpy.save(dict(result.params))
+        rows = _rows_with_lanes(result)
         (chunk, digest) = self._query(
             "SELECT id, digest FROM chunk JOIN replicate ON chunk = id "
             "WHERE model = ? AND seed = ?",
@@ -326,26 +326,26 @@ class Store:
         return pl.concat(parts, rechunk=True)
 
     def curve_blocks(self, model: str, seeds: range) -> Iterator[dict[str, np.ndarray]]:
-        """The learning curves of one model, some records at a time, however many the seeds.
+        """The learning curves of one model, some points at a time, however many the seeds.
 
         Args:
             model: whose.
             seeds: which ones.
 
         Yields:
-            By name (`CURVES`), arrays `(record, seed)` of the next records; seeds in no order.
+            By name (`CURVES`), arrays `(point, seed)` of the next points; seeds in no order.
         """
         lanes = self._lanes_by_chunk(model, seeds)
         n_seeds = sum(len(members) for _, members in lanes)
-        start, n_records = 0, 1
+        start, n_points = 0, 1
         at_once = max(1, BLOCK_BYTES // max(1, 4 * len(CURVES) * n_seeds))
-        while lanes and start < n_records:
+        while lanes and start < n_points:
             parts: dict[str, list[np.ndarray]] = {name: [] for name in CURVES}
             for chunk, members in lanes:
                 arrays = safetensors.numpy.load(self._blob("curves", chunk))
                 for name in CURVES:
                     whole = arrays[f"{model}/{name}"]
-                    n_records = len(whole)
+                    n_points = len(whole)
                     parts[name].append(whole[start : start + at_once, members])
             yield {name: np.concatenate(arrays, 1) for name, arrays in parts.items()}
             start += at_once
@@ -380,7 +380,7 @@ class Store:
         )
 
     def curves(self, model: str, seeds: range) -> dict[str, np.ndarray]:
-        """The learning curves of one model, by name (`CURVES`), arrays `(record, seed)`."""
+        """The learning curves of one model, by name (`CURVES`), arrays `(point, seed)`."""
         return self._gather("curves", model, seeds, names=CURVES, axis=1)
 
     def params(self, model: str, seeds: range) -> tuple[list[int], dict[str, np.ndarray]]:
@@ -463,7 +463,7 @@ class Store:
             self.configuration = json.loads(found[0][0])
 
     def _verify(self) -> None:
-        """Compare every record with its digest."""
+        """Compare every entry with its digest."""
         (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
             raise self._damaged(verdict)
@@ -602,11 +602,11 @@ def _write_schema(database: sqlite3.Connection) -> None:
     )
 
 
-def _rows_with_lanes(record: ChunkRecord) -> list[tuple[Any, ...]]:
+def _rows_with_lanes(result: ChunkResult) -> list[tuple[Any, ...]]:
     """The rows, each with its position among the rows of its model."""
     seen: dict[str, int] = {}
     rows = []
-    for row in record.rows:
+    for row in result.rows:
         rows.append((*row, seen.get(row[0], 0)))
         seen[row[0]] = rows[-1][-1] + 1
     return rows
@@ -636,7 +636,7 @@ def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """Where two configurations differ, in words; empty where they do not.
 
     Example:
-        >>> differences({"vary": "data", "chunk": 16}, {"vary": "init", "chunk": 16})
+        >>> differences({"vary": "data", "chunk_size": 16}, {"vary": "init", "chunk_size": 16})
         "vary is 'data' there, 'init' asked"
     """
     return "; ".join(_differences(found, json.loads(json.dumps(asked))))

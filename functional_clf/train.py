@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from functional_clf.losses import bce_with_logits, count_correct
 from functional_clf.optim import apply_updates
+from functional_clf.tasks import Binary, Task
 from functional_clf.types import (
     Batch,
+    CurvePoint,
     Curves,
     Metrics,
     Model,
     Optimizer,
     Params,
-    Record,
     TrainState,
 )
 from functional_clf.user_code import ONE_AT_A_TIME
@@ -28,9 +28,11 @@ from functional_clf.user_code import ONE_AT_A_TIME
 TrainStep = Callable[[TrainState, Batch], tuple[TrainState, Metrics]]
 EvalStep = Callable[[Params, Batch], Metrics]
 Tree = TypeVar("Tree")
-Advance = Callable[[TrainState, Batch, Batch, int], tuple[Record, TrainState]]
+Advance = Callable[[TrainState, Batch, Batch, int], tuple[CurvePoint, TrainState]]
 
-CURVE_RECORDS = 20
+BINARY = Binary()
+
+CURVE_POINTS = 20
 """A learning curve has about this many points, whatever the number of epochs."""
 
 STRIDE = 256
@@ -60,12 +62,13 @@ def init_state(model: Model, optimizer: Optimizer, seed: int) -> TrainState:
         return TrainState(params, optimizer.init(params))
 
 
-def make_train_step(model: Model, optimizer: Optimizer) -> TrainStep:
+def make_train_step(model: Model, optimizer: Optimizer, task: Task = BINARY) -> TrainStep:
     """The full-batch training step: forward, loss, backward, update.
 
     Args:
         model: the classifier.
         optimizer: the gradient method.
+        task: whose loss and score.
 
     Returns:
         `train_step(state, batch) -> (state, metrics)`; the metrics are those of the state that
@@ -84,7 +87,7 @@ def make_train_step(model: Model, optimizer: Optimizer) -> TrainStep:
     """
 
     def objective(params: Params, batch: Batch) -> tuple[Tensor, Metrics]:
-        metrics = _metrics(model, params, batch)
+        metrics = _metrics(model, task, params, batch)
         return metrics.loss, metrics
 
     gradient = torch.func.grad(objective, has_aux=True)
@@ -99,11 +102,12 @@ def make_train_step(model: Model, optimizer: Optimizer) -> TrainStep:
     return train_step
 
 
-def make_eval_step(model: Model) -> EvalStep:
+def make_eval_step(model: Model, task: Task = BINARY) -> EvalStep:
     """The evaluation step: the forward pass and its metrics.
 
     Args:
         model: the classifier.
+        task: whose loss and score.
 
     Returns:
         `eval_step(params, batch) -> metrics`.
@@ -117,7 +121,7 @@ def make_eval_step(model: Model) -> EvalStep:
     """
 
     def eval_step(params: Params, batch: Batch) -> Metrics:
-        return _metrics(model, params, batch)
+        return _metrics(model, task, params, batch)
 
     return eval_step
 
@@ -130,7 +134,7 @@ def stepwise(train_step: TrainStep, eval_step: EvalStep) -> Advance:
         eval_step: from `make_eval_step`.
 
     Returns:
-        `advance(state, train, test, steps) -> (record, state)`: the metrics of the state that goes
+        `advance(state, train, test, steps) -> (point, state)`: the metrics of the state that goes
         in, and the state after `steps` (0 or more) training steps.
 
     Example:
@@ -147,11 +151,11 @@ def stepwise(train_step: TrainStep, eval_step: EvalStep) -> Advance:
 
     def advance(
         state: TrainState, train: Batch, test: Batch, steps: int
-    ) -> tuple[Record, TrainState]:
-        record = Record(eval_step(state.params, train), eval_step(state.params, test))
+    ) -> tuple[CurvePoint, TrainState]:
+        point = CurvePoint(eval_step(state.params, train), eval_step(state.params, test))
         for _ in range(steps):
             state, _ = train_step(state, train)
-        return record, state
+        return point, state
 
     return advance
 
@@ -165,7 +169,7 @@ def curve_epochs(epochs: int) -> tuple[int, ...]:
         >>> curve_epochs(1000)[:4], len(curve_epochs(1000))
         ((0, 50, 100, 150), 21)
     """
-    interval = -(-epochs // CURVE_RECORDS)
+    interval = -(-epochs // CURVE_POINTS)
     return (*range(0, epochs, interval), epochs)
 
 
@@ -174,12 +178,12 @@ class Span(NamedTuple):
 
     epoch: finished epochs before it.
     steps: how many it takes; 0 at the end of the training.
-    is_recorded: whether the learning curve has a point before it.
+    is_read: whether the learning curve has a point before it.
     """
 
     epoch: int
     steps: int
-    is_recorded: bool
+    is_read: bool
 
 
 def spans(epochs: int) -> list[Span]:
@@ -187,11 +191,11 @@ def spans(epochs: int) -> list[Span]:
 
     Example:
         >>> spans(1)
-        [Span(epoch=0, steps=1, is_recorded=True), Span(epoch=1, steps=0, is_recorded=True)]
+        [Span(epoch=0, steps=1, is_read=True), Span(epoch=1, steps=0, is_read=True)]
     """
-    record_at = set(curve_epochs(epochs))
-    starts = sorted(record_at | set(range(0, epochs, STRIDE)))
-    return [Span(at, end - at, at in record_at) for at, end in pairwise((*starts, epochs))]
+    read_at = set(curve_epochs(epochs))
+    starts = sorted(read_at | set(range(0, epochs, STRIDE)))
+    return [Span(at, end - at, at in read_at) for at, end in pairwise((*starts, epochs))]
 
 
 def fit(
@@ -215,7 +219,7 @@ def fit(
         after_steps: called with a number of steps just taken; what it raises ends the training.
 
     Returns:
-        The final state, and the curves with a leading `record` axis.
+        The final state, and the curves with a leading `point` axis.
 
     Example:
         >>> from functional_clf.models import mlp
@@ -229,16 +233,26 @@ def fit(
         >>> int(curves.train.correct[-1]), len(curves.epochs)
         (2, 21)
     """
-    records: list[Record] = []
+    points: list[CurvePoint] = []
     with torch.no_grad():
         for span in spans(epochs):
-            record, state = advance(state, train, test, span.steps)
-            if span.is_recorded:
-                records.append(record)
+            point, state = advance(state, train, test, span.steps)
+            if span.is_read:
+                points.append(point)
             after_steps(span.steps)
     return state, Curves(
-        curve_epochs(epochs), *(_stack(metrics) for metrics in zip(*records, strict=True))
+        curve_epochs(epochs), *(_stack(metrics) for metrics in zip(*points, strict=True))
     )
+
+
+def stack(trees: Sequence[Tree]) -> Tree:
+    """Trees of tensors of the same form, stacked leaf by leaf along a new first axis.
+
+    Example:
+        >>> stack([{"w": torch.zeros(2)}, {"w": torch.ones(2)}])["w"].shape
+        torch.Size([2, 2])
+    """
+    return pytree.tree_map(lambda *leaves: torch.stack(leaves), *trees)
 
 
 def _in_order_of(before: Tree, after: Any) -> Tree:
@@ -259,10 +273,10 @@ def _in_order_of(before: Tree, after: Any) -> Tree:
     return pytree.tree_unflatten(ordered, form)
 
 
-def _metrics(model: Model, params: Params, batch: Batch) -> Metrics:
+def _metrics(model: Model, task: Task, params: Params, batch: Batch) -> Metrics:
     logits = model.apply(params, batch.x)
-    return Metrics(bce_with_logits(logits, batch.y), count_correct(logits, batch.y))
+    return Metrics(task.loss(logits, batch.y), task.count_correct(logits, batch.y))
 
 
-def _stack(records: Sequence[Metrics]) -> Metrics:
-    return Metrics(*(torch.stack(values) for values in zip(*records, strict=True)))
+def _stack(points: Sequence[Metrics]) -> Metrics:
+    return Metrics(*(torch.stack(values) for values in zip(*points, strict=True)))

@@ -4,7 +4,8 @@ Everything is written for ONE replicate: no shape below has a seed axis. `functi
 adds that axis with `torch.func.vmap`.
 
 Axes, in annotations: `sample` (rows of a data set), `feature` (columns of x), `fan_in` and
-`fan_out` (a layer's inputs and outputs), `record` (epochs at which a learning curve was read).
+`fan_out` (a layer's inputs and outputs), `class` (what a label may be), `point` (epochs at which a
+learning curve was read).
 """
 
 from collections.abc import Callable
@@ -25,10 +26,11 @@ class Model(NamedTuple):
 
     Pure: what they return depends on their arguments alone, and they change nothing, neither their
     arguments nor anything outside. `init` draws from the generator that it is given.
+    Logits are `(sample,)` for two classes, and `(sample, class)` for several.
     """
 
     init: Callable[[Generator], Params]
-    apply: Callable[[Params, Float[Tensor, "sample feature"]], Float[Tensor, " sample"]]
+    apply: Callable[[Params, Float[Tensor, "sample feature"]], Float[Tensor, "sample ..."]]
 
 
 class Optimizer(NamedTuple):
@@ -42,7 +44,7 @@ class Optimizer(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Samples and their labels, 0.0 or 1.0."""
+    """Samples and their labels: class numbers from 0 on, in the type of the samples."""
 
     x: Float[Tensor, "sample feature"]
     y: Float[Tensor, " sample"]
@@ -62,11 +64,15 @@ class Metrics(NamedTuple):
     correct: Int[Tensor, ""]
 
 
-class Record(NamedTuple):
+class CurvePoint(NamedTuple):
     """One point of a learning curve: the metrics of one state on train and test data."""
 
     train: Metrics
     test: Metrics
+
+
+Record = CurvePoint
+"""The former name of `CurvePoint`."""
 
 
 class Curves(NamedTuple):

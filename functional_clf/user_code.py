@@ -31,7 +31,8 @@ ONE_AT_A_TIME = threading.RLock()
 Home = Literal["known", "installed", "user"]
 """Whose code is: of this package and what it builds on, of another installed one, or the user's."""
 
-_PACKAGE = os.path.dirname(os.path.realpath(__file__))
+_PACKAGE_NAME = __name__.partition(".")[0]
+_PACKAGE = os.path.dirname(os.path.realpath(sys.modules[_PACKAGE_NAME].__file__ or ""))
 _ACTIVATIONS = (torch.relu, torch.tanh, torch.sigmoid, functional.silu, functional.gelu)
 _LOOKS_UP = ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME")
 _LOCK = type(threading.Lock())
@@ -195,7 +196,9 @@ class _Reader:
             self.read(wrapped)
             return
         home = _home(function.__code__.co_filename)
-        if home != "user":  # a decorator may have given it the name of what it wraps
+        if _is_in(os.path.realpath(function.__code__.co_filename), _PACKAGE):
+            self._add("own", function.__qualname__)  # whichever module it may move to
+        elif home != "user":  # a decorator may have given it the name of what it wraps
             self._add("library", function.__module__, function.__qualname__)
         self.is_own &= home == "known" and _is_pure(function)
         if home != "known":
@@ -238,7 +241,9 @@ class _Reader:
         if _module_home(cls.__module__) != "user" and not (
             cls.__module__ == "builtins" and is_made_in_python
         ):
-            self._add("library", cls.__module__, cls.__qualname__)
+            is_own = cls.__module__.partition(".")[0] == _PACKAGE_NAME
+            self._add("own" if is_own else "library", "" if is_own else cls.__module__)
+            self._add(cls.__qualname__)
             return
         self.is_own = False
         self._add("class", cls.__qualname__)

@@ -18,11 +18,15 @@ from functional_clf.compilation import (
     forecast,
     is_cached,
 )
-from functional_clf.data import circles, draw_chunk, replicate
-from functional_clf.ensemble import ENGINES, init_chunk
+from functional_clf.batches import draw_chunk
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.registry import ENGINES
 from functional_clf.models import mlp
 from functional_clf.optim import sgd
-from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.recipe import Recipe
 
 CPU = torch.device("cpu")
 RECIPES = (model_0(epochs=1000), model_1(epochs=1000))
@@ -148,7 +152,7 @@ def test_without_a_folder_to_trust_there_are_no_notes_and_nothing_is_compiled(
         monkeypatch.setenv(name, "/dev/null")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
     with pytest.raises(OSError, match="compiled code can be kept nowhere"):
-        ENGINES["compile"](model_0(), init_chunk(model_0(), range(16), CPU), data, 1)
+        ENGINES["compile"].train(model_0(), init_chunk(model_0(), range(16), CPU), data, 1)
 
 
 @pytest.mark.parametrize("trusted", [True, False])
@@ -186,12 +190,14 @@ def test_any_number_of_sample_sizes_and_types_are_compiled_in_one_process(graphs
     for samples in range(20, 30):
         for _ in range(2):
             state, data = init_chunk(recipe, range(2), CPU), chunk_of(samples)
-            ENGINES["compile"](recipe, state, data, recipe.epochs)
+            ENGINES["compile"].train(recipe, state, data, recipe.epochs)
     assert len(graphs) == 10
     params = torch.utils._pytree.tree_map(
         lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, state
     )
-    final, curves = ENGINES["compile"](recipe, params, chunk_of(20, torch.float64), recipe.epochs)
+    final, curves = ENGINES["compile"].train(
+        recipe, params, chunk_of(20, torch.float64), recipe.epochs
+    )
     assert len(graphs) == 11
     assert {leaf.dtype for leaf in final.params.values()} == {torch.float64}
     assert curves.test.loss.dtype == torch.float64
@@ -200,8 +206,10 @@ def test_any_number_of_sample_sizes_and_types_are_compiled_in_one_process(graphs
 PARENT = """
 import torch
 from functional_clf.compilation import compile_all, is_cached
-from functional_clf.data import circles, draw_chunk, replicate
-from functional_clf.recipes import model_0
+from functional_clf.batches import draw_chunk
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
+from functional_clf.contestants.mlp import model_0
 from functional_clf.workers import Workers
 
 chunk = [replicate(seed, "data") for seed in range(16)]

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from functional_clf import machine
-from functional_clf.data import circles
-from functional_clf.recipes import model_0, model_1
+from functional_clf.generators import circles
+from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.study import Study
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -5,10 +5,17 @@ import pytest
 import torch
 from torch.utils import _pytree as pytree
 
-from functional_clf.data import circles, draw_chunk, replicate
-from functional_clf.ensemble import ENGINES, _compiled_advance, collect, init_chunk, stack
+from functional_clf.batches import draw_chunk
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
+from functional_clf.contestants.base import collect
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.ensemble import _compiled_advance
+from functional_clf.registry import ENGINES
+from functional_clf.train import stack
 from functional_clf.optim import adam
-from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.train import fit, init_state, make_eval_step, make_train_step, stepwise
 from functional_clf.types import Batch
 
@@ -30,7 +37,7 @@ def take(tree, lanes):
 
 def train(engine, recipe, state, data):
     """Final params and curves, with lanes on the last axis of each."""
-    state, curves = ENGINES[engine](recipe, state, data, recipe.epochs)
+    state, curves = ENGINES[engine].train(recipe, state, data, recipe.epochs)
     params = {key: value.movedim(0, -1) for key, value in state.params.items()}
     return params, curves.train, curves.test
 
@@ -87,7 +94,7 @@ def test_a_diverged_lane_changes_no_bit_of_its_neighbours(name, engine):
     learning_rate = start.opt_state.learning_rate.clone()
     learning_rate[3] = 1e30
     wild_start = start._replace(opt_state=start.opt_state._replace(learning_rate=learning_rate))
-    state, curves = ENGINES[engine](recipe, wild_start, data, recipe.epochs)
+    state, curves = ENGINES[engine].train(recipe, wild_start, data, recipe.epochs)
     assert collect(state, curves).diverged.tolist() == [lane == 3 for lane in seeds]
     wild = train(engine, recipe, wild_start, data)
     rest = [lane for lane in seeds if lane != 3]
@@ -110,7 +117,7 @@ def test_the_compiled_engine_compiles_one_graph_a_model_and_never_again():
         for seeds, epochs in ((range(16), 3), (range(100, 116), 7), (range(16), 1)):
             for recipe in recipes:
                 state = init_chunk(recipe, seeds, CPU)
-                ENGINES["compile"](recipe, state, chunk_of(seeds, samples=60), epochs)
+                ENGINES["compile"].train(recipe, state, chunk_of(seeds, samples=60), epochs)
     assert counters["stats"]["unique_graphs"] - before == len(recipes)
 
 
@@ -125,9 +132,9 @@ def test_compiled_graphs_that_differ_only_inside_the_loop_are_not_mistaken_in_to
         torch._dynamo.reset()  # only what lies in the cache on disk is left
         recipe = Recipe("model", model_1().model, adam(0.01, b1=b1), epochs=5)
         hits = torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"]
-        compiled, _ = ENGINES["compile"](recipe, state, data, recipe.epochs)
+        compiled, _ = ENGINES["compile"].train(recipe, state, data, recipe.epochs)
         hit = torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"] > hits
-        eager, _ = ENGINES["eager"](recipe, state, data, recipe.epochs)
+        eager, _ = ENGINES["eager"].train(recipe, state, data, recipe.epochs)
         for key, value in eager.params.items():
             torch.testing.assert_close(compiled.params[key], value, rtol=1e-4, atol=1e-5)
         found.append(hit)
@@ -145,10 +152,13 @@ def test_compiled_strides_of_any_length_end_with_the_same_bits():
 
 PAGE_FAULTS = """
 import resource, torch
-from functional_clf.data import circles, draw_chunk, replicate
-from functional_clf.ensemble import _compiled_advance, init_chunk
+from functional_clf.batches import draw_chunk
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.ensemble import _compiled_advance
 from functional_clf.machine import keep_freed_memory
-from functional_clf.recipes import model_1
+from functional_clf.contestants.mlp import model_1
 
 def faults(steps):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -18,7 +18,7 @@ GOOD = mlp((2, 6, 1), torch.tanh)
 
 def study_of(recipe, **changes):
     settings = {"dataset": circles(60), "seeds": 2, "engine": "eager"} | changes
-    return Study(recipes=(recipe,), **settings)
+    return Study(contestants=(recipe,), **settings)
 
 
 def recipe_of(init=GOOD.init, apply=GOOD.apply, optimizer=None):

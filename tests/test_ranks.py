@@ -12,8 +12,8 @@ import torch
 import torch.distributed as dist
 
 from functional_clf.ranks import Helper, Leader, Rank, RankError, launched_rank
-from functional_clf.recipes import model_0, model_1
-from functional_clf.store import ChunkRecord, Store
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.store import ChunkResult, Store
 from functional_clf.study import Study
 from functional_clf.workers import Workers
 
@@ -128,7 +128,7 @@ def ranks(size):
 
 
 def record_of(seeds):
-    return ChunkRecord([("m", seed) for seed in seeds], {}, {})
+    return ChunkResult([("m", seed) for seed in seeds], {}, {})
 
 
 def slow_work(seeds, after_steps):
@@ -261,7 +261,7 @@ def pool_of_one(leader, workers):
 
 def test_records_pass_between_ranks_bit_for_bit():
     recipes = (model_0(epochs=3), model_1(epochs=3))
-    record, _ = Study(recipes=recipes, engine="eager", chunk=3).retrain([0, 1, 2])
+    record, _ = Study(contestants=recipes, engine="eager", chunk=3).retrain([0, 1, 2])
     leading, other = ranks(2)
     sent = record._replace(rows=[(*row[:9], float("nan"), *row[10:]) for row in record.rows])
 

@@ -9,7 +9,8 @@ from functional_clf import run as command_line
 from functional_clf.params import write_params
 from functional_clf.replay import study_of
 from functional_clf.store import StoreError
-from functional_clf.study import PICTURED_SEEDS, Study
+from functional_clf.results import PICTURED_SEEDS
+from functional_clf.study import Study
 
 RECIPES = (model_0(epochs=12), model_1(epochs=12))
 
@@ -83,7 +84,7 @@ def test_a_record_that_training_does_not_confirm_is_named(what, tmp_path, capsys
 
 def test_what_cannot_be_replayed_is_one_line(folder, tmp_path, capsys):
     own = Recipe("own", mlp((2, 1)), sgd(0.1), epochs=2)
-    study_on(2, recipes=(own,)).run(tmp_path / "own")
+    study_on(2, contestants=(own,)).run(tmp_path / "own")
     for out, seed, gist in (
         (folder, 20, "seed is 20; "),
         (folder, -1, "seed is -1; "),
@@ -126,7 +127,7 @@ def test_a_loaded_seed_is_the_trained_classifier(folder):
         assert isinstance(module, torch.nn.Sequential)
         one = study.replicate(13)
         x, y = study.dataset.draw(one.data_seed)
-        from functional_clf.data import split
+        from functional_clf.splits import split
 
         rows = split(80, 0.2, one.split_seed).test
         with torch.no_grad():
@@ -143,7 +144,7 @@ def test_what_cannot_be_loaded_says_why(folder, tmp_path):
     with pytest.raises(StoreError, match="holds no study"):
         load_seed(tmp_path / "nothing", "model_0", 0)
     own = Recipe("own", mlp((2, 1)), sgd(0.1), epochs=2)
-    study_on(2, recipes=(own,)).run(tmp_path)
+    study_on(2, contestants=(own,)).run(tmp_path)
     with pytest.raises(
         ValueError, match=r"is not one of layer sizes\); functional_clf.params.write_params"
     ):

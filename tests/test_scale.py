@@ -18,7 +18,7 @@ import functional_clf
 from functional_clf import circles, model_0, model_1, run
 from functional_clf.curves import bands
 from functional_clf.folder import params_name, start_over, write_whole
-from functional_clf.store import ChunkRecord, Store, StoreError, WriteError
+from functional_clf.store import ChunkResult, Store, StoreError, WriteError
 from functional_clf.study import Study
 from functional_clf.train import curve_epochs
 
@@ -131,7 +131,7 @@ def synthetic(seeds, records=33):
         for part in ("train", "test"):
             curves[f"{model}/{part}_loss"] = generator.random((records, len(seeds)), np.float32)
             curves[f"{model}/{part}_correct"] = np.ones((records, len(seeds)), np.int32)
-    return ChunkRecord(rows, curves, {})
+    return ChunkResult(rows, curves, {})
 
 
 def test_memory_does_not_grow_with_the_number_of_seeds(tmp_path):
@@ -321,7 +321,7 @@ def test_a_study_made_by_hand_with_a_path_for_a_name_writes_nothing_outside(tmp_
     curves = {f"{name}/{key.partition('/')[2]}": value for key, value in record.curves.items()}
     with Store(out) as store:
         store.adopt({"models": {name: {"name": name}}, "vary": "data"}, {})
-        store.write_chunk(ChunkRecord(rows, curves, weights))
+        store.write_chunk(ChunkResult(rows, curves, weights))
     (path,) = write_params(out, [name], range(4))
     assert path.parent == out / "params"
     with pytest.raises(ValueError, match="whose network cannot be made again"):

@@ -3,7 +3,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from functional_clf.store import FILE_NAME, SEED_COLUMNS, ChunkRecord, Store, StoreError
+from functional_clf.store import FILE_NAME, SEED_COLUMNS, ChunkResult, Store, StoreError
 
 
 def record_of(seeds, models=("a", "b"), records=3):
@@ -32,7 +32,7 @@ def record_of(seeds, models=("a", "b"), records=3):
         for name in ("train_loss", "train_correct", "test_loss", "test_correct")
     }
     params = {f"{model}/0.weight": np.array(seeds, np.float32).reshape(n, 1) for model in models}
-    return ChunkRecord(rows, curves, params)
+    return ChunkResult(rows, curves, params)
 
 
 @pytest.fixture

@@ -12,12 +12,16 @@ import torch
 from polars.testing import assert_frame_equal
 
 from functional_clf import machine, mlp, report
-from functional_clf.data import MAX_SEED, Dataset, circles
-from functional_clf.ensemble import ENGINES
+from functional_clf.data import Dataset
+from functional_clf.generators import circles
+from functional_clf.seeds import MAX_SEED
+from functional_clf.registry import ENGINES
 from functional_clf.optim import sgd
-from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.store import StoreError
-from functional_clf.study import Study, as_seeds
+from functional_clf.seeds import as_seeds
+from functional_clf.study import Study
 
 RECIPES = (model_0(epochs=12), model_1(epochs=12))
 
@@ -97,7 +101,7 @@ def test_both_models_meet_the_same_data(monkeypatch):
 
 def test_a_model_that_diverges_is_named_and_counted(tmp_path):
     wild = model_0(learning_rate=1e6, epochs=60)
-    results = study_of(5, recipes=(wild, RECIPES[1])).run(tmp_path)
+    results = study_of(5, contestants=(wild, RECIPES[1])).run(tmp_path)
     assert results.of("model_0")["diverged"].all()
     assert results.of("model_0")["test_loss"].null_count() == 5
     assert results.failures("model_0") == (5, [0, 1, 2, 3, 4])
@@ -123,7 +127,7 @@ def test_two_copies_of_one_model_tie():
         type(one)(name, one.model, one.optimizer, one.epochs, one.settings)
         for name, one in zip(("one", "other"), copies, strict=True)
     )
-    comparison = study_of(6, recipes=copies).run().compare("other", "one")
+    comparison = study_of(6, contestants=copies).run().compare("other", "one")
     assert comparison.estimate == 0
     assert (comparison.superiority.wins, comparison.superiority.ties) == (0, 6)
 
@@ -133,8 +137,8 @@ def test_three_models_are_compared_pairwise_and_one_with_none():
         *RECIPES,
         type(RECIPES[0])("third", *_parts(model_1(layer_sizes=(2, 4, 1), epochs=12))),
     )
-    assert len(study_of(4, recipes=three).run().comparisons()) == 3
-    assert study_of(4, recipes=RECIPES[:1]).run().comparisons() == []
+    assert len(study_of(4, contestants=three).run().comparisons()) == 3
+    assert study_of(4, contestants=RECIPES[:1]).run().comparisons() == []
 
 
 def _parts(recipe):

@@ -2,9 +2,11 @@ import pytest
 import torch
 from torch import nn
 
-from functional_clf.data import circles, draw_chunk, replicate
+from functional_clf.batches import draw_chunk
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
 from functional_clf.models import sequential
-from functional_clf.recipes import model_0, model_1
+from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.train import (
     STRIDE,
     curve_epochs,

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from functional_clf import adam, mlp, sgd
-from functional_clf.recipes import model_0, model_1
+from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.user_code import UnreadableError, reading_of
 
 SCALE = 1.0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.job import Job, torch_threads
 from bench.peers.base import Peer, Train, Variant
-from functional_clf.ensemble import stack
+from functional_clf.train import stack
 from functional_clf.machine import why_not_compile
 from functional_clf.models import sequential
 from functional_clf.types import Batch, Params

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from bench.job import Job
 from bench.peers.base import Peer, Train, Variant
-from functional_clf.ensemble import stack
+from functional_clf.train import stack
 from functional_clf.optim import AdamState, adam
 from functional_clf.types import Optimizer, Params
 

@@ -7,8 +7,9 @@ import torch
 
 from bench.job import DATASET, TEST_SIZE, Job, torch_threads
 from bench.peers.base import Peer, Train, Variant
-from functional_clf.data import replicate
-from functional_clf.ensemble import eager, init_chunk
+from functional_clf.seeds import replicate
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.engines.vmapped import EAGER
 from functional_clf.machine import why_not_compile
 from functional_clf.study import EngineChoice, Study
 from functional_clf.types import Params
@@ -49,7 +50,7 @@ def one_chunk(threads: int) -> Variant:
         def train() -> Params:
             with torch_threads(threads):
                 state = init_chunk(job.recipe, init_seeds, job.device)
-                state, _ = eager(job.recipe, state, job.data, job.recipe.epochs)
+                state, _ = EAGER.train(job.recipe, state, job.data, job.recipe.epochs)
             return {key: value.cpu() for key, value in state.params.items()}
 
         return train

@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from functional_clf.batches import ChunkData
 from functional_clf.cache import cache_folder
-from functional_clf.data import ChunkData
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.errors import one_line
 from functional_clf.fusion.library import is_built, load, vector_bytes
 from functional_clf.fusion.program import Sizes, program
 from functional_clf.fusion.trace import UnfusableError
 from functional_clf.machine import c_compiler
-from functional_clf.recipes import Recipe
+from functional_clf.tasks import Task
 from functional_clf.train import init_state, spans
 from functional_clf.types import Batch, Curves, Metrics, TrainState
 from functional_clf.user_code import ONE_AT_A_TIME, UnreadableError
@@ -32,66 +33,97 @@ from functional_clf.user_code import ONE_AT_A_TIME, UnreadableError
 _AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
 
 
-def fused(
-    recipe: Recipe,
-    state: TrainState,
-    data: ChunkData,
-    epochs: int,
-    after_steps: Callable[[int], None] = lambda steps: None,
-) -> tuple[TrainState, Curves]:
-    """The engine that runs each replicate's training as one fused C program, on the CPU.
+class Fused:
+    """The engine that runs each replicate's training as one fused C program, on the CPU."""
 
-    Raises:
-        UnfusableError: when the recipe holds what cannot be fused.
-        BuildError: when there is no C compiler, or it fails.
-    """
-    if data.train.y.ndim != 2 or data.test.y.ndim != 2:
-        raise ValueError(
-            f"the labels have shape {tuple(data.train.y.shape)}; they must be (replicate, sample)"
+    name = "fused"
+    is_quick = True
+
+    def why_not(self, recipes: Sequence[Recipe], data: ChunkData) -> str | None:
+        """What keeps recipes from being fused for a chunk of data, or None where nothing does."""
+        reasons = (_why_not_fuse(recipe, data) for recipe in recipes)
+        return next((reason for reason in reasons if reason), None)
+
+    def prepare(self, recipes: Sequence[Recipe], data: ChunkData, alone: bool = True) -> None:
+        """Have the recipes' programs compiled and loaded.
+
+        Raises:
+            UnfusableError: when a recipe holds what cannot be fused.
+            BuildError: when there is no C compiler, or it fails.
+        """
+        del alone
+        with ThreadPoolExecutor(max(1, len(recipes))) as pool:  # each waits for a C compiler
+            list(pool.map(lambda recipe: load(_source_for(recipe, data)), recipes))
+
+    def count_missing(self, recipes: Sequence[Recipe], data: ChunkData) -> int:
+        """How many of the recipes' programs are not in the cache."""
+        return sum(not is_built(_source_for(recipe, data)) for recipe in recipes)
+
+    def train(
+        self,
+        recipe: Recipe,
+        state: TrainState,
+        data: ChunkData,
+        epochs: int,
+        after_steps: Callable[[int], None] = lambda steps: None,
+    ) -> tuple[TrainState, Curves]:
+        """Train the replicates one after another.
+
+        Raises:
+            UnfusableError: when the recipe holds what cannot be fused.
+            BuildError: when there is no C compiler, or it fails.
+        """
+        if data.train.y.ndim != 2 or data.test.y.ndim != 2:
+            raise ValueError(
+                f"the labels have shape {tuple(data.train.y.shape)}; "
+                "they must be (replicate, sample)"
+            )
+        sizes, code = _sizes(state, data), _code(recipe)
+        library = _library(recipe, data.task, code, sizes, data.train.x.shape[2], cache_folder())
+        form = _form(recipe, code)
+        leaves = form.flatten_up_to(state)  # in the program's order, whatever that of the state
+        leaves = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
+        width, plan = data.train.y.shape[0], spans(epochs)
+        batches = [_padded(batch, sizes) for batch in (data.train, data.test)]
+        read_at = tuple(span.epoch for span in plan if span.is_read)
+        train, test = (
+            Metrics(
+                data.train.y.new_empty(len(read_at), width),
+                torch.empty(len(read_at), width, dtype=torch.int64, device="cpu"),
+            )
+            for _ in range(2)
         )
-    sizes, code = _sizes(state, data), _code(recipe)
-    library = _library(recipe, code, sizes, data.train.x.shape[2], cache_folder())
-    form = _form(recipe, code)
-    leaves = form.flatten_up_to(state)  # in the program's order, whatever that of the state
-    leaves = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
-    width, plan = data.train.y.shape[0], spans(epochs)
-    batches = [_padded(batch, sizes) for batch in data]
-    record_at = tuple(span.epoch for span in plan if span.is_recorded)
-    train, test = (
-        Metrics(
-            data.train.y.new_empty(len(record_at), width),
-            torch.empty(len(record_at), width, dtype=torch.int64, device="cpu"),
+        raised: list[BaseException] = []
+        taken = 0
+
+        def after_replicate_steps(steps: int) -> int:
+            nonlocal taken
+            before, taken = taken // width, taken + steps
+            try:
+                after_steps(taken // width - before)
+            except BaseException as error:  # C knows none: it stops, and it is raised below
+                raised.append(error)
+            return len(raised)
+
+        arguments = (
+            ctypes.c_long(width),
+            ctypes.c_long(len(plan)),
+            _longs([span.steps for span in plan]),
+            _longs([int(span.is_read) for span in plan]),
+            (ctypes.c_void_p * len(leaves))(*(leaf.data_ptr() for leaf in leaves)),
+            *(_pointer(part) for batch in batches for part in batch),
+            *(_pointer(part) for metrics in (train, test) for part in metrics),
+            _AfterSteps(after_replicate_steps),
         )
-        for _ in data
-    )
-    raised: list[BaseException] = []
-    taken = 0
+        failed = _off_the_main_thread(lambda: library.fit(*arguments), raised.append)
+        if raised:
+            raise raised[0]
+        if failed:
+            raise MemoryError("a fused program got no memory")
+        return pytree.tree_unflatten(leaves, form), Curves(read_at, train, test)
 
-    def after_replicate_steps(steps: int) -> int:
-        nonlocal taken
-        before, taken = taken // width, taken + steps
-        try:
-            after_steps(taken // width - before)
-        except BaseException as error:  # C knows no exceptions: it stops, and it is raised below
-            raised.append(error)
-        return len(raised)
 
-    arguments = (
-        ctypes.c_long(width),
-        ctypes.c_long(len(plan)),
-        _longs([span.steps for span in plan]),
-        _longs([int(span.is_recorded) for span in plan]),
-        (ctypes.c_void_p * len(leaves))(*(leaf.data_ptr() for leaf in leaves)),
-        *(_pointer(part) for batch in batches for part in batch),
-        *(_pointer(part) for metrics in (train, test) for part in metrics),
-        _AfterSteps(after_replicate_steps),
-    )
-    failed = _off_the_main_thread(lambda: library.fit(*arguments), raised.append)
-    if raised:
-        raise raised[0]
-    if failed:
-        raise MemoryError("a fused program got no memory")
-    return pytree.tree_unflatten(leaves, form), Curves(record_at, train, test)
+FUSED = Fused()
 
 
 def _off_the_main_thread(
@@ -109,8 +141,7 @@ def _off_the_main_thread(
             raise
 
 
-def why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
-    """What keeps a recipe from being fused for a chunk of data, or None where nothing does."""
+def _why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
     if data.train.x.device.type != "cpu":
         return "fused programs run on the CPU"
     if c_compiler() is None:
@@ -124,31 +155,18 @@ def why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
     return None
 
 
-def is_compiled(recipe: Recipe, data: ChunkData) -> bool:
-    """Whether a recipe's program for a chunk of data is in the cache."""
-    return is_built(_source_for(recipe, data))
-
-
-def compile_program(recipe: Recipe, data: ChunkData) -> None:
-    """Have a recipe's program for a chunk of data compiled and loaded.
-
-    Raises:
-        UnfusableError: when the recipe holds what cannot be fused.
-        BuildError: when there is no C compiler, or it fails.
-    """
-    load(_source_for(recipe, data))
-
-
 @functools.lru_cache(maxsize=64)
-def _library(recipe: Recipe, code: str, sizes: Sizes, features: int, cache: Path) -> ctypes.CDLL:
+def _library(
+    recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int, cache: Path
+) -> ctypes.CDLL:
     del cache  # a key: another cache is another library
-    return load(_source(recipe, code, sizes, features))
+    return load(_source(recipe, task, code, sizes, features))
 
 
 def _source_for(recipe: Recipe, data: ChunkData) -> str:
     """The program for weights as the recipe draws them."""
     state = init_state(recipe.model, recipe.optimizer, seed=0)
-    return _source(recipe, _code(recipe), _sizes(state, data), data.train.x.shape[2])
+    return _source(recipe, data.task, _code(recipe), _sizes(state, data), data.train.x.shape[2])
 
 
 def _code(recipe: Recipe) -> str:
@@ -177,7 +195,7 @@ def _form(recipe: Recipe, code: str) -> pytree.TreeSpec:
 
 
 @functools.lru_cache(maxsize=64)
-def _source(recipe: Recipe, code: str, sizes: Sizes, features: int) -> str:
+def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) -> str:
     del code  # a key: other code is another program
     state = pytree.tree_map_only(
         Tensor,
@@ -187,7 +205,7 @@ def _source(recipe: Recipe, code: str, sizes: Sizes, features: int) -> str:
     weight = next(iter(state.params.values()))
     batch = Batch(weight.new_zeros(2, features), weight.new_zeros(2))
     with ONE_AT_A_TIME:
-        return program(recipe, state, batch, sizes)
+        return program(recipe, task, state, batch, sizes)
 
 
 def _padded(batch: Batch, sizes: Sizes) -> Batch:

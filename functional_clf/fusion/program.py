@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.fusion.emit import Function, emit
 from functional_clf.fusion.loops import merged
 from functional_clf.fusion.memory import Storage
 from functional_clf.fusion.pointwise import c_type
 from functional_clf.fusion.trace import SAMPLES, Graph, Node, UnfusableError, trace
-from functional_clf.recipes import Recipe
+from functional_clf.tasks import Task
 from functional_clf.train import make_eval_step, make_train_step
 from functional_clf.types import Batch, Metrics, TrainState
 
@@ -48,11 +49,12 @@ class Sizes:
         return -(-samples // self.lanes) * self.lanes
 
 
-def program(recipe: Recipe, state: TrainState, batch: Batch, sizes: Sizes) -> str:
+def program(recipe: Recipe, task: Task, state: TrainState, batch: Batch, sizes: Sizes) -> str:
     """The C source that trains replicates of a recipe, one after another.
 
     Args:
         recipe: whose model and optimizer to fuse.
+        task: whose loss and score.
         state: of one replicate.
         batch: samples of one replicate, of any number.
         sizes: what the program is for.
@@ -64,10 +66,10 @@ def program(recipe: Recipe, state: TrainState, batch: Batch, sizes: Sizes) -> st
     def batch_of(samples: int) -> Batch:
         return Batch(*(part.new_zeros(samples, *part.shape[1:]) for part in batch))
 
-    train_step = make_train_step(recipe.model, recipe.optimizer)
+    train_step = make_train_step(recipe.model, recipe.optimizer, task)
     step = trace(train_step, lambda n: (state, batch_of(n)), sizes.train)
     on_train, on_test = (
-        trace(make_eval_step(recipe.model), lambda n: (state.params, batch_of(n)), samples)
+        trace(make_eval_step(recipe.model, task), lambda n: (state.params, batch_of(n)), samples)
         for samples in (sizes.train, sizes.test)
     )
     leaves = [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]

@@ -6,12 +6,19 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from functional_clf.data import circles, draw_chunk, replicate
-from functional_clf.ensemble import collect, eager, init_chunk
-from functional_clf.fusion import UnfusableError, fused, is_compiled, why_not_fuse
+from functional_clf.batches import draw_chunk
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
+from functional_clf.contestants.base import collect
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.engines.vmapped import EAGER
+from functional_clf.fusion import is_compiled, why_not_fuse
+from functional_clf.fusion.engine import FUSED
+from functional_clf.fusion.trace import UnfusableError
 from functional_clf.models import mlp
 from functional_clf.optim import adam, sgd
-from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.train import curve_epochs
 from functional_clf.types import Batch, Model, Optimizer
 
@@ -38,7 +45,7 @@ def same_bits(one, other):
 
 def train(recipe, start, data):
     """Final state and curves, with lanes on the first axis of each."""
-    state, curves = fused(recipe, start, data, recipe.epochs)
+    state, curves = FUSED.train(recipe, start, data, recipe.epochs)
     return state, [(metrics.loss.mT, metrics.correct.mT) for metrics in (curves.train, curves.test)]
 
 
@@ -121,7 +128,7 @@ def test_a_diverged_lane_is_marked_and_changes_no_bit_of_its_neighbours(name):
     learning_rate = start.opt_state.learning_rate.clone()
     learning_rate[3] = 1e30
     wild = start._replace(opt_state=start.opt_state._replace(learning_rate=learning_rate))
-    state, curves = fused(recipe, wild, data, recipe.epochs)
+    state, curves = FUSED.train(recipe, wild, data, recipe.epochs)
     assert collect(state, curves).diverged.tolist() == [lane == 3 for lane in seeds]
     rest = [0, 1, 2, 4]
     calm = train(recipe, start, data)
@@ -135,8 +142,8 @@ def test_a_lane_whose_data_are_not_finite_is_counted_as_by_the_eager_engine(valu
     spoilt = data.train.x.clone()
     spoilt[1, 5, 0] = value
     data = data._replace(train=data.train._replace(x=spoilt))
-    ours, curves = fused(recipe, start, data, recipe.epochs)
-    theirs, their_curves = eager(recipe, start, data, recipe.epochs)
+    ours, curves = FUSED.train(recipe, start, data, recipe.epochs)
+    theirs, their_curves = EAGER.train(recipe, start, data, recipe.epochs)
     assert collect(ours, curves).diverged.tolist() == [False, True, False]
     assert torch.equal(curves.train.correct[:, 1], their_curves.train.correct[:, 1])
     assert torch.equal(curves.train.loss[:, 1].isnan(), their_curves.train.loss[:, 1].isnan())
@@ -148,8 +155,8 @@ def test_a_lane_whose_data_are_not_finite_is_counted_as_by_the_eager_engine(valu
 def test_curves_have_the_form_of_the_eager_engines(epochs):
     recipe, seeds = RECIPES["model_0"], range(2)
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds, 20)
-    _, ours = fused(recipe, start, data, epochs)
-    _, theirs = eager(recipe, start, data, epochs)
+    _, ours = FUSED.train(recipe, start, data, epochs)
+    _, theirs = EAGER.train(recipe, start, data, epochs)
     assert ours.epochs == theirs.epochs == curve_epochs(epochs)
     for our, their in zip(leaves_of(ours), leaves_of(theirs), strict=True):
         assert (our.shape, our.dtype) == (their.shape, their.dtype)
@@ -159,8 +166,8 @@ def test_curves_have_the_form_of_the_eager_engines(epochs):
 def test_the_last_of_the_curve_is_of_the_final_state():
     recipe, seeds = RECIPES["model_1"], range(2)
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds)
-    state, curves = fused(recipe, start, data, 7)
-    _, again = fused(recipe, state, data, 7)
+    state, curves = FUSED.train(recipe, start, data, 7)
+    _, again = FUSED.train(recipe, state, data, 7)
     assert torch.equal(curves.train.loss[-1], again.train.loss[0])
     assert torch.equal(curves.test.correct[-1], again.test.correct[0])
 
@@ -168,9 +175,9 @@ def test_the_last_of_the_curve_is_of_the_final_state():
 def test_a_training_may_go_on_where_another_ended():
     recipe, seeds = RECIPES["model_1"], range(2)
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds)
-    whole, _ = fused(recipe, start, data, 30)
-    half, _ = fused(recipe, start, data, 13)
-    assert same_bits(whole, fused(recipe, half, data, 17)[0])
+    whole, _ = FUSED.train(recipe, start, data, 30)
+    half, _ = FUSED.train(recipe, start, data, 13)
+    assert same_bits(whole, FUSED.train(recipe, half, data, 17)[0])
     assert half.opt_state.count.tolist() == [13, 13]
 
 
@@ -180,7 +187,7 @@ def test_the_steps_that_are_told_add_up_to_the_epochs(width, epochs):
     recipe, seeds = RECIPES["model_0"], range(width)
     told = []
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds, 20)
-    fused(recipe, start, data, epochs, told.append)
+    FUSED.train(recipe, start, data, epochs, told.append)
     assert sum(told) == epochs
     assert min(told) >= 0
 
@@ -202,7 +209,7 @@ def test_what_is_raised_after_some_steps_ends_the_training(error, call):
 
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds, 20)
     with pytest.raises(error, match="that is enough"):
-        fused(recipe, start, data, 400_000, after_steps)  # long enough for several calls
+        FUSED.train(recipe, start, data, 400_000, after_steps)  # long enough for several calls
     assert len(told) == call
 
 
@@ -210,7 +217,7 @@ def test_the_state_that_goes_in_is_not_changed():
     recipe, seeds = RECIPES["model_1"], range(3)
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds)
     before = pytree.tree_map(Tensor.clone, (start, data))
-    after, _ = fused(recipe, start, data, 5)
+    after, _ = FUSED.train(recipe, start, data, 5)
     assert same_bits(before, (start, data))
     assert not same_bits(after.params, start.params)
     assert type(after) is type(start)
@@ -230,7 +237,7 @@ def test_a_program_is_compiled_once_for_a_form_of_data(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     recipe, start = model_0(epochs=3), init_chunk(model_0(), range(2), CPU)
     assert not is_compiled(recipe, chunk_of(range(2), 30))
-    fused(recipe, start, chunk_of(range(2), 30), 3)
+    FUSED.train(recipe, start, chunk_of(range(2), 30), 3)
     assert is_compiled(recipe, chunk_of(range(2, 4), 30))
     assert is_compiled(model_0(epochs=5), chunk_of(range(2), 30))
     assert not is_compiled(recipe, chunk_of(range(2), 40))
@@ -291,7 +298,7 @@ def test_what_cannot_be_fused_is_refused_and_told_in_a_line(name):
     recipe = Recipe("strange", model_of(UNFUSABLE[name]), sgd(0.1), epochs=2)
     state, data = init_chunk(recipe, range(2), CPU), chunk_of(range(2), 40)
     with pytest.raises(UnfusableError):
-        fused(recipe, state, data, 2)
+        FUSED.train(recipe, state, data, 2)
     told = why_not_fuse(recipe, data)
     assert told is not None
     assert told.startswith("strange cannot be fused (")
@@ -332,9 +339,9 @@ def test_an_optimizers_state_of_any_type_is_taken_rightly_or_refused(dtype):
     steps, learning_rate = torch.zeros((), dtype=dtype), torch.tensor(0.1)
     recipe = Recipe("typed", mlp((2, 3, 1)), counting_sgd(steps, learning_rate), epochs=5)
     start, data = init_chunk(recipe, range(2), CPU), chunk_of(range(2), 20)
-    expected, _ = eager(recipe, start, data, 5)
+    expected, _ = EAGER.train(recipe, start, data, 5)
     try:
-        found, _ = fused(recipe, start, data, 5)
+        found, _ = FUSED.train(recipe, start, data, 5)
     except UnfusableError:
         return
     assert torch.equal(found.opt_state.steps, expected.opt_state.steps)
@@ -347,9 +354,9 @@ def test_data_of_another_precision_than_the_weights_are_taken_rightly_or_refused
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds, 20)
     double = Batch(*(part.double() for part in data.train)), Batch(*(p.double() for p in data.test))
     data = type(data)(*double)
-    expected, _ = eager(recipe, start, data, 5)
+    expected, _ = EAGER.train(recipe, start, data, 5)
     try:
-        found, _ = fused(recipe, start, data, 5)
+        found, _ = FUSED.train(recipe, start, data, 5)
     except (UnfusableError, TypeError, ValueError):
         return
     for key, value in expected.params.items():

@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from functional_clf.data import Dataset, circles, draw_chunk, replicate
-from functional_clf.ensemble import eager, init_chunk
-from functional_clf.fusion import fused
+from functional_clf.batches import draw_chunk
+from functional_clf.data import Dataset
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.engines.vmapped import EAGER
+from functional_clf.fusion.engine import FUSED
 from functional_clf.models import ACTIVATIONS, mlp
 from functional_clf.optim import adam, sgd
-from functional_clf.recipes import Recipe, model_0, model_1
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.types import Model
 
 CPU = torch.device("cpu")
@@ -53,8 +58,8 @@ def chunk_of(width, samples, features, test_size=0.2):
 
 def assert_equivalent(recipe, start, data):
     """Final params by how far they are apart, beside how far they went; curves number by number."""
-    theirs, their_curves = eager(recipe, start, data, recipe.epochs)
-    ours, our_curves = fused(recipe, start, data, recipe.epochs)
+    theirs, their_curves = EAGER.train(recipe, start, data, recipe.epochs)
+    ours, our_curves = FUSED.train(recipe, start, data, recipe.epochs)
     for key, value in theirs.params.items():
         assert ours.params[key].dtype == value.dtype
         moved, apart = (value - start.params[key]), (ours.params[key] - value)
@@ -141,8 +146,8 @@ def test_any_network_equals_the_eager_engine(layer_sizes, activation, optimizer,
 def test_in_float32_it_is_as_near_to_float64_as_can_be(make):
     recipe, seeds, data = make(epochs=20), range(4), chunk_of(4, 200, 2)
     start = init_chunk(recipe, seeds, CPU)
-    exact, exact_curves = eager(recipe, double(start), double(data), recipe.epochs)
-    ours, curves = fused(recipe, start, data, recipe.epochs)
+    exact, exact_curves = EAGER.train(recipe, double(start), double(data), recipe.epochs)
+    ours, curves = FUSED.train(recipe, start, data, recipe.epochs)
     for key, value in exact.params.items():
         moved, apart = value - start.params[key], ours.params[key] - value
         assert ours.params[key].dtype == torch.float32

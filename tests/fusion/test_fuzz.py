@@ -29,12 +29,14 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from functional_clf.data import ChunkData
-from functional_clf.ensemble import init_chunk
-from functional_clf.fusion import UnfusableError, compile_program, engine, fused, library
+from functional_clf.batches import ChunkData
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.fusion import compile_program, engine, library
+from functional_clf.fusion.engine import FUSED
+from functional_clf.fusion.trace import UnfusableError
 from functional_clf.machine import c_compiler
 from functional_clf.optim import adam, sgd
-from functional_clf.recipes import Recipe
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.types import Batch, Model, Optimizer
 
 NETWORKS = int(os.environ.get("FUZZ_NETWORKS", "12"))
@@ -429,7 +431,7 @@ def is_tame(path: Path) -> bool:
 def wrong_parts(case: Case, paths: list[Path], rounded: list[Path]) -> list[str]:
     """What the fused engine finds that differs from the exact paths by more than rounding."""
     start = init_chunk(case.recipe, range(REPLICATES), CPU)
-    state, curves = fused(case.recipe, start, case.data, EPOCHS)
+    state, curves = FUSED.train(case.recipe, start, case.data, EPOCHS)
     near, tiny = (2e-3, 3e-6) if case.dtype == torch.float32 else (1e-8, 1e-13)
     found = []
     for lane, (path, plain) in enumerate(zip(paths, rounded, strict=True)):

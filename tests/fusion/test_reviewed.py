@@ -8,11 +8,17 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from functional_clf.data import ChunkData, circles, draw_chunk, replicate
-from functional_clf.ensemble import collect, eager, init_chunk
-from functional_clf.fusion import UnfusableError, engine, fused, library, why_not_fuse
+from functional_clf.batches import ChunkData, draw_chunk
+from functional_clf.generators import circles
+from functional_clf.seeds import replicate
+from functional_clf.contestants.base import collect
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.engines.vmapped import EAGER
+from functional_clf.fusion import engine, library, why_not_fuse
+from functional_clf.fusion.engine import FUSED
+from functional_clf.fusion.trace import UnfusableError
 from functional_clf.optim import sgd
-from functional_clf.recipes import Recipe
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.types import Batch, Model, Optimizer
 
 SHAPES = {"w": (4, 2), "b": (4,), "v": (4,), "u": (4, 4), "pos": (500,)}
@@ -250,7 +256,7 @@ def test_a_default_type_of_another_precision_changes_no_bit(request):
     wanted, start = train()[0], init_chunk(recipe, [2, 5], torch.device("cpu"))
     request.getfixturevalue("float64")
     again = replace(recipe)  # a recipe that is not in any cache
-    state, curves = fused(again, start, data, again.epochs)
+    state, curves = FUSED.train(again, start, data, again.epochs)
     assert curves.train.loss.dtype == torch.float32
     for key, value in wanted.params.items():
         assert torch.equal(state.params[key], value)
@@ -260,7 +266,7 @@ def test_a_default_device_changes_no_bit():
     recipe, data, train = trained(fused, lambda p, x: hidden(p, x) @ p["v"])
     wanted, start = train()[0], init_chunk(recipe, [2, 5], torch.device("cpu"))
     with torch.device("meta"):
-        state, curves = fused(recipe, start, data, recipe.epochs)
+        state, curves = FUSED.train(recipe, start, data, recipe.epochs)
     assert curves.test.correct.device.type == "cpu"
     for key, value in wanted.params.items():
         assert torch.equal(state.params[key], value)
@@ -276,7 +282,7 @@ def test_weights_that_require_grad_are_trained_like_others():
     start = init_chunk(recipe, [2, 5], torch.device("cpu"))
     assert start.params["w"].requires_grad
     data = pytree.tree_map(lambda part: part.clone().requires_grad_(), data)
-    trained_, curves = collect(*fused(recipe, start, data, recipe.epochs))[:2]
+    trained_, curves = collect(*FUSED.train(recipe, start, data, recipe.epochs))[:2]
     assert not curves.train.loss.requires_grad
     for key, value in wanted.params.items():
         assert torch.equal(trained_[key], value)
@@ -288,6 +294,6 @@ def test_data_of_another_type_than_the_weights_are_refused(part):
     recipe, data, _ = trained(fused, lambda p, x: hidden(p, x) @ p["v"])
     batch = data.train._replace(**{part: getattr(data.train, part).long()})
     with pytest.raises(UnfusableError, match="data torch"):
-        fused(
+        FUSED.train(
             recipe, init_chunk(recipe, [0, 1], torch.device("cpu")), data._replace(train=batch), 1
         )

@@ -1,0 +1,1 @@
+"""What is compared: whatever learns from a replicate's training samples and is tested."""
