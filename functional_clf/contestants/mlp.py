@@ -1,14 +1,17 @@
 """Recipes for multilayer perceptrons: out of plain values, and the two of the worked example."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 from functional_clf.contestants.recipe import Recipe
+from functional_clf.contestants.settings import (
+    MODEL_0,
+    MODEL_1,
+    ActivationName,
+    OptimizerName,
+)
 from functional_clf.models import ACTIVATIONS, mlp, sequential
 from functional_clf.optim import adam, sgd
-
-ActivationName = Literal["relu", "tanh", "sigmoid", "silu", "gelu"]
-OptimizerName = Literal["sgd", "adam"]
 
 
 def mlp_recipe(
@@ -74,12 +77,12 @@ def mlp_recipe(
 
 
 def model_0(
-    layer_sizes: tuple[int, ...] = (2, 5, 1),
-    activation: ActivationName | None = None,
-    optimizer: OptimizerName = "sgd",
-    learning_rate: float = 0.1,
-    momentum: float = 0.0,
-    epochs: int = 1000,
+    layer_sizes: tuple[int, ...] = MODEL_0.layer_sizes,
+    activation: ActivationName | None = MODEL_0.activation,
+    optimizer: OptimizerName = MODEL_0.optimizer,
+    learning_rate: float = MODEL_0.learning_rate,
+    momentum: float = MODEL_0.momentum,
+    epochs: int = MODEL_0.epochs,
 ) -> Recipe:
     """The lesson's failing model: linear layers only, SGD.
 
@@ -101,12 +104,12 @@ def model_0(
 
 
 def model_1(
-    layer_sizes: tuple[int, ...] = (2, 16, 16, 1),
-    activation: ActivationName | None = "relu",
-    optimizer: OptimizerName = "adam",
-    learning_rate: float = 0.01,
-    momentum: float = 0.0,
-    epochs: int = 1000,
+    layer_sizes: tuple[int, ...] = MODEL_1.layer_sizes,
+    activation: ActivationName | None = MODEL_1.activation,
+    optimizer: OptimizerName = MODEL_1.optimizer,
+    learning_rate: float = MODEL_1.learning_rate,
+    momentum: float = MODEL_1.momentum,
+    epochs: int = MODEL_1.epochs,
 ) -> Recipe:
     """The lesson's succeeding model: ReLU between the layers, Adam.
 

@@ -23,9 +23,10 @@ from functional_clf.contestants.recipe import Recipe
 from functional_clf.errors import one_line
 from functional_clf.fusion.library import is_built, load, vector_bytes
 from functional_clf.fusion.program import Sizes, program
+from functional_clf.fusion.sources import source_made_before
 from functional_clf.fusion.trace import UnfusableError
 from functional_clf.machine import c_compiler
-from functional_clf.tasks import Task
+from functional_clf.tasks import Binary, MultiClass, Task
 from functional_clf.train import init_state, spans
 from functional_clf.types import Batch, Curves, Metrics, TrainState
 from functional_clf.user_code import ONE_AT_A_TIME, UnreadableError
@@ -196,7 +197,6 @@ def _form(recipe: Recipe, code: str) -> pytree.TreeSpec:
 
 @functools.lru_cache(maxsize=64)
 def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) -> str:
-    del code  # a key: other code is another program
     state = pytree.tree_map_only(
         Tensor,
         lambda leaf: leaf.to(sizes.dtype) if leaf.is_floating_point() else leaf,
@@ -204,8 +204,16 @@ def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) 
     )
     weight = next(iter(state.params.values()))
     batch = Batch(weight.new_zeros(2, features), weight.new_zeros(2))
-    with ONE_AT_A_TIME:
-        return program(recipe, task, state, batch, sizes)
+
+    def make() -> str:
+        with ONE_AT_A_TIME:
+            return program(recipe, task, state, batch, sizes)
+
+    if not recipe.is_own or not isinstance(task, Binary | MultiClass):
+        return make()
+    forms = [[str(leaf.dtype), list(leaf.shape)] for leaf in pytree.tree_leaves(state)]
+    spec = {"code": code, "task": repr(task), "sizes": repr(sizes), "features": features}
+    return source_made_before({**spec, "forms": forms}, make)
 
 
 def _padded(batch: Batch, sizes: Sizes) -> Batch:

@@ -1,0 +1,195 @@
+"""What the main job does once its arguments are known."""
+
+import hashlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+
+import functional_clf
+from functional_clf import report
+from functional_clf.cli.run_arguments import RunArguments
+from functional_clf.cli.screen import complain, shown_notices, shown_progress
+from functional_clf.execution import timed
+from functional_clf.folder import (
+    check_outputs,
+    file_name,
+    params_files,
+    plot_files,
+    remove,
+    start_over,
+)
+from functional_clf.params import write_params
+from functional_clf.ranks import Rank, RankError, launched_rank
+from functional_clf.replay import replay
+from functional_clf.results import Results
+from functional_clf.store import StoreError, WriteError, differences
+from functional_clf.study import Study
+from functional_clf.text import printable
+
+logger = logging.getLogger("functional_clf")
+
+INTERRUPTED = 130
+TERMINATED = 143
+IMPORT_SECONDS = time.perf_counter() - functional_clf.STARTED_AT
+"""From the first line of the package to here: torch, above all."""
+
+
+def run_job(arguments: RunArguments, stdout: Console, stderr: Console) -> int:
+    """Run a study or replay one of its seeds; the exit code.
+
+    Args:
+        arguments: what was asked for.
+        stdout: for what was found.
+        stderr: for progress and notices.
+    """
+    rank = None
+    try:
+        rank = launched_rank()
+        study = arguments.study()
+        if arguments.replay is not None:
+            return 0 if rank is not None and rank.index > 0 else _replay(study, arguments, stdout)
+        if rank is not None and rank.index > 0:
+            return _assist(study, rank)
+        with shown_notices(stderr):
+            _run(study, arguments, stdout, stderr, rank)
+    except (RankError, WriteError) as error:
+        complain(error)
+        return 1
+    except UnicodeError:
+        raise  # nobody's argument, though it is a ValueError
+    except (ValueError, StoreError) as error:
+        if rank is None or rank.index == 0:  # the others find the same wrong
+            complain(error)
+        return 2
+    return 0
+
+
+def run_folder(study: Study, out: Path | None) -> Path:
+    """The run folder: `out`, or one whose name the settings fix.
+
+    Example:
+        >>> run_folder(Study(seeds=4), None).parts[0]
+        'runs'
+    """
+    if out is not None:
+        return out
+    asked = [study.identity(), study.engine, study.device, study.chunk_size, study.tf32]
+    name = hashlib.blake2b(json.dumps(asked).encode(), digest_size=4).hexdigest()
+    kind = study.design if study.design == "crossed" else study.vary
+    return Path("runs") / f"{file_name(study.dataset.name)}-{kind}-{name}"
+
+
+def _run(
+    study: Study, arguments: RunArguments, stdout: Console, stderr: Console, rank: Rank | None
+) -> None:
+    """Run a study, write its files, and print what it found."""
+    folder, names = run_folder(study, arguments.out), study.names
+    check_outputs(folder, names)
+    if arguments.fresh and (rank is None or rank.is_first_start()):
+        start_over(folder, names, lambda line: _announce(line, ask=rank is None))
+    _on_terminate(folder)
+    try:
+        with shown_progress(stderr) as on_progress:
+            results = study.run(folder, on_progress, rank)
+    except KeyboardInterrupt:
+        _leave(folder, "interrupted", INTERRUPTED)
+    results = replace(results, timings={"import": IMPORT_SECONDS, **results.timings})
+    calibration = None
+    with timed(results.timings, "statistics"):
+        _ = results.conclusion
+        if arguments.self_calibration:
+            calibration = results.self_calibration("model_1", "model_0")
+    with timed(results.timings, "export"):
+        if report.write_tables(results, folder):
+            remove([] if arguments.plots else plot_files(folder))
+            remove([] if study.save_params else params_files(folder, names))
+        if study.save_params:
+            write_params(folder, names, study.seeds)
+    try:
+        with timed(results.timings, "plots"):
+            if arguments.plots:
+                _draw(results, folder)
+    finally:
+        report.write_results(results, folder, calibration)
+    if arguments.json:
+        print((folder / "results.json").read_text(encoding="utf-8"), end="")
+        return
+    stdout.print(report.models_table(results))
+    if study.design == "crossed":
+        stdout.print(report.components_table(results))
+    if calibration is not None:
+        stdout.print(report.calibration_table(calibration))
+    stdout.print(report.references_line(results), soft_wrap=True)
+    # One line where a program may read it; a terminal gets it wrapped at words.
+    stdout.print(printable(results.conclusion, keep="\n"), soft_wrap=not stdout.is_terminal)
+    stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
+
+
+def _draw(results: Results, folder: Path) -> None:
+    """Draw the pictures, where matplotlib can be had with the settings that it finds."""
+    try:
+        from functional_clf.plots import write_plots
+    except Exception as error:
+        logger.warning("no pictures are drawn: matplotlib fails (%s)", error)
+        remove(plot_files(folder))
+    else:
+        write_plots(results, folder / "plots")
+
+
+def _replay(study: Study, arguments: RunArguments, stdout: Console) -> int:
+    """Train one seed again and say what came of it, a line a model; 0 where every bit is equal."""
+    seed = arguments.replay or 0
+    found = replay(run_folder(study, arguments.out), seed)
+    for model in found.models:
+        what = "losses, counts, learning curves" + (" and weights" if model.has_params else "")
+        verdict = f"DIFFERS: {'; '.join(model.differences)}" if model.differences else "identical"
+        line = f"{model.model}, seed {seed}: {verdict} ({what} compared)"
+        stdout.print(printable(line), soft_wrap=True)
+    if not any(model.differences for model in found.models):
+        return 0
+    if changed := differences(found.recorded_on, found.replayed_on):
+        stdout.print(printable(f"Recorded elsewhere: {changed}"), soft_wrap=True)
+    return 1
+
+
+def _announce(line: str, ask: bool) -> bool:
+    """Say what will be deleted; on a terminal, whether it shall be."""
+    print(printable(line), file=sys.stderr)
+    if not (ask and sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    print("Delete it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _assist(study: Study, rank: Rank) -> int:
+    """Be one of rank 0's workers; silent, unless what is wrong is this rank's own."""
+    try:
+        return study.assist(rank)
+    except KeyboardInterrupt:
+        os._exit(INTERRUPTED)
+
+
+def _leave(folder: Path, why: str, code: int) -> NoReturn:
+    """End at once: a compilation in another thread would hold the interpreter for seconds."""
+    print(
+        printable(f"{why}: finished chunks are kept in {folder}; the same command continues"),
+        file=sys.stderr,
+    )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _on_terminate(folder: Path) -> None:
+    """Let SIGTERM, by which torchrun and schedulers stop a process, say the same as Ctrl-C."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: _leave(folder, "stopped", TERMINATED))

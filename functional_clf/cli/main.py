@@ -1,0 +1,38 @@
+"""`functional-clf COMMAND ...`: the commands by name."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import functional_clf
+from functional_clf.cli.screen import complain
+from functional_clf.registry import Registry
+
+COMMANDS: Registry[Callable[..., int]] = Registry("command", {"run": "functional_clf.cli.run:main"})
+
+USAGE = """usage: functional-clf COMMAND ...
+
+  run        train many seeds of two models and compare them; see run --help
+  --version  print the version"""
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Hand the arguments to the command that the first of them names; the exit code.
+
+    Args:
+        args: command-line arguments; None takes them from the process.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command takes over
+    name, *rest = list(sys.argv[1:] if args is None else args) or ["--help"]
+    if name in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    if name == "--version":
+        print(functional_clf.__version__)
+        return 0
+    if name not in COMMANDS:
+        complain(ValueError(f"command is {name!r}; it must be one of {', '.join(COMMANDS)}"))
+        return 2
+    return COMMANDS[name](rest, program=f"functional-clf {name}")

@@ -1,0 +1,199 @@
+"""The arguments of the main job, parsed without importing torch: a wrong one is told at once."""
+
+import contextlib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from functional_clf.arguments import whole_number
+from functional_clf.contestants.settings import MODEL_0, MODEL_1, MlpSettings
+from functional_clf.options import STANDARD_SEEDS, Options
+from functional_clf.registry import DATASETS, ENGINES
+
+if TYPE_CHECKING:
+    from functional_clf.study import Study
+
+PROGRAM = "python -m functional_clf.run"
+
+CALIBRATION_SEEDS = 10
+"""The fewest that self-calibration takes: twice its smallest study."""
+
+
+def parse_seeds(text: str) -> range:
+    """Seeds out of `64` (0 to 63) or `100:200` (100 to 199).
+
+    Raises:
+        ValueError: when the text is neither.
+
+    Example:
+        >>> parse_seeds("64"), parse_seeds("100:200")
+        (range(0, 64), range(100, 200))
+    """
+    match = re.fullmatch(r"(?:(\d+):)?(\d+)", text)
+    seeds = range(int(match[1] or 0), int(match[2])) if match else range(0)
+    if not seeds:
+        raise ValueError(
+            f"seeds is {text}; it must be a count of at least 1, as in 64, or a rising range, as "
+            "in 100:200"
+        )
+    return seeds
+
+
+SeedRange = Annotated[
+    range,
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="N|FROM:TO",
+        instance_from_str=lambda texts: parse_seeds(texts[0]),
+        is_instance=lambda value: isinstance(value, range),
+        str_from_instance=lambda seeds: [
+            f"{seeds.start}:{seeds.stop}" if seeds.start else str(seeds.stop)
+        ],
+    ),
+]
+
+
+def _one_of(names: Iterable[str]) -> tyro.constructors.PrimitiveConstructorSpec[str]:
+    """An argument that is one of some names."""
+    choices = tuple(names)
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=f"{{{','.join(choices)}}}",
+        instance_from_str=lambda texts: texts[0],
+        is_instance=lambda value: value in choices,
+        str_from_instance=lambda name: [name],
+        choices=choices,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SeedsFirst:
+    """Has the help begin with what is asked for most."""
+
+    seeds: SeedRange = STANDARD_SEEDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunArguments(Options, _SeedsFirst):
+    """Is model_1 better than model_0, or was it a lucky seed? Train many seeds of both; compare.
+
+    Args:
+        seeds: the replicates to train: a count, or a range of seeds.
+        out: the run folder. Default: one under runs/, named after the settings.
+        self_calibration: also show how often studies of fewer seeds, drawn from this one, would
+            have ended with another verdict.
+        fresh: start over: delete what earlier runs have left in the run folder.
+        replay: train this one seed of the run folder's study again, and compare every bit.
+        plots: draw the pictures; --no-plots skips them.
+        json: print results.json on standard output, and nothing else there.
+        data: which of scikit-learn's data sets.
+        samples: samples in one draw.
+        noise: standard deviation of the Gaussian noise on each coordinate.
+        epochs: full-batch training steps of both models; overrides each model's own.
+        model_0: the baseline.
+        model_1: the challenger.
+    """
+
+    engine: Annotated[str, _one_of(["auto", *ENGINES])] = "auto"
+    chunk_size: Annotated[int | None, tyro.conf.arg(aliases=["--chunk"])] = None
+    out: Path | None = None
+    self_calibration: bool = False
+    fresh: bool = False
+    replay: int | None = None
+    plots: bool = True
+    json: bool = False
+    data: Annotated[str, _one_of(DATASETS)] = "circles"
+    samples: int = 1000
+    noise: float = 0.03
+    epochs: int | None = None
+    model_0: MlpSettings = field(default=MODEL_0)
+    model_1: MlpSettings = field(default=MODEL_1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        seeds = self._check_design(self.seeds)
+        if self.epochs is not None:
+            whole_number("epochs", self.epochs, 1)
+        if self.self_calibration:
+            self._check_calibration(seeds)
+        if self.replay is not None:
+            for name in ("fresh", "json", "self_calibration"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{name} is True; it has no meaning with replay, leave one out"
+                    )
+
+    def _check_calibration(self, seeds: range) -> None:
+        if self.design != "paired":
+            raise ValueError(f"design is {self.design!r}; self_calibration needs a paired design")
+        if len(seeds) < CALIBRATION_SEEDS:
+            raise ValueError(
+                f"seeds is {len(seeds)}; self_calibration needs at least {CALIBRATION_SEEDS}"
+            )
+
+    def study(self) -> "Study":
+        """The study that they ask for.
+
+        Raises:
+            ValueError: when it is none; the message names the argument.
+        """
+        from functional_clf.contestants.mlp import mlp_recipe
+        from functional_clf.study import Study
+
+        models = {"model_0": self.model_0, "model_1": self.model_1}
+        if self.epochs is not None:
+            models = {name: replace(one, epochs=self.epochs) for name, one in models.items()}
+        return Study(
+            DATASETS[self.data](self.samples, self.noise),
+            tuple(mlp_recipe(name, **asdict(one)) for name, one in models.items()),
+            self.seeds,
+            **{name: getattr(self, name) for name in Options.__dataclass_fields__},
+        )
+
+
+def parse(args: Sequence[str] | None, program: str = PROGRAM) -> RunArguments:
+    """The arguments of the main job out of a command line.
+
+    Raises:
+        ValueError: when an argument is wrong; the message is one line.
+        SystemExit: after --help.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                RunArguments,
+                prog=program,
+                args=args,
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as stop:
+        if stop.code:
+            raise ValueError(_one_line(complaint.getvalue())) from None
+        raise
+
+
+def _one_line(box: str) -> str:
+    r"""The gist of tyro's boxed complaint: its text up to the first rule, without the frame.
+
+    Example:
+        >>> print(_one_line("╭ Value error ──╮\n│ Error parsing --samples: │\n│ not a number │"))
+        --samples: not a number
+        >>> print(_one_line(" Value error \n ---- \n  not a number \n  ---- \n  See --help"))
+        not a number
+    """
+    lines = [line.strip("╭╮╰╯│ ") for line in box.splitlines()]
+    text = []
+    for line in lines[1:]:
+        if line.strip("─-"):  # the latter where the encoding is ASCII
+            text.append(line)
+        elif line and text:
+            break
+    gist = " ".join(" ".join(text).split())
+    # Where it was our own check that failed, its message already names the argument.
+    return re.sub(r"^Error parsing (?:\S+: (?=\w+ is ))?", "", gist)

@@ -1,0 +1,158 @@
+"""What a command shows while it works: progress and notices, on standard error."""
+
+import contextlib
+import io
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from functional_clf.text import printable
+
+logger = logging.getLogger("functional_clf")
+
+PLAIN_PROGRESS_SECONDS = 5.0
+
+
+class Progress(Protocol):
+    """How far a study is; see `execution.Progress`."""
+
+    @property
+    def stage(self) -> str:
+        """Compiling or training."""
+        ...
+
+    @property
+    def seeds_done(self) -> int:
+        """Of finished chunks."""
+        ...
+
+    @property
+    def seeds_total(self) -> int:
+        """That are to be trained."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """Of the training steps, in [0, 1]."""
+        ...
+
+
+def consoles() -> tuple[Console, Console]:
+    """Standard output and standard error, for texts of which none is markup: names are text."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal has no letter for, it escapes
+            stream.reconfigure(errors="backslashreplace")
+    stdout, stderr = (
+        Console(stderr=is_error, markup=False, emoji=False, highlight=False)
+        for is_error in (False, True)
+    )
+    return stdout, stderr
+
+
+def complain(error: Exception) -> None:
+    """Say what went wrong in one line, whatever a file or a model in it is called."""
+    print(printable(f"error: {error}"), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def shown_progress(stderr: Console) -> Iterator[Callable[[Progress], None]]:
+    """A bar on a terminal, plain lines elsewhere."""
+    if not stderr.is_terminal:
+        yield _plain_progress(stderr)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("seeds{task.fields[speed]}"),
+    )
+    pace = Pace()
+    with Bar(*columns, console=stderr, transient=True) as bar:
+        task = bar.add_task("starting", total=None, speed="")
+
+        def show(progress: Progress) -> None:
+            words = pace.words(progress)
+            bar.update(
+                task,
+                description=progress.stage,
+                total=progress.seeds_total,
+                completed=int(progress.share * progress.seeds_total),
+                speed=words and f", {words}",
+            )
+
+        yield show
+
+
+class Pace:
+    """Seeds per second since training began, and the time left at that speed."""
+
+    def __init__(self) -> None:
+        self._start: tuple[float, float] | None = None
+
+    def words(self, progress: Progress, now: float | None = None) -> str:
+        """As `12.5 seeds/s, 0:01:20 left`; empty until there is something to say.
+
+        Args:
+            progress: how far the training is.
+            now: seconds on any clock; None reads it.
+
+        Example:
+            >>> pace = Pace()
+            >>> for now, share in ((100.0, 0.0), (110.0, 0.5)):
+            ...     words = pace.words(Progress("training", 0, 1000, share), now)
+            >>> words
+            '50.0 seeds/s, 0:00:10 left'
+        """
+        now = time.monotonic() if now is None else now
+        if progress.stage != "training" or self._start is None:
+            self._start = (now, progress.share)
+        start, share_then = self._start
+        share = progress.share - share_then
+        if now - start < 1 or share <= 0:
+            return ""
+        left = round((1 - progress.share) / share * (now - start))
+        speed = share * progress.seeds_total / (now - start)
+        return f"{speed:.1f} seeds/s, {timedelta(seconds=max(left, 0))} left"
+
+
+def _plain_progress(stderr: Console) -> Callable[[Progress], None]:
+    shown_at = time.monotonic()
+    pace = Pace()
+
+    def show(progress: Progress) -> None:
+        nonlocal shown_at
+        speed = pace.words(progress)
+        if time.monotonic() - shown_at < PLAIN_PROGRESS_SECONDS:
+            return
+        shown_at = time.monotonic()
+        print(
+            f"{progress.stage}: {progress.seeds_done} of {progress.seeds_total} seeds done"
+            + (f", {speed}" if speed else ""),
+            file=sys.stderr,
+        )
+
+    return show
+
+
+@contextlib.contextmanager
+def shown_notices(stderr: Console) -> Iterator[None]:
+    """The package's log lines, on standard error, above the progress bar."""
+
+    class Notice(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            stderr.print(printable(record.getMessage()), soft_wrap=True)
+
+    handler = Notice()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
