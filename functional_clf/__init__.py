@@ -35,7 +35,7 @@ _HOMES = {
     "study": ("Study",),
     "tasks": ("Binary", "MultiClass", "Task"),
     "params": ("load_seed",),
-    "store": ("StoreError",),
+    "database": ("StoreError",),
     "stats": ("Comparison", "compare"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -10,8 +10,8 @@ import torch
 from functional_clf.batches import ChunkData, draw_chunk
 from functional_clf.contestants.base import Contestant, Trained, Training
 from functional_clf.data import Dataset
+from functional_clf.rows import ChunkResult
 from functional_clf.seeds import Replicate
-from functional_clf.store import ChunkResult
 
 
 class Chunks(Sequence[list[int]]):

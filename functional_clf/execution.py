@@ -18,10 +18,13 @@ from functional_clf.chunks import Chunks, ChunkTrainer
 from functional_clf.contestants.base import Training
 from functional_clf.contestants.recipe import init_chunk
 from functional_clf.curves import bands
+from functional_clf.database import FILE_NAME
 from functional_clf.engines.base import Engine
 from functional_clf.engines.choice import PLAIN, Job, choose, for_one_chunk
 from functional_clf.errors import one_line
 from functional_clf.forks import use_threads
+from functional_clf.helper import Helper
+from functional_clf.leader import Leader
 from functional_clf.machine import (
     chunk_width,
     environment,
@@ -31,11 +34,12 @@ from functional_clf.machine import (
 )
 from functional_clf.plan import Plan
 from functional_clf.preflight import check_plan
-from functional_clf.ranks import Helper, Leader, Rank, RankError, Work
+from functional_clf.ranks import Rank, RankError
 from functional_clf.registry import ENGINES
 from functional_clf.results import PICTURED_SEEDS, EngineReport, Results
-from functional_clf.store import FILE_NAME, ChunkResult, Store, differences
-from functional_clf.workers import Workers
+from functional_clf.rows import ChunkResult, differences
+from functional_clf.store import Store
+from functional_clf.workers import Work, Workers
 
 logger = logging.getLogger("functional_clf")
 
@@ -218,7 +222,7 @@ class Execution:
         asked = self.plan.threads
         return asked or (torch.get_num_threads() if self.rank is None else self.rank.threads())
 
-    def _work(self, trainer: ChunkTrainer, engine: Engine) -> Work:
+    def _work(self, trainer: ChunkTrainer, engine: Engine) -> Work[ChunkResult]:
         plan = self.plan
         pictured = plan.seeds[:PICTURED_SEEDS]
 

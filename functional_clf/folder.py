@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from polars.exceptions import PolarsError
 
-from functional_clf.store import FILE_NAME, DamagedError, Store, StoreError, WriteError
+from functional_clf.database import FILE_NAME, DamagedError, StoreError, WriteError
+from functional_clf.store import Store
 
 EXPORTS = ("results.json", "seeds.csv", "seeds.parquet")
 PLOTS = ("data.png", "boundaries.png", "curves.png", "accuracies.png")

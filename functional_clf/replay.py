@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from functional_clf.registry import CONTESTANTS, DATASETS, made_again
+from functional_clf.rows import SEED_COLUMNS, ChunkResult, differences
 from functional_clf.seeds import MAX_SEED
-from functional_clf.store import SEED_COLUMNS, ChunkResult, Store, differences
+from functional_clf.store import Store
 from functional_clf.study import Study
 
 

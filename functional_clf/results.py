@@ -13,6 +13,7 @@ from functional_clf.curves import Band
 from functional_clf.forks import use_threads
 from functional_clf.options import check_choice
 from functional_clf.plan import Plan
+from functional_clf.rows import Looks
 from functional_clf.stats import (
     Comparison,
     CrossedComparison,
@@ -24,7 +25,6 @@ from functional_clf.stats import (
     score_t_interval,
     self_calibration,
 )
-from functional_clf.store import Looks
 from functional_clf.text import printable, shortened
 
 AnyComparison = Comparison | CrossedComparison

@@ -1,115 +1,36 @@
-"""The run folder's database: one SQLite file, one transaction a chunk.
+"""A study's results in its database: one transaction a chunk.
 
-SQLite brings atomicity, locking and crash recovery, so none of it is written here. What SQLite does
-not bring is a checksum: each entry carries a digest of its own, verified whenever it is read back.
 Weights and curves are safetensors, which hold numbers and can run no code.
 """
 
-import hashlib
 import json
-import os
-import secrets
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any
 
 import numpy as np
 import polars as pl
 import safetensors
 import safetensors.numpy
 
+from functional_clf.database import Database, StoreError
 from functional_clf.forks import use_threads
-
-FILE_NAME = "study.sqlite"
-APPLICATION_ID = 0x66636C66  # "fclf", in SQLite's header: the file is one of ours
-FORMAT = 3
-
-SEED_COLUMNS: Mapping[str, Any] = {
-    "model": pl.String,
-    "seed": pl.Int64,
-    "data_seed": pl.Int64,
-    "split_seed": pl.Int64,
-    "init_seed": pl.Int64,
-    "train_correct": pl.Int64,
-    "n_train": pl.Int64,
-    "test_correct": pl.Int64,
-    "n_test": pl.Int64,
-    "train_loss": pl.Float32,
-    "test_loss": pl.Float32,
-    "diverged": pl.Boolean,
-}
-"""Columns of the table of seeds: one tidy row a (model, seed); a NaN loss is null."""
-
-CURVES = ("train_loss", "train_correct", "test_loss", "test_correct")
-"""The learning curves kept of every seed."""
+from functional_clf.rows import (
+    CURVES,
+    SEED_COLUMNS,
+    ChunkResult,
+    Looks,
+    chunk_digest,
+    differences,
+    rows_with_lanes,
+)
 
 ROWS_AT_ONCE = 8192
 BLOCK_BYTES = 2**24
 """About as much of the learning curves is in memory at once."""
 
-_SCHEMA = f"""
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest BLOB NOT NULL);
-CREATE TABLE session (id INTEGER PRIMARY KEY, environment TEXT NOT NULL);
-CREATE TABLE chunk (
-    id INTEGER PRIMARY KEY,
-    session INTEGER NOT NULL REFERENCES session,
-    curves BLOB NOT NULL,
-    params BLOB,
-    digest BLOB NOT NULL
-);
-CREATE TABLE replicate (
-    {", ".join(SEED_COLUMNS)},
-    chunk INTEGER NOT NULL REFERENCES chunk,
-    lane INTEGER NOT NULL,
-    PRIMARY KEY (model, seed)
-) WITHOUT ROWID;
-CREATE INDEX replicate_of_chunk ON replicate (chunk, model, lane);
-"""
 
-
-class StoreError(Exception):
-    """The run folder cannot be used as asked; the message says why and what to do."""
-
-
-class DamagedError(StoreError):
-    """The database is not what was once written."""
-
-
-class WriteError(StoreError):
-    """The disk is full, or failing; what was finished is kept, and the same command continues."""
-
-
-class ChunkResult(NamedTuple):
-    """What one finished chunk leaves behind, padding already removed.
-
-    rows: values of `SEED_COLUMNS`, one a (model, seed).
-    curves: by "model/curve", arrays `(point, replicate)`.
-    params: by "model/key", arrays with a leading replicate axis; empty where weights are not kept.
-    """
-
-    rows: Sequence[tuple[Any, ...]]
-    curves: Mapping[str, np.ndarray]
-    params: Mapping[str, np.ndarray]
-
-
-class Looks(NamedTuple):
-    """How the results of a study were looked at before.
-
-    first_margin: the margin of the first look; None where there was none.
-    first_alpha: its alpha, likewise.
-    earlier: how many looks there were at other seeds before the first one at these.
-    """
-
-    first_margin: float | None = None
-    first_alpha: float | None = None
-    earlier: int = 0
-
-
-class Store:
-    """A study's database, in a run folder or in memory; a context manager.
+class Store(Database):
+    """A study's results, in a run folder or in memory; a context manager.
 
     Holds the database's lock from opening to closing: a second process is told so at once.
 
@@ -126,43 +47,6 @@ class Store:
         ...     store.configuration, store.finished_seeds()
         ({'vary': 'data'}, set())
     """
-
-    def __init__(self, folder: Path | None, must_exist: bool = False) -> None:
-        self.folder = folder
-        self.configuration: dict[str, Any] | None = None
-        self._session = 0
-        self._path = None if folder is None else folder / FILE_NAME
-        with self._errors():
-            if folder is not None:
-                if must_exist and not (folder / FILE_NAME).exists():
-                    raise StoreError(f"{folder} holds no study: there is no {FILE_NAME} in it")
-                _make_folder(folder)
-                _refuse_links(folder)
-                _clean_up(folder)
-                _make_database(folder / FILE_NAME)
-            self._database = sqlite3.connect(
-                ":memory:" if self._path is None else self._path,
-                timeout=0,
-                isolation_level=None,
-            )
-            try:
-                if self._path is None:
-                    _write_schema(self._database)
-                self._open()
-            except BaseException:
-                self._database.close()
-                raise
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._database.close()
 
     def adopt(self, configuration: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         """Begin a session: make the study this one, or see that it already is.
@@ -257,12 +141,12 @@ class Store:
         """
         curves = safetensors.numpy.save(dict(result.curves))
         params = safetensors.numpy.save(dict(result.params)) if result.params else None
-        rows = _rows_with_lanes(result)
+        rows = rows_with_lanes(result)
         with self._errors(), self._transaction():
             (chunk,) = self._database.execute(
                 "INSERT INTO chunk (session, curves, params, digest) VALUES (?, ?, ?, ?) "
                 "RETURNING id",
-                (self._session, curves, params, _chunk_digest(rows, curves, params)),
+                (self._session, curves, params, chunk_digest(rows, curves, params)),
             ).fetchone()
             places = ", ".join("?" * (len(SEED_COLUMNS) + 2))
             self._database.executemany(
@@ -288,13 +172,13 @@ class Store:
         """
         curves = safetensors.numpy.save(dict(result.curves))
         params = safetensors.numpy.save(dict(result.params))
-        rows = _rows_with_lanes(result)
+        rows = rows_with_lanes(result)
         (chunk, digest) = self._query(
             "SELECT id, digest FROM chunk JOIN replicate ON chunk = id "
             "WHERE model = ? AND seed = ?",
             rows[0][:2],
         )[0]
-        if digest != _chunk_digest(rows, curves, None):
+        if digest != chunk_digest(rows, curves, None):
             raise StoreError(
                 f"{self._path} has other results of seed {rows[0][1]} than this machine gets, so "
                 "its weights cannot be added; give another --out"
@@ -302,7 +186,7 @@ class Store:
         with self._errors(), self._transaction():
             self._database.execute(
                 "UPDATE chunk SET params = ?, digest = ? WHERE id = ?",
-                (params, _chunk_digest(rows, curves, params), chunk),
+                (params, chunk_digest(rows, curves, params), chunk),
             )
 
     def seeds(self, seeds: range) -> pl.DataFrame:
@@ -436,216 +320,3 @@ class Store:
                 (model, seeds.start, seeds.stop - 1),
             )
             return [(chunk, np.array(json.loads(lanes), np.int32)) for chunk, lanes in cursor]
-
-    def _numbers(self, statement: str, values: Sequence[Any]) -> np.ndarray:
-        """The integers that a query of one column finds, eight bytes each."""
-        with self._errors():
-            found = self._database.execute(statement, values)
-            return np.fromiter((number for (number,) in found), np.int64)
-
-    def _open(self) -> None:
-        # Exclusive: the lock, once taken, is held until the connection closes.
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.execute("PRAGMA synchronous = FULL")
-        with self._transaction():
-            pass  # takes the lock before anything is believed
-        if self._pragma("application_id") != APPLICATION_ID:
-            raise StoreError(f"{self._path} is not a functional_clf study; give another --out")
-        if self._pragma("user_version") != FORMAT:
-            raise StoreError(
-                f"{self._path} has format {self._pragma('user_version')}, this version of "
-                f"functional_clf reads format {FORMAT}; use the version that wrote it, or give "
-                "another --out"
-            )
-        self._verify()
-        found = self._query("SELECT value FROM meta WHERE key = 'configuration'")
-        if found:
-            self.configuration = json.loads(found[0][0])
-
-    def _verify(self) -> None:
-        """Compare every entry with its digest."""
-        (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise self._damaged(verdict)
-        for key, value, digest in self._query("SELECT key, value, digest FROM meta"):
-            if digest != _digest(key.encode(), value.encode()):
-                raise self._damaged(f"its {key} does not match its checksum")
-        columns = ", ".join(SEED_COLUMNS)
-        for chunk, curves, params, digest in self._database.execute(
-            "SELECT id, curves, params, digest FROM chunk"
-        ):
-            rows = self._query(
-                f"SELECT {columns}, lane FROM replicate WHERE chunk = ? ORDER BY model, lane",
-                (chunk,),
-            )
-            if digest != _chunk_digest(rows, curves, params):
-                raise self._damaged(f"chunk {chunk} does not match its checksum")
-
-    def _damaged(self, how: str) -> DamagedError:
-        return DamagedError(
-            f"{self._path} is damaged ({how}); nothing was changed. Restore a copy, or start over "
-            "with --fresh"
-        )
-
-    def _write_meta(self, key: str, value: str) -> None:
-        digest = _digest(key.encode(), value.encode())
-        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, value, digest))
-
-    def _pragma(self, name: str) -> int:
-        return self._database.execute(f"PRAGMA {name}").fetchone()[0]
-
-    def _query(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._errors():
-            return self._database.execute(statement, values).fetchall()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn SQLite's errors into one line that names the file."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-                raise StoreError(
-                    f"{self._path} is in use by another process; wait for it, or give another --out"
-                ) from error
-            if error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-                raise WriteError(
-                    f"{self._path}: {error}; finished chunks are kept, and the same command "
-                    "continues once there is room"
-                ) from error
-            raise StoreError(f"{self._path}: {error}") from error
-        except OSError as error:
-            raise StoreError(f"{self._path}: {error.strerror}; give another --out") from error
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise self._damaged(str(error)) from error
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise StoreError(f"--out {folder} is a file; it must be a folder, or not exist") from None
-    except OSError as error:
-        raise StoreError(f"--out {folder} cannot be made: {error.strerror}") from error
-
-
-def _make_database(path: Path) -> None:
-    """Make an empty database where there is none; it appears whole, or not at all.
-
-    So a file that is empty or short was not left by a run that was killed: it is damaged.
-    """
-    if path.exists():
-        if path.stat().st_size < 512:
-            raise DamagedError(
-                f"{path} is damaged (it has {path.stat().st_size} bytes); nothing was changed. "
-                "Restore a copy, or start over with --fresh"
-            )
-        return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        unfinished.unlink(missing_ok=True)
-        database = sqlite3.connect(unfinished, isolation_level=None)
-        try:
-            _write_schema(database)
-        finally:
-            database.close()
-        os.link(unfinished, path)
-    except FileExistsError:
-        pass  # another process was first: its database is as good
-    except OSError as error:
-        raise WriteError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _refuse_links(folder: Path) -> None:
-    """Refuse a folder whose database, or a file that SQLite keeps beside it, lies elsewhere."""
-    for ending in ("", "-journal", "-wal", "-shm"):
-        path = folder / f"{FILE_NAME}{ending}"
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise StoreError(f"{path} is not a regular file; remove it, or give another --out")
-
-
-def _clean_up(folder: Path) -> None:
-    """Remove the beginnings of databases that killed processes have left."""
-    for path in folder.glob(f".{FILE_NAME}.*.part*"):
-        owner = path.name.removeprefix(f".{FILE_NAME}.").partition(".")[0]
-        if owner.isdecimal() and not _is_alive(int(owner)):
-            path.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True
-
-
-def _write_schema(database: sqlite3.Connection) -> None:
-    database.executescript(
-        f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; "
-        f"PRAGMA user_version = {FORMAT}; COMMIT;"
-    )
-
-
-def _rows_with_lanes(result: ChunkResult) -> list[tuple[Any, ...]]:
-    """The rows, each with its position among the rows of its model."""
-    seen: dict[str, int] = {}
-    rows = []
-    for row in result.rows:
-        rows.append((*row, seen.get(row[0], 0)))
-        seen[row[0]] = rows[-1][-1] + 1
-    return rows
-
-
-def _chunk_digest(rows: Sequence[tuple[Any, ...]], curves: bytes, params: bytes | None) -> bytes:
-    # NaN is NULL in SQLite, and True is 1: what will be read back is what is digested.
-    plain = [
-        [
-            None if value != value else int(value) if isinstance(value, bool) else value
-            for value in row
-        ]
-        for row in sorted(rows, key=lambda row: (row[0], row[-1]))
-    ]
-    return _digest(json.dumps(plain).encode(), curves, params or b"")
-
-
-def _digest(*parts: bytes) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "little"))
-        digest.update(part)
-    return digest.digest()
-
-
-def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
-    """Where two configurations differ, in words; empty where they do not.
-
-    Example:
-        >>> differences({"vary": "data", "chunk_size": 16}, {"vary": "init", "chunk_size": 16})
-        "vary is 'data' there, 'init' asked"
-    """
-    return "; ".join(_differences(found, json.loads(json.dumps(asked))))
-
-
-def _differences(found: Any, asked: Any, name: str = "") -> Iterator[str]:
-    """Where two configurations differ, as `name is found there, asked here`."""
-    if isinstance(found, dict) and isinstance(asked, dict):
-        for key in found | asked:
-            yield from _differences(found.get(key), asked.get(key), f"{name}.{key}".lstrip("."))
-    elif found != asked:
-        yield f"{name} is {found!r} there, {asked!r} asked"

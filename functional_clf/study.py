@@ -9,7 +9,7 @@ from functional_clf.execution import Execution, Progress, no_progress
 from functional_clf.plan import Plan
 from functional_clf.ranks import Rank
 from functional_clf.results import Results
-from functional_clf.store import ChunkResult
+from functional_clf.rows import ChunkResult
 
 
 @dataclass(frozen=True)

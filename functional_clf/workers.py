@@ -10,6 +10,9 @@ import torch
 
 T = TypeVar("T")
 
+Work = Callable[[Sequence[int], Callable[[int], None]], T]
+"""Trains the seeds of one chunk, and tells now and then how many steps it has taken."""
+
 TICK_SECONDS = 0.1
 """How often the waiting thread reports progress and notices Ctrl-C."""
 
@@ -54,9 +57,7 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
         torch.set_num_threads(self._threads_before)
 
-    def submit(
-        self, work: Callable[[Sequence[int], Callable[[int], None]], T], chunk: Sequence[int]
-    ) -> Future[T]:
+    def submit(self, work: Work[T], chunk: Sequence[int]) -> Future[T]:
         """Queue `work(chunk, after_steps)`; `after_steps` counts, and raises when it shall stop."""
         return self._pool.submit(work, chunk, self._after_steps)
 
@@ -69,7 +70,7 @@ class Workers:
 
     def map(
         self,
-        work: Callable[[Sequence[int], Callable[[int], None]], T],
+        work: Work[T],
         chunks: Sequence[Sequence[int]],
         on_tick: Callable[[], None] = lambda: None,
     ) -> Iterator[T]:

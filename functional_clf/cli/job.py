@@ -18,6 +18,7 @@ import functional_clf
 from functional_clf import report
 from functional_clf.cli.run_arguments import RunArguments
 from functional_clf.cli.screen import complain, shown_notices, shown_progress
+from functional_clf.database import StoreError, WriteError
 from functional_clf.execution import timed
 from functional_clf.folder import (
     check_outputs,
@@ -31,7 +32,7 @@ from functional_clf.params import write_params
 from functional_clf.ranks import Rank, RankError, launched_rank
 from functional_clf.replay import replay
 from functional_clf.results import Results
-from functional_clf.store import StoreError, WriteError, differences
+from functional_clf.rows import differences
 from functional_clf.study import Study
 from functional_clf.text import printable
 

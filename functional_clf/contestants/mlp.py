@@ -4,12 +4,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from functional_clf.contestants.recipe import Recipe
-from functional_clf.contestants.settings import (
-    MODEL_0,
-    MODEL_1,
-    ActivationName,
-    OptimizerName,
-)
+from functional_clf.contestants.settings import MODEL_0, MODEL_1, ActivationName, OptimizerName
 from functional_clf.models import ACTIVATIONS, mlp, sequential
 from functional_clf.optim import adam, sgd
 

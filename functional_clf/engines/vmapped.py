@@ -8,14 +8,7 @@ import torch
 from functional_clf.batches import ChunkData
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.tasks import Task
-from functional_clf.train import (
-    EvalStep,
-    TrainStep,
-    fit,
-    make_eval_step,
-    make_train_step,
-    stepwise,
-)
+from functional_clf.train import EvalStep, TrainStep, fit, make_eval_step, make_train_step, stepwise
 from functional_clf.types import Curves, TrainState
 from functional_clf.user_code import ONE_AT_A_TIME
 

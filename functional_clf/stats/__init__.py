@@ -4,11 +4,7 @@
 """
 
 from functional_clf.stats.betting import betting_interval
-from functional_clf.stats.binomial import (
-    Superiority,
-    clopper_pearson,
-    probability_of_superiority,
-)
+from functional_clf.stats.binomial import Superiority, clopper_pearson, probability_of_superiority
 from functional_clf.stats.comparison import Comparison, compare
 from functional_clf.stats.crossed import (
     Component,

@@ -1,0 +1,105 @@
+"""What is kept of a study: a row a seed and model, learning curves, weights; and its digests."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+
+SEED_COLUMNS: Mapping[str, Any] = {
+    "model": pl.String,
+    "seed": pl.Int64,
+    "data_seed": pl.Int64,
+    "split_seed": pl.Int64,
+    "init_seed": pl.Int64,
+    "train_correct": pl.Int64,
+    "n_train": pl.Int64,
+    "test_correct": pl.Int64,
+    "n_test": pl.Int64,
+    "train_loss": pl.Float32,
+    "test_loss": pl.Float32,
+    "diverged": pl.Boolean,
+}
+"""Columns of the table of seeds: one tidy row a (model, seed); a NaN loss is null."""
+
+CURVES = ("train_loss", "train_correct", "test_loss", "test_correct")
+"""The learning curves kept of every seed."""
+
+
+class ChunkResult(NamedTuple):
+    """What one finished chunk leaves behind, padding already removed.
+
+    rows: values of `SEED_COLUMNS`, one a (model, seed).
+    curves: by "model/curve", arrays `(point, replicate)`.
+    params: by "model/key", arrays with a leading replicate axis; empty where weights are not kept.
+    """
+
+    rows: Sequence[tuple[Any, ...]]
+    curves: Mapping[str, np.ndarray]
+    params: Mapping[str, np.ndarray]
+
+
+class Looks(NamedTuple):
+    """How the results of a study were looked at before.
+
+    first_margin: the margin of the first look; None where there was none.
+    first_alpha: its alpha, likewise.
+    earlier: how many looks there were at other seeds before the first one at these.
+    """
+
+    first_margin: float | None = None
+    first_alpha: float | None = None
+    earlier: int = 0
+
+
+def rows_with_lanes(result: ChunkResult) -> list[tuple[Any, ...]]:
+    """The rows, each with its position among the rows of its model."""
+    seen: dict[str, int] = {}
+    rows = []
+    for row in result.rows:
+        rows.append((*row, seen.get(row[0], 0)))
+        seen[row[0]] = rows[-1][-1] + 1
+    return rows
+
+
+def chunk_digest(rows: Sequence[tuple[Any, ...]], curves: bytes, params: bytes | None) -> bytes:
+    """The digest of what a chunk's entry in the database holds."""
+    # NaN is NULL in SQLite, and True is 1: what will be read back is what is digested.
+    plain = [
+        [
+            None if value != value else int(value) if isinstance(value, bool) else value
+            for value in row
+        ]
+        for row in sorted(rows, key=lambda row: (row[0], row[-1]))
+    ]
+    return digest_of(json.dumps(plain).encode(), curves, params or b"")
+
+
+def digest_of(*parts: bytes) -> bytes:
+    """A digest of some parts, each with its length."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return digest.digest()
+
+
+def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
+    """Where two configurations differ, in words; empty where they do not.
+
+    Example:
+        >>> differences({"vary": "data", "chunk_size": 16}, {"vary": "init", "chunk_size": 16})
+        "vary is 'data' there, 'init' asked"
+    """
+    return "; ".join(_differences(found, json.loads(json.dumps(asked))))
+
+
+def _differences(found: Any, asked: Any, name: str = "") -> Iterator[str]:
+    """Where two configurations differ, as `name is found there, asked here`."""
+    if isinstance(found, dict) and isinstance(asked, dict):
+        for key in found | asked:
+            yield from _differences(found.get(key), asked.get(key), f"{name}.{key}".lstrip("."))
+    elif found != asked:
+        yield f"{name} is {found!r} there, {asked!r} asked"
