@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
@@ -34,6 +34,7 @@ from functional_clf.machine import (
 )
 from functional_clf.plan import Plan
 from functional_clf.preflight import check_plan
+from functional_clf.progress import Progress, no_progress
 from functional_clf.ranks import Rank, RankError
 from functional_clf.registry import ENGINES
 from functional_clf.results import PICTURED_SEEDS, EngineReport, Results
@@ -45,25 +46,6 @@ logger = logging.getLogger("functional_clf")
 
 UNKNOWN_WIDTH = 128
 """Taken for the width of a network whose params do not tell."""
-
-
-class Progress(NamedTuple):
-    """How far the training is.
-
-    stage: "compiling" or "training".
-    seeds_done: of finished chunks; seeds that an earlier run left are not counted.
-    seeds_total: seeds this run has to train.
-    share: of the training steps, in [0, 1].
-    """
-
-    stage: str
-    seeds_done: int
-    seeds_total: int
-    share: float
-
-
-def no_progress(progress: Progress) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from functional_clf.execution import Execution, Progress, no_progress
+from functional_clf.execution import Execution
 from functional_clf.plan import Plan
+from functional_clf.progress import Progress, no_progress
 from functional_clf.ranks import Rank
 from functional_clf.results import Results
 from functional_clf.rows import ChunkResult

@@ -7,41 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
+from functional_clf.progress import Progress
 from functional_clf.text import printable
 
 logger = logging.getLogger("functional_clf")
 
 PLAIN_PROGRESS_SECONDS = 5.0
-
-
-class Progress(Protocol):
-    """How far a study is; see `execution.Progress`."""
-
-    @property
-    def stage(self) -> str:
-        """Compiling or training."""
-        ...
-
-    @property
-    def seeds_done(self) -> int:
-        """Of finished chunks."""
-        ...
-
-    @property
-    def seeds_total(self) -> int:
-        """That are to be trained."""
-        ...
-
-    @property
-    def share(self) -> float:
-        """Of the training steps, in [0, 1]."""
-        ...
 
 
 def consoles() -> tuple[Console, Console]:
