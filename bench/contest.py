@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bench.job import Job, ModelName, check_agreement, make_job, reference
 from bench.peers.base import Peer, Train
-from functional_clf.types import Params
+from functional_clf.core.types import Params
 
 CHECK_EPOCHS = 20
 """Epochs after which outputs are compared: before rounding has had time to grow."""

@@ -10,15 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from functional_clf.batches import ChunkData, draw_chunk
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
-from functional_clf.contestants.recipe import init_chunk
-from functional_clf.engines.vmapped import EAGER
-from functional_clf.models import sequential
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.contestants.recipe import Recipe
-from functional_clf.types import Optimizer, Params
+from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.models import sequential
+from functional_clf.core.types import Optimizer, Params
+from functional_clf.data.batches import ChunkData, draw_chunk
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
+from functional_clf.engines.vmapped import EAGER
 
 ModelName = Literal["model_0", "model_1"]
 RECIPES = {"model_0": model_0, "model_1": model_1}

@@ -44,7 +44,7 @@ from bench.summary import (
     steps,
     targets,
 )
-from functional_clf.machine import environment
+from functional_clf.engines.machine import environment
 
 BENCH = Path(__file__).parent
 Section = Literal["step", "standard_job", "recording", "scaling", "process"]

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from functional_clf.contestants.mlp import model_1
-from functional_clf.study import Study
+from functional_clf.study.study import Study
 
 
 def peak_memory() -> int:

@@ -4,13 +4,14 @@ from contextlib import nullcontext
 from functools import lru_cache
 from unittest import mock
 
-from bench.job import RECIPES, make_job, torch_threads
-from functional_clf import train
 from functional_clf.compilation import Job, choose
-from functional_clf.seeds import replicate
+
+from bench.job import RECIPES, make_job, torch_threads
 from functional_clf.contestants.recipe import init_chunk
+from functional_clf.core import train
+from functional_clf.data.seeds import replicate
+from functional_clf.engines.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory
 from functional_clf.registry import ENGINES
-from functional_clf.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory
 
 
 def last_only(epochs):

@@ -6,8 +6,8 @@ from torch import nn
 
 from bench.job import RECIPES, Job, make_job, torch_threads
 from bench.peers.classic import make_optimizer
-from functional_clf.train import init_state, make_train_step
-from functional_clf.types import Batch
+from functional_clf.core.train import init_state, make_train_step
+from functional_clf.core.types import Batch
 
 WARM_UP = {"min_rounds": 30, "warmup": True, "warmup_iterations": 20}
 

@@ -44,8 +44,8 @@ class Registry(Mapping[str, T], Generic[T]):
 DATASETS: Registry[Any] = Registry(
     "data set",
     {
-        "circles": "functional_clf.generators:circles",
-        "moons": "functional_clf.generators:moons",
+        "circles": "functional_clf.data.generators:circles",
+        "moons": "functional_clf.data.generators:moons",
     },
 )
 """Factories of data sets, by the kind that their `describe()` names."""
@@ -63,7 +63,7 @@ ENGINES: Registry[Any] = Registry(
     {
         "eager": "functional_clf.engines.vmapped:EAGER",
         "compile": "functional_clf.engines.compiled:COMPILE",
-        "fused": "functional_clf.fusion.engine:FUSED",
+        "fused": "functional_clf.engines.fused.engine:FUSED",
     },
 )
 """The engines by name; another one is an object of the same form (`engines.base.Engine`)."""
@@ -83,7 +83,7 @@ def made_again(registry: Registry[Any], description: Mapping[str, Any]) -> Any:
         ValueError: when no factory here makes it, or what is made is something else.
 
     Example:
-        >>> from functional_clf.generators import circles
+        >>> from functional_clf.data.generators import circles
         >>> made_again(DATASETS, circles(100).describe()).n_samples
         100
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from functional_clf.cache import (
+from functional_clf.engines.cache import (
     VARIABLE,
     CacheError,
     cache_folder,
@@ -265,7 +265,7 @@ def test_without_any_place_of_its_own_a_process_has_a_temporary_one(
 
 
 def test_a_temporary_folder_is_gone_with_its_process(shared):
-    code = "from functional_clf.cache import cache_folder; print(cache_folder().is_dir())"
+    code = "from functional_clf.engines.cache import cache_folder; print(cache_folder().is_dir())"
     settings = {VARIABLE: "/dev/null", "XDG_CACHE_HOME": "/dev/null", "TMPDIR": str(shared)}
     ran = subprocess.run(
         [sys.executable, "-c", code],

@@ -7,9 +7,6 @@ import tempfile
 
 import pytest
 import torch
-
-from functional_clf import compilation, ensemble
-from functional_clf.cache import VARIABLE
 from functional_clf.compilation import (
     Job,
     choose,
@@ -18,15 +15,17 @@ from functional_clf.compilation import (
     forecast,
     is_cached,
 )
-from functional_clf.batches import draw_chunk
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
-from functional_clf.contestants.recipe import init_chunk
-from functional_clf.registry import ENGINES
-from functional_clf.models import mlp
-from functional_clf.optim import sgd
+
+from functional_clf import compilation, ensemble
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.contestants.recipe import Recipe
+from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.models import mlp
+from functional_clf.core.optim import sgd
+from functional_clf.data.batches import draw_chunk
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
+from functional_clf.engines.cache import VARIABLE
+from functional_clf.registry import ENGINES
 
 CPU = torch.device("cpu")
 RECIPES = (model_0(epochs=1000), model_1(epochs=1000))
@@ -206,11 +205,11 @@ def test_any_number_of_sample_sizes_and_types_are_compiled_in_one_process(graphs
 PARENT = """
 import torch
 from functional_clf.compilation import compile_all, is_cached
-from functional_clf.batches import draw_chunk
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
+from functional_clf.data.batches import draw_chunk
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
 from functional_clf.contestants.mlp import model_0
-from functional_clf.workers import Workers
+from functional_clf.workers.threads import Workers
 
 chunk = [replicate(seed, "data") for seed in range(16)]
 data = draw_chunk(circles(100), chunk, 0.2, torch.device("cpu"))

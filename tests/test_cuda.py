@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from functional_clf import machine
-from functional_clf.generators import circles
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.study import Study
+from functional_clf.data.generators import circles
+from functional_clf.engines import machine
+from functional_clf.study.study import Study
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 RECIPES = (model_0(epochs=40), model_1(epochs=40))

@@ -7,11 +7,11 @@ import torch
 from sklearn.datasets import make_circles, make_moons
 from sklearn.model_selection import train_test_split
 
-from functional_clf.batches import draw_chunk
-from functional_clf.data import Dataset
-from functional_clf.generators import circles, moons
-from functional_clf.seeds import MAX_SEED, replicate
-from functional_clf.splits import split, split_sizes
+from functional_clf.data.batches import draw_chunk
+from functional_clf.data.dataset import Dataset
+from functional_clf.data.generators import circles, moons
+from functional_clf.data.seeds import MAX_SEED, replicate
+from functional_clf.data.splits import split, split_sizes
 
 CPU = torch.device("cpu")
 

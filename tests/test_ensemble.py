@@ -3,21 +3,26 @@ import sys
 
 import pytest
 import torch
+from functional_clf.ensemble import _compiled_advance
 from torch.utils import _pytree as pytree
 
-from functional_clf.batches import draw_chunk
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
 from functional_clf.contestants.base import collect
-from functional_clf.contestants.recipe import init_chunk
-from functional_clf.ensemble import _compiled_advance
-from functional_clf.registry import ENGINES
-from functional_clf.train import stack
-from functional_clf.optim import adam
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.contestants.recipe import Recipe
-from functional_clf.train import fit, init_state, make_eval_step, make_train_step, stepwise
-from functional_clf.types import Batch
+from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.optim import adam
+from functional_clf.core.train import (
+    fit,
+    init_state,
+    make_eval_step,
+    make_train_step,
+    stack,
+    stepwise,
+)
+from functional_clf.core.types import Batch
+from functional_clf.data.batches import draw_chunk
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
+from functional_clf.registry import ENGINES
 
 CPU = torch.device("cpu")
 RECIPES = {recipe.name: recipe for recipe in (model_0(epochs=40), model_1(epochs=40))}
@@ -152,12 +157,12 @@ def test_compiled_strides_of_any_length_end_with_the_same_bits():
 
 PAGE_FAULTS = """
 import resource, torch
-from functional_clf.batches import draw_chunk
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
+from functional_clf.data.batches import draw_chunk
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
 from functional_clf.contestants.recipe import init_chunk
 from functional_clf.ensemble import _compiled_advance
-from functional_clf.machine import keep_freed_memory
+from functional_clf.engines.machine import keep_freed_memory
 from functional_clf.contestants.mlp import model_1
 
 def faults(steps):

@@ -1,6 +1,6 @@
 import pytest
 
-from functional_clf.errors import one_line, telling_line
+from functional_clf.support.errors import one_line, telling_line
 
 ADVICE = "\n\nSet TORCHDYNAMO_VERBOSE=1 for the internal stack trace"
 TOLD = {

@@ -3,8 +3,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from functional_clf import Study, circles, load_seed, mlp_recipe
-from functional_clf.folder import file_name, params_files, remove, write_whole
-from functional_clf.params import write_params
+from functional_clf.record.folder import file_name, params_files, remove, write_whole
+from functional_clf.record.weights import write_params
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError, UnicodeError])

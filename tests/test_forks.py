@@ -11,7 +11,7 @@ warnings.simplefilter("ignore")  # Python 3.12 and newer warn of forks beside th
 from pathlib import Path
 
 from functional_clf import Study, circles, load_seed, model_0, model_1
-from functional_clf.replay import replay
+from functional_clf.study.replay import replay
 
 folder, engine, first = sys.argv[1:]
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, log_loss
 
-from functional_clf.losses import bce_with_logits, count_correct
+from functional_clf.core.losses import bce_with_logits, count_correct
 
 batches = st.lists(st.tuples(st.floats(-30, 30), st.booleans()), min_size=1, max_size=20)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from functional_clf.models import ACTIVATIONS, affine, mlp, sequential
+from functional_clf.core.models import ACTIVATIONS, affine, mlp, sequential
 
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(lambda layers: (*layers, 1))
 activations = st.sampled_from([None, *ACTIVATIONS])

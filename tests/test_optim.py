@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functional_clf.optim import adam, apply_updates, sgd
+from functional_clf.core.optim import adam, apply_updates, sgd
 
 rates = st.floats(1e-5, 1.0)
 decays = st.floats(0.0, 0.9999)

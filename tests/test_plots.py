@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 from matplotlib.font_manager import fontManager
 
-from functional_clf import Study, circles, mlp_recipe, plots
-from functional_clf.data import Dataset
-from functional_clf.folder import PLOTS
-from functional_clf.lettering import drawable, fonts_for
+from functional_clf import Study, circles, mlp_recipe
+from functional_clf.data.dataset import Dataset
+from functional_clf.record.folder import PLOTS
+from functional_clf.reports import plots
+from functional_clf.reports.lettering import drawable, fonts_for
 
 
 def own(n_features, scale=1.0):

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from functional_clf import Model, Optimizer, Recipe, Study, circles, mlp, mlp_recipe, model_1, sgd
-from functional_clf.data import Dataset
-from functional_clf.optim import adam
+from functional_clf.core.optim import adam
+from functional_clf.data.dataset import Dataset
 
 GOOD = mlp((2, 6, 1), torch.tanh)
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from functional_clf.ranks import Helper, Leader, Rank, RankError, launched_rank
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.store import ChunkResult, Store
-from functional_clf.study import Study
-from functional_clf.workers import Workers
+from functional_clf.record.store import ChunkResult, Store
+from functional_clf.study.study import Study
+from functional_clf.workers.ranks import Helper, Leader, Rank, RankError, launched_rank
+from functional_clf.workers.threads import Workers
 
 JOB = ["--samples", "80", "--epochs", "30", "--engine", "eager", "--no-plots"]
 
@@ -302,6 +302,6 @@ def test_each_rank_takes_a_device_and_its_share_of_the_cores(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(RankError, match=r"rank 7 .* 2 CUDA devices"):
         last.device("auto")
-    monkeypatch.setattr("functional_clf.ranks.available_cores", lambda: 16)
+    monkeypatch.setattr("functional_clf.workers.ranks.available_cores", lambda: 16)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     assert last.threads() == 4

@@ -3,7 +3,7 @@ import pytest
 from sklearn.datasets import make_circles, make_moons
 from sklearn.linear_model import LogisticRegression
 
-from functional_clf.references import circles_references, moons_references
+from functional_clf.data.best_accuracies import circles_references, moons_references
 
 N = 200_000
 

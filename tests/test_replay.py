@@ -6,11 +6,11 @@ from safetensors.numpy import load_file
 
 from functional_clf import Recipe, circles, load_seed, mlp, model_0, model_1, moons, sgd
 from functional_clf import run as command_line
-from functional_clf.params import write_params
-from functional_clf.replay import study_of
-from functional_clf.store import StoreError
-from functional_clf.results import PICTURED_SEEDS
-from functional_clf.study import Study
+from functional_clf.record.store import StoreError
+from functional_clf.record.weights import write_params
+from functional_clf.study.replay import study_of
+from functional_clf.study.results import PICTURED_SEEDS
+from functional_clf.study.study import Study
 
 RECIPES = (model_0(epochs=12), model_1(epochs=12))
 
@@ -73,7 +73,7 @@ def test_a_record_that_training_does_not_confirm_is_named(what, tmp_path, capsys
     assert "does not match its checksum" in complaint
 
     # With checksums to match, only training again can tell.
-    monkeypatch.setattr("functional_clf.store.Store._verify", lambda self: None)
+    monkeypatch.setattr("functional_clf.record.store.Store._verify", lambda self: None)
     code, printed, _ = run("--replay", 2, "--out", tmp_path, capsys=capsys)
     lines = dict(line.split(", seed 2: ") for line in printed.splitlines())
     assert code == 1
@@ -127,7 +127,7 @@ def test_a_loaded_seed_is_the_trained_classifier(folder):
         assert isinstance(module, torch.nn.Sequential)
         one = study.replicate(13)
         x, y = study.dataset.draw(one.data_seed)
-        from functional_clf.splits import split
+        from functional_clf.data.splits import split
 
         rows = split(80, 0.2, one.split_seed).test
         with torch.no_grad():
@@ -146,7 +146,7 @@ def test_what_cannot_be_loaded_says_why(folder, tmp_path):
     own = Recipe("own", mlp((2, 1)), sgd(0.1), epochs=2)
     study_on(2, contestants=(own,)).run(tmp_path)
     with pytest.raises(
-        ValueError, match=r"is not one of layer sizes\); functional_clf.params.write_params"
+        ValueError, match=r"is not one of layer sizes\); functional_clf.record.weights.write_params"
     ):
         load_seed(tmp_path, "own", 0)
 

@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from functional_clf import Study, circles, model_0
-from functional_clf.report import FigureTable, models_table
+from functional_clf.reports.tables import FigureTable, models_table
 
 NAMES = {
     "markup": ("[old] proj", "[bold]new[/bold]:smile:"),

@@ -187,7 +187,9 @@ def test_what_is_of_other_results_does_not_stay(tmp_path, capsys):
 def test_pictures_that_cannot_be_had_cost_nothing_else(tmp_path, capsys, monkeypatch):
     args = [*SMALL, "--seeds", 3, "--out", tmp_path]
     assert in_process(*args, capsys=capsys)[0] == 0
-    monkeypatch.setitem(sys.modules, "functional_clf.plots", None)  # as where matplotlib fails
+    monkeypatch.setitem(
+        sys.modules, "functional_clf.reports.plots", None
+    )  # as where matplotlib fails
     code, printed, said = in_process(*args, capsys=capsys)
     assert (code, said.count("\n")) == (0, 1)
     assert said.startswith("no pictures are drawn: matplotlib fails (")
@@ -303,7 +305,7 @@ def test_ctrl_c_ends_quickly_keeps_finished_chunks_and_continues(stage, tmp_path
     progress = re.compile(r"training: .*\n")  # where the machine is slow
     assert re.fullmatch(r"interrupted: .*\n", progress.sub("", complaint))
 
-    from functional_clf.store import Store
+    from functional_clf.record.store import Store
 
     with Store(out) as store:
         kept = len(store.finished_seeds())

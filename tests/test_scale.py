@@ -16,11 +16,11 @@ import torch
 
 import functional_clf
 from functional_clf import circles, model_0, model_1, run
-from functional_clf.curves import bands
-from functional_clf.folder import params_name, start_over, write_whole
-from functional_clf.store import ChunkResult, Store, StoreError, WriteError
-from functional_clf.study import Study
-from functional_clf.train import curve_epochs
+from functional_clf.core.train import curve_epochs
+from functional_clf.record.folder import params_name, start_over, write_whole
+from functional_clf.record.store import ChunkResult, Store, StoreError, WriteError
+from functional_clf.study.curves import bands
+from functional_clf.study.study import Study
 
 JOB = ["--samples", "20", "--epochs", "4", "--engine", "eager", "--no-plots"]
 
@@ -167,7 +167,7 @@ def test_memory_does_not_grow_with_the_number_of_seeds(tmp_path):
 
 
 def test_bands_of_blocks_are_the_bands_of_everything(tmp_path, monkeypatch):
-    monkeypatch.setattr("functional_clf.store.BLOCK_BYTES", 5_000)
+    monkeypatch.setattr("functional_clf.record.store.BLOCK_BYTES", 5_000)
     with Store(None) as store:
         store.adopt({}, {})
         for start in (32, 0, 16):
@@ -188,7 +188,7 @@ def test_the_table_of_seeds_is_read_in_pieces_into_the_same_table(monkeypatch):
         for start in range(0, 64, 16):
             store.write_chunk(synthetic(range(start, start + 16)))
         whole = store.seeds(range(64))
-        monkeypatch.setattr("functional_clf.store.ROWS_AT_ONCE", 7)
+        monkeypatch.setattr("functional_clf.record.store.ROWS_AT_ONCE", 7)
         pieces = store.seeds(range(64))
         assert pieces.equals(whole)
         assert pieces.n_chunks() == 1
@@ -311,7 +311,7 @@ def test_no_model_name_leads_out_of_the_folder(name, tmp_path):
 
 def test_a_study_made_by_hand_with_a_path_for_a_name_writes_nothing_outside(tmp_path, capsys):
     from functional_clf import load_seed
-    from functional_clf.params import write_params
+    from functional_clf.record.weights import write_params
 
     out = tmp_path / "a" / "b" / "out"
     record = synthetic(range(4))

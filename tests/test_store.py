@@ -3,7 +3,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from functional_clf.store import FILE_NAME, SEED_COLUMNS, ChunkResult, Store, StoreError
+from functional_clf.record.store import FILE_NAME, SEED_COLUMNS, ChunkResult, Store, StoreError
 
 
 def record_of(seeds, models=("a", "b"), records=3):

@@ -11,17 +11,18 @@ import pytest
 import torch
 from polars.testing import assert_frame_equal
 
-from functional_clf import machine, mlp, report
-from functional_clf.data import Dataset
-from functional_clf.generators import circles
-from functional_clf.seeds import MAX_SEED
-from functional_clf.registry import ENGINES
-from functional_clf.optim import sgd
+from functional_clf import mlp
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.contestants.recipe import Recipe
-from functional_clf.store import StoreError
-from functional_clf.seeds import as_seeds
-from functional_clf.study import Study
+from functional_clf.core.optim import sgd
+from functional_clf.data.dataset import Dataset
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import MAX_SEED, as_seeds
+from functional_clf.engines import machine
+from functional_clf.record.store import StoreError
+from functional_clf.registry import ENGINES
+from functional_clf.reports import tables as report
+from functional_clf.study.study import Study
 
 RECIPES = (model_0(epochs=12), model_1(epochs=12))
 
@@ -65,7 +66,7 @@ def test_torch_threads_change_no_bit_and_are_left_as_they_were():
 
 
 def test_more_seeds_later_train_only_the_new_ones(tmp_path, monkeypatch):
-    from functional_clf.chunks import ChunkTrainer
+    from functional_clf.study.chunks import ChunkTrainer
 
     trained = []
     original = ChunkTrainer.train

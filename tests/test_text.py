@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from functional_clf.text import printable, shortened
+from functional_clf.support.text import printable, shortened
 
 NAMES = st.lists(st.text(min_size=1, max_size=80).map(printable), min_size=1, unique=True)
 

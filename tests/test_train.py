@@ -2,12 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from functional_clf.batches import draw_chunk
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
-from functional_clf.models import sequential
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.train import (
+from functional_clf.core.models import sequential
+from functional_clf.core.train import (
     STRIDE,
     curve_epochs,
     fit,
@@ -16,7 +13,10 @@ from functional_clf.train import (
     make_train_step,
     stepwise,
 )
-from functional_clf.types import Batch, Metrics, Record
+from functional_clf.core.types import Batch, Metrics, Record
+from functional_clf.data.batches import draw_chunk
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
 
 STEPS = 200
 CASES = {

@@ -16,7 +16,7 @@ from torch import nn
 
 from functional_clf import adam, mlp, sgd
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.user_code import UnreadableError, reading_of
+from functional_clf.core.user_code import UnreadableError, reading_of
 
 SCALE = 1.0
 
@@ -359,7 +359,7 @@ def test_recipes_differ_by_what_they_compute():
 
 def test_another_process_reads_the_same():
     script = (
-        "import torch; from functional_clf.user_code import reading_of\n"
+        "import torch; from functional_clf.core.user_code import reading_of\n"
         "from functional_clf import model_1\n"
         "names = {'b', 'a', 'c'}\n"
         "def own(x, k=3): return [x, names, torch.relu, {'k': k}]\n"

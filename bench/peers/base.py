@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bench.job import Job
-from functional_clf.types import Optimizer, Params
+from functional_clf.core.types import Optimizer, Params
 
 Train = Callable[[], Params]
 """Trains a job from its start. Returns the stacked final params on the CPU, so the device has

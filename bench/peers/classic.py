@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from bench.job import Job, torch_threads
 from bench.peers.base import Peer, Train, Variant
-from functional_clf.train import stack
-from functional_clf.machine import why_not_compile
-from functional_clf.models import sequential
-from functional_clf.types import Batch, Params
+from functional_clf.core.models import sequential
+from functional_clf.core.train import stack
+from functional_clf.core.types import Batch, Params
+from functional_clf.engines.machine import why_not_compile
 
 STYLES: Mapping[str, Mapping[str, bool]] = {
     "for-loop": {"foreach": False},

@@ -18,10 +18,10 @@ import torch
 
 from bench.job import Job, split_lanes
 from bench.peers.base import Peer, Train, Variant
-from functional_clf.types import Params
+from functional_clf.core.types import Params
 
 NARROW = 4
-"""Up to this fan-in a layer may be multiply-adds, as in `functional_clf.models`."""
+"""Up to this fan-in a layer may be multiply-adds, as in `functional_clf.core.models`."""
 
 
 WIDTH = 16

@@ -12,9 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from bench.job import Job
 from bench.peers.base import Peer, Train, Variant
-from functional_clf.train import stack
-from functional_clf.optim import AdamState, adam
-from functional_clf.types import Optimizer, Params
+from functional_clf.core.optim import AdamState, adam
+from functional_clf.core.train import stack
+from functional_clf.core.types import Optimizer, Params
 
 
 def estimator(job: Job) -> MLPClassifier:

@@ -7,12 +7,12 @@ import torch
 
 from bench.job import DATASET, TEST_SIZE, Job, torch_threads
 from bench.peers.base import Peer, Train, Variant
-from functional_clf.seeds import replicate
 from functional_clf.contestants.recipe import init_chunk
+from functional_clf.core.types import Params
+from functional_clf.data.seeds import replicate
+from functional_clf.engines.machine import why_not_compile
 from functional_clf.engines.vmapped import EAGER
-from functional_clf.machine import why_not_compile
-from functional_clf.study import EngineChoice, Study
-from functional_clf.types import Params
+from functional_clf.study.study import EngineChoice, Study
 
 
 def study(engine: EngineChoice) -> Variant:

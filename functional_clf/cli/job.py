@@ -8,19 +8,18 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 
 import functional_clf
-from functional_clf import report
 from functional_clf.cli.run_arguments import RunArguments
 from functional_clf.cli.screen import complain, shown_notices, shown_progress
-from functional_clf.database import StoreError, WriteError
-from functional_clf.execution import timed
-from functional_clf.folder import (
+from functional_clf.contestants.mlp import mlp_recipe
+from functional_clf.record.database import StoreError, WriteError
+from functional_clf.record.folder import (
     check_outputs,
     file_name,
     params_files,
@@ -28,13 +27,17 @@ from functional_clf.folder import (
     remove,
     start_over,
 )
-from functional_clf.params import write_params
-from functional_clf.ranks import Rank, RankError, launched_rank
-from functional_clf.replay import replay
-from functional_clf.results import Results
-from functional_clf.rows import differences
-from functional_clf.study import Study
-from functional_clf.text import printable
+from functional_clf.record.rows import differences
+from functional_clf.record.weights import write_params
+from functional_clf.registry import DATASETS
+from functional_clf.reports import tables as report
+from functional_clf.study.execution import timed
+from functional_clf.study.options import Options
+from functional_clf.study.replay import replay
+from functional_clf.study.results import Results
+from functional_clf.study.study import Study
+from functional_clf.support.text import printable
+from functional_clf.workers.ranks import Rank, RankError, launched_rank
 
 logger = logging.getLogger("functional_clf")
 
@@ -55,7 +58,7 @@ def run_job(arguments: RunArguments, stdout: Console, stderr: Console) -> int:
     rank = None
     try:
         rank = launched_rank()
-        study = arguments.study()
+        study = study_of(arguments)
         if arguments.replay is not None:
             return 0 if rank is not None and rank.index > 0 else _replay(study, arguments, stdout)
         if rank is not None and rank.index > 0:
@@ -72,6 +75,27 @@ def run_job(arguments: RunArguments, stdout: Console, stderr: Console) -> int:
             complain(error)
         return 2
     return 0
+
+
+def study_of(arguments: RunArguments) -> Study:
+    """The study that the arguments ask for.
+
+    Raises:
+        ValueError: when it is none; the message names the argument.
+
+    Example:
+        >>> study_of(RunArguments(epochs=5)).contestants[0].curve_epochs
+        (0, 1, 2, 3, 4, 5)
+    """
+    models = {"model_0": arguments.model_0, "model_1": arguments.model_1}
+    if arguments.epochs is not None:
+        models = {name: replace(one, epochs=arguments.epochs) for name, one in models.items()}
+    return Study(
+        DATASETS[arguments.data](arguments.samples, arguments.noise),
+        tuple(mlp_recipe(name, **asdict(one)) for name, one in models.items()),
+        arguments.seeds,
+        **{name: getattr(arguments, name) for name in Options.__dataclass_fields__},
+    )
 
 
 def run_folder(study: Study, out: Path | None) -> Path:
@@ -138,7 +162,7 @@ def _run(
 def _draw(results: Results, folder: Path) -> None:
     """Draw the pictures, where matplotlib can be had with the settings that it finds."""
     try:
-        from functional_clf.plots import write_plots
+        from functional_clf.reports.plots import write_plots
     except Exception as error:
         logger.warning("no pictures are drawn: matplotlib fails (%s)", error)
         remove(plot_files(folder))

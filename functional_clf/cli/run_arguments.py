@@ -4,19 +4,16 @@ import contextlib
 import io
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
-from functional_clf.arguments import whole_number
 from functional_clf.contestants.settings import MODEL_0, MODEL_1, MlpSettings
-from functional_clf.options import STANDARD_SEEDS, Options
 from functional_clf.registry import DATASETS, ENGINES
-
-if TYPE_CHECKING:
-    from functional_clf.study import Study
+from functional_clf.study.options import STANDARD_SEEDS, Options
+from functional_clf.support.arguments import whole_number
 
 PROGRAM = "python -m functional_clf.run"
 
@@ -135,25 +132,6 @@ class RunArguments(Options, _SeedsFirst):
             raise ValueError(
                 f"seeds is {len(seeds)}; self_calibration needs at least {CALIBRATION_SEEDS}"
             )
-
-    def study(self) -> "Study":
-        """The study that they ask for.
-
-        Raises:
-            ValueError: when it is none; the message names the argument.
-        """
-        from functional_clf.contestants.mlp import mlp_recipe
-        from functional_clf.study import Study
-
-        models = {"model_0": self.model_0, "model_1": self.model_1}
-        if self.epochs is not None:
-            models = {name: replace(one, epochs=self.epochs) for name, one in models.items()}
-        return Study(
-            DATASETS[self.data](self.samples, self.noise),
-            tuple(mlp_recipe(name, **asdict(one)) for name, one in models.items()),
-            self.seeds,
-            **{name: getattr(self, name) for name in Options.__dataclass_fields__},
-        )
 
 
 def parse(args: Sequence[str] | None, program: str = PROGRAM) -> RunArguments:

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from functional_clf.progress import Progress
-from functional_clf.text import printable
+from functional_clf.study.progress import Progress
+from functional_clf.support.text import printable
 
 logger = logging.getLogger("functional_clf")
 

@@ -10,11 +10,11 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from functional_clf.arguments import plain_settings, short
-from functional_clf.batches import ChunkData
-from functional_clf.seeds import Replicate
-from functional_clf.types import Curves, Params, TrainState
-from functional_clf.user_code import UnreadableError, reading_of
+from functional_clf.core.types import Curves, Params, TrainState
+from functional_clf.core.user_code import UnreadableError, reading_of
+from functional_clf.data.batches import ChunkData
+from functional_clf.data.seeds import Replicate
+from functional_clf.support.arguments import plain_settings, short
 
 
 class Trained(NamedTuple):
@@ -113,7 +113,7 @@ def collect(state: TrainState, curves: Curves) -> Trained:
     A replicate diverged when a weight or a loss on its curves is NaN or infinite.
 
     Example:
-        >>> from functional_clf.types import Metrics
+        >>> from functional_clf.core.types import Metrics
         >>> metrics = Metrics(torch.tensor([[0.5, torch.nan]]), torch.tensor([[3, 0]]))
         >>> state = TrainState({"w": torch.zeros(2, 1)}, None)
         >>> collect(state, Curves((1,), metrics, metrics)).diverged

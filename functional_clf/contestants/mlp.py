@@ -5,8 +5,8 @@ from typing import get_args
 
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.contestants.settings import MODEL_0, MODEL_1, ActivationName, OptimizerName
-from functional_clf.models import ACTIVATIONS, mlp, sequential
-from functional_clf.optim import adam, sgd
+from functional_clf.core.models import ACTIVATIONS, mlp, sequential
+from functional_clf.core.optim import adam, sgd
 
 
 def mlp_recipe(

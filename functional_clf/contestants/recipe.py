@@ -1,8 +1,8 @@
 """The contestant that is trained by gradients: a model, an optimizer, and for how long.
 
 A recipe's functions must be *pure*: what they return depends on their arguments alone, and they
-change nothing, neither their arguments nor anything outside. `functional_clf.preflight` sees to it
-before a study begins.
+change nothing, neither their arguments nor anything outside. `functional_clf.study.purity` sees to
+it before a study begins.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from functional_clf.arguments import name_text, plain_settings, short, whole_number
-from functional_clf.batches import ChunkData
 from functional_clf.contestants.base import Trained, Training, collect
-from functional_clf.seeds import Replicate
-from functional_clf.train import curve_epochs, init_state, stack
-from functional_clf.types import Model, Optimizer, TrainState
-from functional_clf.user_code import Reading, UnreadableError, reading_of
+from functional_clf.core.train import curve_epochs, init_state, stack
+from functional_clf.core.types import Model, Optimizer, TrainState
+from functional_clf.core.user_code import Reading, UnreadableError, reading_of
+from functional_clf.data.batches import ChunkData
+from functional_clf.data.seeds import Replicate
+from functional_clf.support.arguments import name_text, plain_settings, short, whole_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class Recipe:
         ValueError: when epochs is below 1, or the name or the settings cannot be kept.
 
     Example:
-        >>> from functional_clf.models import mlp
-        >>> from functional_clf.optim import sgd
+        >>> from functional_clf.core.models import mlp
+        >>> from functional_clf.core.optim import sgd
         >>> Recipe("tiny", mlp((2, 1)), sgd(0.1), epochs=10).epochs
         10
     """

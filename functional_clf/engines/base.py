@@ -6,9 +6,9 @@ from typing import Any, Protocol
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from functional_clf.batches import ChunkData
 from functional_clf.contestants.recipe import Recipe
-from functional_clf.types import Curves, TrainState
+from functional_clf.core.types import Curves, TrainState
+from functional_clf.data.batches import ChunkData
 
 Form = tuple[tuple[Any, ...], ...]
 

@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from functional_clf.batches import ChunkData
 from functional_clf.contestants.recipe import Recipe
+from functional_clf.data.batches import ChunkData
 from functional_clf.engines.base import Engine
 from functional_clf.engines.compiled import COMPILE, take_steps
+from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.graph_notes import compile_seconds, is_cached
 from functional_clf.engines.vmapped import EAGER
-from functional_clf.fusion.engine import FUSED
 
 SPEED_UP = 12.0
 """How many times as fast compiled training is (measured: 11 to 14 on both models together)."""
@@ -62,10 +62,10 @@ def choose(job: Job) -> Choice:
 
     Example:
         >>> import torch
-        >>> from functional_clf.batches import draw_chunk
+        >>> from functional_clf.data.batches import draw_chunk
         >>> from functional_clf.contestants.mlp import model_0
-        >>> from functional_clf.generators import circles
-        >>> from functional_clf.seeds import replicate
+        >>> from functional_clf.data.generators import circles
+        >>> from functional_clf.data.seeds import replicate
         >>> data = draw_chunk(circles(100), [replicate(0, "data")], 0.2, torch.device("cpu"))
         >>> choose(Job([model_0()], data, chunks=1, threads=1)).engine.name in ("fused", "eager")
         True
@@ -100,10 +100,10 @@ def forecast(job: Job) -> Choice:
 
     Example:
         >>> import torch
-        >>> from functional_clf.batches import draw_chunk
+        >>> from functional_clf.data.batches import draw_chunk
         >>> from functional_clf.contestants.mlp import model_0
-        >>> from functional_clf.generators import circles
-        >>> from functional_clf.seeds import replicate
+        >>> from functional_clf.data.generators import circles
+        >>> from functional_clf.data.seeds import replicate
         >>> one = [replicate(0, "data")]
         >>> data = draw_chunk(circles(100), one, 0.2, torch.device("cpu"))
         >>> forecast(Job([model_0(epochs=2)], data, chunks=1, threads=1)).engine.name

@@ -9,16 +9,16 @@ from torch import Tensor
 from torch._higher_order_ops.while_loop import while_loop, while_loop_op
 from torch.utils import _pytree as pytree
 
-from functional_clf.batches import ChunkData
-from functional_clf.cache import cache_folder, torchs_default_is_trusted
 from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.tasks import Task
+from functional_clf.core.train import Advance, TrainStep, fit, stepwise
+from functional_clf.core.types import Batch, CurvePoint, Curves, Metrics, TrainState
+from functional_clf.data.batches import ChunkData
 from functional_clf.engines import graph_notes
 from functional_clf.engines.base import Form, form_of
+from functional_clf.engines.cache import cache_folder, torchs_default_is_trusted
+from functional_clf.engines.machine import why_not_compile
 from functional_clf.engines.vmapped import vmapped_steps
-from functional_clf.machine import why_not_compile
-from functional_clf.tasks import Task
-from functional_clf.train import Advance, TrainStep, fit, stepwise
-from functional_clf.types import Batch, CurvePoint, Curves, Metrics, TrainState
 
 Tree = TypeVar("Tree")
 

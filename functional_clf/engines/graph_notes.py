@@ -19,12 +19,12 @@ from typing import Any
 
 import torch
 
-from functional_clf.batches import ChunkData
-from functional_clf.cache import cache_folder, open_trusted
 from functional_clf.contestants.recipe import Recipe
+from functional_clf.core.tasks import task_of
+from functional_clf.core.types import Batch
+from functional_clf.data.batches import ChunkData
+from functional_clf.engines.cache import cache_folder, open_trusted
 from functional_clf.registry import CONTESTANTS, ENGINES, made_again
-from functional_clf.tasks import task_of
-from functional_clf.types import Batch
 
 COLD_SECONDS = (16.0, 9.0)
 """Compiling the first graph of a process, and each further one (2 cores, torch 2.13)."""
@@ -52,11 +52,11 @@ def is_cached(recipe: Recipe, data: ChunkData) -> bool:
     """Whether a recipe's graph was compiled before, for data of this shape, in torch's cache.
 
     Example:
-        >>> from functional_clf.batches import draw_chunk
-        >>> from functional_clf.generators import circles
-        >>> from functional_clf.models import mlp
-        >>> from functional_clf.optim import sgd
-        >>> from functional_clf.seeds import replicate
+        >>> from functional_clf.data.batches import draw_chunk
+        >>> from functional_clf.data.generators import circles
+        >>> from functional_clf.core.models import mlp
+        >>> from functional_clf.core.optim import sgd
+        >>> from functional_clf.data.seeds import replicate
         >>> one = [replicate(0, "data")]
         >>> data = draw_chunk(circles(100), one, 0.2, torch.device("cpu"))
         >>> is_cached(Recipe("new", mlp((2, 1)), sgd(0.123), epochs=1), data)

@@ -5,12 +5,19 @@ from typing import Any, TypeVar
 
 import torch
 
-from functional_clf.batches import ChunkData
 from functional_clf.contestants.recipe import Recipe
-from functional_clf.tasks import Task
-from functional_clf.train import EvalStep, TrainStep, fit, make_eval_step, make_train_step, stepwise
-from functional_clf.types import Curves, TrainState
-from functional_clf.user_code import ONE_AT_A_TIME
+from functional_clf.core.tasks import Task
+from functional_clf.core.train import (
+    EvalStep,
+    TrainStep,
+    fit,
+    make_eval_step,
+    make_train_step,
+    stepwise,
+)
+from functional_clf.core.types import Curves, TrainState
+from functional_clf.core.user_code import ONE_AT_A_TIME
+from functional_clf.data.batches import ChunkData
 
 T = TypeVar("T")
 
@@ -22,11 +29,11 @@ class Eager:
     time, such as the params of a module or torch's default dtype.
 
     Example:
-        >>> from functional_clf.batches import draw_chunk
+        >>> from functional_clf.data.batches import draw_chunk
         >>> from functional_clf.contestants.mlp import model_1
         >>> from functional_clf.contestants.recipe import init_chunk
-        >>> from functional_clf.generators import circles
-        >>> from functional_clf.seeds import replicate
+        >>> from functional_clf.data.generators import circles
+        >>> from functional_clf.data.seeds import replicate
         >>> cpu, chunk = torch.device("cpu"), [replicate(seed, "data") for seed in range(4)]
         >>> recipe, data = model_1(epochs=5), draw_chunk(circles(100), chunk, 0.2, cpu)
         >>> state = init_chunk(recipe, range(4), cpu)

@@ -6,21 +6,20 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from functional_clf.batches import draw_chunk
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
 from functional_clf.contestants.base import collect
-from functional_clf.contestants.recipe import init_chunk
-from functional_clf.engines.vmapped import EAGER
-from functional_clf.fusion import is_compiled, why_not_fuse
-from functional_clf.fusion.engine import FUSED
-from functional_clf.fusion.trace import UnfusableError
-from functional_clf.models import mlp
-from functional_clf.optim import adam, sgd
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.contestants.recipe import Recipe
-from functional_clf.train import curve_epochs
-from functional_clf.types import Batch, Model, Optimizer
+from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.models import mlp
+from functional_clf.core.optim import adam, sgd
+from functional_clf.core.train import curve_epochs
+from functional_clf.core.types import Batch, Model, Optimizer
+from functional_clf.data.batches import draw_chunk
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
+from functional_clf.engines.fused import is_compiled, why_not_fuse
+from functional_clf.engines.fused.engine import FUSED
+from functional_clf.engines.fused.trace import UnfusableError
+from functional_clf.engines.vmapped import EAGER
 
 CPU = torch.device("cpu")
 RECIPES = {

@@ -8,18 +8,17 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from functional_clf.batches import draw_chunk
-from functional_clf.data import Dataset
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
-from functional_clf.contestants.recipe import init_chunk
-from functional_clf.engines.vmapped import EAGER
-from functional_clf.fusion.engine import FUSED
-from functional_clf.models import ACTIVATIONS, mlp
-from functional_clf.optim import adam, sgd
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.contestants.recipe import Recipe
-from functional_clf.types import Model
+from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.models import ACTIVATIONS, mlp
+from functional_clf.core.optim import adam, sgd
+from functional_clf.core.types import Model
+from functional_clf.data.batches import draw_chunk
+from functional_clf.data.dataset import Dataset
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
+from functional_clf.engines.fused.engine import FUSED
+from functional_clf.engines.vmapped import EAGER
 
 CPU = torch.device("cpu")
 OPTIMIZERS = {

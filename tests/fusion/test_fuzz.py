@@ -29,15 +29,14 @@ import torch
 from torch import nn
 from torch.utils import _pytree as pytree
 
-from functional_clf.batches import ChunkData
-from functional_clf.contestants.recipe import init_chunk
-from functional_clf.fusion import compile_program, engine, library
-from functional_clf.fusion.engine import FUSED
-from functional_clf.fusion.trace import UnfusableError
-from functional_clf.machine import c_compiler
-from functional_clf.optim import adam, sgd
-from functional_clf.contestants.recipe import Recipe
-from functional_clf.types import Batch, Model, Optimizer
+from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.optim import adam, sgd
+from functional_clf.core.types import Batch, Model, Optimizer
+from functional_clf.data.batches import ChunkData
+from functional_clf.engines.fused import compile_program, engine, library
+from functional_clf.engines.fused.engine import FUSED
+from functional_clf.engines.fused.trace import UnfusableError
+from functional_clf.engines.machine import c_compiler
 
 NETWORKS = int(os.environ.get("FUZZ_NETWORKS", "12"))
 # The seeds from here on soon meet both faults that were once found so: leaves of a state that begin

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from functional_clf.cache import VARIABLE
-from functional_clf.fusion import library
-from functional_clf.fusion.library import BuildError, is_built
-from functional_clf.machine import c_compiler
+from functional_clf.engines.cache import VARIABLE
+from functional_clf.engines.fused import library
+from functional_clf.engines.fused.library import BuildError, is_built
+from functional_clf.engines.machine import c_compiler
 
 SEVEN = "int number(void) { return 7; }"
 EIGHT = "int number(void) { return 8; }"
@@ -45,7 +45,7 @@ def run_python(code):
     )
 
 
-LOAD = f"from functional_clf.fusion.library import load; print(load({SEVEN!r}, 'number').number())"
+LOAD = f"from functional_clf.engines.fused.library import load; print(load({SEVEN!r}, 'number').number())"
 
 
 def test_a_source_becomes_a_library():

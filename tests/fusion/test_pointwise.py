@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from functional_clf.fusion import pointwise
-from functional_clf.fusion.library import load, vector_bytes
-from functional_clf.fusion.pointwise import c_type, expression, is_elementwise, literal
+from functional_clf.engines.fused import pointwise
+from functional_clf.engines.fused.library import load, vector_bytes
+from functional_clf.engines.fused.pointwise import c_type, expression, is_elementwise, literal
 
 VALUES = torch.tensor(
     [
@@ -165,7 +165,7 @@ def by_torch(case):
 
 def source_of(cases, real_bytes, width):
     """One C function a case, with a loop as the engine writes them."""
-    kernels = importlib.resources.files("functional_clf.fusion").joinpath("kernels.h")
+    kernels = importlib.resources.files("functional_clf.engines.fused").joinpath("kernels.h")
     parts = [
         f"#define REAL_IS_DOUBLE {int(real_bytes == 8)}",
         f"#define VECTOR_BYTES {width}",

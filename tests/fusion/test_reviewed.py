@@ -8,18 +8,16 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from functional_clf.batches import ChunkData, draw_chunk
-from functional_clf.generators import circles
-from functional_clf.seeds import replicate
 from functional_clf.contestants.base import collect
-from functional_clf.contestants.recipe import init_chunk
-from functional_clf.engines.vmapped import EAGER
-from functional_clf.fusion import engine, library, why_not_fuse
-from functional_clf.fusion.engine import FUSED
-from functional_clf.fusion.trace import UnfusableError
-from functional_clf.optim import sgd
-from functional_clf.contestants.recipe import Recipe
-from functional_clf.types import Batch, Model, Optimizer
+from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.optim import sgd
+from functional_clf.core.types import Batch, Model, Optimizer
+from functional_clf.data.batches import ChunkData, draw_chunk
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import replicate
+from functional_clf.engines.fused import engine, library, why_not_fuse
+from functional_clf.engines.fused.engine import FUSED
+from functional_clf.engines.fused.trace import UnfusableError
 
 SHAPES = {"w": (4, 2), "b": (4,), "v": (4,), "u": (4, 4), "pos": (500,)}
 

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from functional_clf.fusion import trace as tracing
-from functional_clf.fusion.trace import SAMPLES, UnfusableError
-from functional_clf.models import mlp
-from functional_clf.optim import adam
-from functional_clf.train import init_state, make_eval_step, make_train_step
-from functional_clf.types import Batch
+from functional_clf.core.models import mlp
+from functional_clf.core.optim import adam
+from functional_clf.core.train import init_state, make_eval_step, make_train_step
+from functional_clf.core.types import Batch
+from functional_clf.engines.fused import trace as tracing
+from functional_clf.engines.fused.trace import SAMPLES, UnfusableError
 
 trace = functools.partial(tracing.trace, samples=11)  # it runs on 11 samples and on 13
 

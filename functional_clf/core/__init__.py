@@ -1,0 +1,1 @@
+"""Training of one replicate as pure functions: models, losses, optimizers, tasks, steps."""

@@ -1,0 +1,107 @@
+"""From replicate seeds to a chunk's tensors: draw, split, stack."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from functional_clf.core.tasks import Binary, Task
+from functional_clf.core.types import Batch
+from functional_clf.data.dataset import Dataset
+from functional_clf.data.seeds import Replicate
+from functional_clf.data.splits import split
+
+
+class ChunkData(NamedTuple):
+    """The samples of a chunk of replicates, with a leading `replicate` axis, and their task."""
+
+    train: Batch
+    test: Batch
+    task: Task = Binary()
+
+
+def draw_chunk(
+    dataset: Dataset, replicates: Sequence[Replicate], test_size: float, device: torch.device
+) -> ChunkData:
+    """Draw and split the data of each replicate, and stack them.
+
+    Args:
+        dataset: what to draw.
+        replicates: the chunk, in order.
+        test_size: share of the rows held out for testing, in (0, 1).
+        device: where the tensors shall live.
+
+    Returns:
+        Tensors of torch's default floating-point type: x `(replicate, sample, feature)`, y
+        `(replicate, sample)`.
+
+    Raises:
+        ValueError: as `Dataset.sample`, or when a training part lacks a class.
+
+    Example:
+        >>> from functional_clf.data.generators import circles
+        >>> from functional_clf.data.seeds import replicate
+        >>> chunk = [replicate(seed, "data") for seed in range(3)]
+        >>> data = draw_chunk(circles(100), chunk, 0.2, torch.device("cpu"))
+        >>> data.train.x.shape, data.test.y.shape
+        (torch.Size([3, 80, 2]), torch.Size([3, 20]))
+    """
+    # Replicates may share their data, and padding shares all.
+    draws = {seed: dataset.sample(seed) for seed in {one.data_seed for one in replicates}}
+    splits = {
+        seed: split(dataset.n_samples, test_size, seed)
+        for seed in {one.split_seed for one in replicates}
+    }
+    if len(features := {sample.x.shape[1] for sample in draws.values()}) > 1:
+        raise ValueError(
+            f"data set {dataset.name!r} draws {min(features)} features with one seed and "
+            f"{max(features)} with another"
+        )
+    trains, tests = [], []
+    for one in replicates:
+        (x, y), rows = draws[one.data_seed], splits[one.split_seed]
+        where = f"data set {dataset.name!r}, seed {one.seed}"
+        check_all_classes(y[rows.train], dataset.n_classes, where)
+        trains.append((x[rows.train], y[rows.train]))
+        tests.append((x[rows.test], y[rows.test]))
+    return ChunkData(_stack(trains, device), _stack(tests, device), dataset.task)
+
+
+def check_all_classes(y: ndarray, n_classes: int, where: str) -> None:
+    """See that a training part has all classes.
+
+    Args:
+        y: its labels, class numbers.
+        n_classes: how many classes there are.
+        where: what the message begins with.
+
+    Raises:
+        ValueError: when there is one that no label names.
+
+    Example:
+        >>> check_all_classes(np.array([0.0, 1.0, 1.0]), 2, "the table")
+    """
+    found = np.unique(y)
+    if len(found) == 1:
+        others = "the other class" if n_classes == 2 else "the other classes"
+        raise ValueError(
+            f"{where}: all {len(y)} training samples are of class {y[0]:g}; it needs more samples "
+            f"of {others}, or another test_size"
+        )
+    if len(found) < n_classes:
+        lacking = np.setdiff1d(np.arange(n_classes), found)[0]
+        raise ValueError(
+            f"{where}: none of the {len(y)} training samples is of class {lacking:g}; it needs "
+            "more samples of it, or another test_size"
+        )
+
+
+def _stack(samples: Sequence[tuple[ndarray, ndarray]], device: torch.device) -> Batch:
+    # Samples run along memory, as the models' layers take them; the shape is unchanged.
+    columns = np.ascontiguousarray(np.stack([x.T for x, _ in samples]))
+    return Batch(
+        torch.from_numpy(columns).to(device).mT,
+        torch.from_numpy(np.stack([y for _, y in samples])).to(device),
+    )

@@ -1,0 +1,236 @@
+"""Where compiled code is kept: in a folder where only this user and root can put anything.
+
+What lies in the cache is run, and its name can be guessed. So no other user may own a folder on the
+way to it, nor write there. A folder of all users, such as /tmp, may be on the way where it is
+sticky: there nobody can rename or delete what belongs to another.
+"""
+
+import atexit
+import errno
+import getpass
+import logging
+import os
+import re
+import shutil
+import stat
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+logger = logging.getLogger("functional_clf")
+
+VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
+"""Torch's setting for where it keeps compiled graphs."""
+NAME = "functional_clf"
+
+_MAX_LINKS = 40
+"""As many as Linux follows on the way to a file."""
+_choosing = threading.Lock()
+
+
+class CacheError(OSError):
+    """There is no folder that only this user and root can write to."""
+
+
+def cache_folder(*below: str) -> Path:
+    """Where what was compiled is kept: in torch's cache, so that both are cleared together.
+
+    Where torch's cache cannot be written to, or another user could write to it or change where it
+    is, it moves to this user's own cache folder (`XDG_CACHE_HOME`, else `~/.cache`), else to a
+    temporary folder of this process; one line of the log says so. Torch is told in either case: it
+    runs what it finds in its cache, too.
+
+    Args:
+        below: names of folders in it, where one of them is wanted.
+
+    Returns:
+        A folder that this user can write to, and nobody else but root; without links.
+
+    Raises:
+        CacheError: when there is none.
+
+    Example:
+        >>> cache_folder("fused").parts[-2:]
+        ('functional_clf', 'fused')
+    """
+    with _choosing:
+        refused = []
+        for place in (_wanted, _private, _temporary):
+            try:
+                folder = torchs = _trusted(place())
+                for name in (NAME, *below):
+                    folder = _closed(_trusted(folder / name))
+            except OSError as error:
+                refused.append(str(error))
+                continue
+            if refused:
+                logger.warning("compiled code is kept in %s: %s", torchs, "; ".join(refused))
+            if os.environ.get(VARIABLE) != str(torchs):
+                os.environ[VARIABLE] = str(torchs)
+            return folder
+    raise CacheError(f"compiled code can be kept nowhere: {'; '.join(refused)}")
+
+
+def torchs_default_is_trusted() -> bool:
+    """Whether only this user and root can write to the folder that torch uses by default.
+
+    Torch keeps precompiled headers there whatever it is told.
+
+    Example:
+        >>> torchs_default_is_trusted() in (True, False)
+        True
+    """
+    try:
+        _trusted(_torchs_default())
+    except OSError:
+        return False
+    return True
+
+
+def open_trusted(path: Path) -> BinaryIO:
+    """Open a file in the cache for reading, if only this user and root can have written it.
+
+    Raises:
+        OSError: when it is another user's, or others may write to it, or it is no plain file.
+
+    Example:
+        >>> open_trusted(Path("/dev/null"))
+        Traceback (most recent call last):
+        functional_clf.engines.cache.CacheError: /dev/null is not a file
+    """
+    # A link would be another file than the one that lies here; a pipe would wait for a writer.
+    flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+    descriptor = os.open(path, sum(flags, os.O_RDONLY))
+    try:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise CacheError(f"{path} is not a file")
+        _check(path, about)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def _wanted() -> Path:
+    told = os.environ.get(VARIABLE)
+    return Path(told).absolute() if told else _torchs_default()
+
+
+def _torchs_default() -> Path:
+    try:
+        user = getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a container's user may have a number only
+        user = f"uid_{os.getuid()}" if hasattr(os, "getuid") else "unknown_user"
+    name = re.sub(r'[\\/:*?"<>|]', "_", user)
+    return Path(tempfile.gettempdir()).absolute() / f"torchinductor_{name}"
+
+
+def _private() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # as its specification has it
+        base = os.path.expanduser("~/.cache")
+    if not os.path.isabs(base):
+        raise CacheError("this user has no home folder")
+    return Path(base) / NAME / "torchinductor"
+
+
+def _temporary() -> Path:
+    folder = tempfile.mkdtemp(prefix=f"{NAME}_")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _closed(folder: Path) -> Path:
+    if folder.stat().st_mode & 0o077:  # an earlier version let others read
+        folder.chmod(0o700)
+    return folder
+
+
+def _trusted(folder: Path) -> Path:
+    """A folder that only this user and root can write to, made where it is missing, without links.
+
+    Raises:
+        CacheError: when there is no such folder; the message says why.
+    """
+    if not hasattr(os, "getuid"):  # Windows: a user's temporary folder is the user's own
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    try:
+        found = _walked(folder)
+    except OSError as error:
+        raise CacheError(f"{folder} is not used, since {error}") from error
+    as_effective = os.access in os.supports_effective_ids
+    if not os.access(found, os.R_OK | os.W_OK | os.X_OK, effective_ids=as_effective):
+        raise CacheError(f"{folder} is not used, since it cannot be written to")
+    return found
+
+
+def _walked(folder: Path) -> Path:
+    """Go down to a folder, checking each element of its path and making those that are missing.
+
+    From the root down: what is checked, and lies in a checked folder, can be changed or replaced by
+    nobody else, not even between this look and the use.
+    """
+    here, left, links = Path(folder.anchor), list(folder.parts[:0:-1]), 0
+    _check(here, here.lstat())
+    while left:
+        name = left.pop()
+        if name == "..":
+            here = here.parent
+            continue
+        path = here / name
+        about = _found_or_made(path)
+        _check(path, about, may_be_sticky=True)
+        if stat.S_ISLNK(about.st_mode):
+            links += 1
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
+            target = path.readlink()
+            if target.is_absolute():
+                here = Path(target.anchor)
+                target = target.relative_to(here)
+            left += reversed(target.parts)
+        elif stat.S_ISDIR(about.st_mode):
+            here = path
+        else:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+    _check(here, here.lstat())  # in a sticky folder anybody may be the first to take a name
+    return here
+
+
+def _found_or_made(path: Path) -> os.stat_result:
+    with suppress(FileNotFoundError):
+        return path.lstat()
+    with suppress(FileExistsError):  # another process was faster, and that is looked at below
+        path.mkdir(mode=0o700)
+    return path.lstat()
+
+
+def _check(path: Path, about: os.stat_result, may_be_sticky: bool = False) -> None:
+    """Raise where another user could change a file or folder.
+
+    A group counts as others: who is in it cannot be known for sure. And what others could write to
+    is not made trusted by taking the right away, since what they put there stays.
+    """
+    if not hasattr(os, "getuid"):
+        return
+    if about.st_uid not in (0, os.geteuid()):
+        raise CacheError(f"{path} belongs to {_user(about.st_uid)}")
+    if stat.S_ISLNK(about.st_mode) or (may_be_sticky and about.st_mode & stat.S_ISVTX):
+        return
+    if about.st_mode & 0o022:
+        raise CacheError(
+            f"others may write to {path} (its mode is {stat.S_IMODE(about.st_mode):03o})"
+        )
+
+
+def _user(number: int) -> str:
+    import pwd  # only where there are such users
+
+    try:
+        return f"the user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"

@@ -1,0 +1,231 @@
+"""The engine that trains replicates one after another in a fused C program.
+
+A replicate's whole training, learning curve and all, is one call without any Python in it, in
+memory that stays in a core's own caches. No replicate meets another, so neither the width of a
+chunk nor its neighbours can matter.
+"""
+
+import ctypes
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from functional_clf.contestants.recipe import Recipe
+from functional_clf.core.tasks import Binary, MultiClass, Task
+from functional_clf.core.train import init_state, spans
+from functional_clf.core.types import Batch, Curves, Metrics, TrainState
+from functional_clf.core.user_code import ONE_AT_A_TIME, UnreadableError
+from functional_clf.data.batches import ChunkData
+from functional_clf.engines.cache import cache_folder
+from functional_clf.engines.fused.library import is_built, load, vector_bytes
+from functional_clf.engines.fused.program import Sizes, program
+from functional_clf.engines.fused.sources import source_made_before
+from functional_clf.engines.fused.trace import UnfusableError
+from functional_clf.engines.machine import c_compiler
+from functional_clf.support.errors import one_line
+
+_AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
+
+
+class Fused:
+    """The engine that runs each replicate's training as one fused C program, on the CPU."""
+
+    name = "fused"
+    is_quick = True
+
+    def why_not(self, recipes: Sequence[Recipe], data: ChunkData) -> str | None:
+        """What keeps recipes from being fused for a chunk of data, or None where nothing does."""
+        reasons = (_why_not_fuse(recipe, data) for recipe in recipes)
+        return next((reason for reason in reasons if reason), None)
+
+    def prepare(self, recipes: Sequence[Recipe], data: ChunkData, alone: bool = True) -> None:
+        """Have the recipes' programs compiled and loaded.
+
+        Raises:
+            UnfusableError: when a recipe holds what cannot be fused.
+            BuildError: when there is no C compiler, or it fails.
+        """
+        del alone
+        with ThreadPoolExecutor(max(1, len(recipes))) as pool:  # each waits for a C compiler
+            list(pool.map(lambda recipe: load(_source_for(recipe, data)), recipes))
+
+    def count_missing(self, recipes: Sequence[Recipe], data: ChunkData) -> int:
+        """How many of the recipes' programs are not in the cache."""
+        return sum(not is_built(_source_for(recipe, data)) for recipe in recipes)
+
+    def train(
+        self,
+        recipe: Recipe,
+        state: TrainState,
+        data: ChunkData,
+        epochs: int,
+        after_steps: Callable[[int], None] = lambda steps: None,
+    ) -> tuple[TrainState, Curves]:
+        """Train the replicates one after another.
+
+        Raises:
+            UnfusableError: when the recipe holds what cannot be fused.
+            BuildError: when there is no C compiler, or it fails.
+        """
+        if data.train.y.ndim != 2 or data.test.y.ndim != 2:
+            raise ValueError(
+                f"the labels have shape {tuple(data.train.y.shape)}; "
+                "they must be (replicate, sample)"
+            )
+        sizes, code = _sizes(state, data), _code(recipe)
+        library = _library(recipe, data.task, code, sizes, data.train.x.shape[2], cache_folder())
+        form = _form(recipe, code)
+        leaves = form.flatten_up_to(state)  # in the program's order, whatever that of the state
+        leaves = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
+        width, plan = data.train.y.shape[0], spans(epochs)
+        batches = [_padded(batch, sizes) for batch in (data.train, data.test)]
+        read_at = tuple(span.epoch for span in plan if span.is_read)
+        train, test = (
+            Metrics(
+                data.train.y.new_empty(len(read_at), width),
+                torch.empty(len(read_at), width, dtype=torch.int64, device="cpu"),
+            )
+            for _ in range(2)
+        )
+        raised: list[BaseException] = []
+        taken = 0
+
+        def after_replicate_steps(steps: int) -> int:
+            nonlocal taken
+            before, taken = taken // width, taken + steps
+            try:
+                after_steps(taken // width - before)
+            except BaseException as error:  # C knows none: it stops, and it is raised below
+                raised.append(error)
+            return len(raised)
+
+        arguments = (
+            ctypes.c_long(width),
+            ctypes.c_long(len(plan)),
+            _longs([span.steps for span in plan]),
+            _longs([int(span.is_read) for span in plan]),
+            (ctypes.c_void_p * len(leaves))(*(leaf.data_ptr() for leaf in leaves)),
+            *(_pointer(part) for batch in batches for part in batch),
+            *(_pointer(part) for metrics in (train, test) for part in metrics),
+            _AfterSteps(after_replicate_steps),
+        )
+        failed = _off_the_main_thread(lambda: library.fit(*arguments), raised.append)
+        if raised:
+            raise raised[0]
+        if failed:
+            raise MemoryError("a fused program got no memory")
+        return pytree.tree_unflatten(leaves, form), Curves(read_at, train, test)
+
+
+FUSED = Fused()
+
+
+def _off_the_main_thread(
+    call: Callable[[], int], interrupt: Callable[[BaseException], None]
+) -> int:
+    """Call C where no signal arrives: Python would have nowhere to raise a Ctrl-C in it."""
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(call)
+        try:
+            return future.result()
+        except BaseException as error:
+            interrupt(error)  # its next call of `after_steps` ends it
+            raise
+
+
+def _why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
+    if data.train.x.device.type != "cpu":
+        return "fused programs run on the CPU"
+    if c_compiler() is None:
+        return "no C compiler was found"
+    try:
+        _source_for(recipe, data)
+    except UnfusableError as error:
+        return f"{recipe.name} cannot be fused ({error})"
+    except Exception as error:  # a function of a user's own may fail in any way when traced
+        return f"{recipe.name} cannot be traced ({one_line(error)})"
+    return None
+
+
+@functools.lru_cache(maxsize=64)
+def _library(
+    recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int, cache: Path
+) -> ctypes.CDLL:
+    del cache  # a key: another cache is another library
+    return load(_source(recipe, task, code, sizes, features))
+
+
+def _source_for(recipe: Recipe, data: ChunkData) -> str:
+    """The program for weights as the recipe draws them."""
+    state = init_state(recipe.model, recipe.optimizer, seed=0)
+    return _source(recipe, data.task, _code(recipe), _sizes(state, data), data.train.x.shape[2])
+
+
+def _code(recipe: Recipe) -> str:
+    """What the recipe's functions read today: a program made of yesterday's would be another."""
+    try:
+        return recipe.reading().digest
+    except UnreadableError as error:
+        raise UnfusableError(f"its functions read {error}, which may change unseen") from error
+
+
+def _sizes(state: TrainState, data: ChunkData) -> Sizes:
+    dtype = next(iter(state.params.values())).dtype
+    types = {tensor.dtype for tensor in (*data.train, *data.test)}
+    if dtype not in (torch.float32, torch.float64) or types != {dtype}:
+        raise UnfusableError(f"weights are {dtype} and data {', '.join(map(str, types))}")
+    if others := {leaf.dtype for leaf in pytree.tree_leaves(state)} - {dtype, torch.int64}:
+        raise UnfusableError(f"its state has {others.pop()} beside weights of {dtype}")
+    return Sizes(data.train.y.shape[1], data.test.y.shape[1], dtype, vector_bytes())
+
+
+@functools.lru_cache(maxsize=64)
+def _form(recipe: Recipe, code: str) -> pytree.TreeSpec:
+    """The tree of a recipe's state, whose leaves a program holds in this order."""
+    del code  # a key
+    return pytree.tree_structure(init_state(recipe.model, recipe.optimizer, seed=0))
+
+
+@functools.lru_cache(maxsize=64)
+def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) -> str:
+    state = pytree.tree_map_only(
+        Tensor,
+        lambda leaf: leaf.to(sizes.dtype) if leaf.is_floating_point() else leaf,
+        init_state(recipe.model, recipe.optimizer, seed=0),
+    )
+    weight = next(iter(state.params.values()))
+    batch = Batch(weight.new_zeros(2, features), weight.new_zeros(2))
+
+    def make() -> str:
+        with ONE_AT_A_TIME:
+            return program(recipe, task, state, batch, sizes)
+
+    if not recipe.is_own or not isinstance(task, Binary | MultiClass):
+        return make()
+    forms = [[str(leaf.dtype), list(leaf.shape)] for leaf in pytree.tree_leaves(state)]
+    spec = {"code": code, "task": repr(task), "sizes": repr(sizes), "features": features}
+    return source_made_before({**spec, "forms": forms}, make)
+
+
+def _padded(batch: Batch, sizes: Sizes) -> Batch:
+    """Samples as the program takes them: along memory, each row in whole vectors."""
+    missing = sizes.padded(batch.y.shape[1]) - batch.y.shape[1]
+    rows = (torch.nn.functional.pad(part, (0, missing)) for part in (batch.x.mT, batch.y))
+    return Batch(*(part.contiguous() for part in rows))
+
+
+def _pointer(tensor: Tensor) -> Any:
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _longs(numbers: Sequence[int]) -> Any:
+    return (ctypes.c_long * len(numbers))(*numbers)

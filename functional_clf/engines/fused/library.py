@@ -1,0 +1,188 @@
+"""From C source to a loaded library: compiled once, kept in a cache beside torch's."""
+
+import ctypes
+import functools
+import hashlib
+import itertools
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+
+from functional_clf.engines.cache import cache_folder, open_trusted
+from functional_clf.engines.machine import c_compiler, c_compiler_version
+from functional_clf.support.errors import one_line, telling_line
+
+OPTIONS = (
+    *("-O3", "-std=gnu11", "-shared", "-fPIC", "-fopenmp-simd"),
+    # Nobody asks for errno or for the processor's exception flags; NaN and infinity stay what
+    # they are, and nothing is summed in another order than written but where the source says so.
+    *("-fno-math-errno", "-fno-trapping-math"),
+    # gcc 12 writes the address of some loops as 0 plus an index, takes that for a null pointer, and
+    # what stands behind it for never reached: sums over a single vector were lost (its bug 110702).
+    # Told that something may lie at 0, it draws no such conclusion.
+    "-fno-delete-null-pointer-checks",
+)
+
+_SEAL = 16
+"""Bytes behind a library that tell whether all of it is there; whose it is, its owner tells."""
+_LOAD = "import ctypes, sys; getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])"
+_DESCRIPTORS = "/proc/self/fd"
+_loads = itertools.count(1)
+
+
+class BuildError(Exception):
+    """There is no library; the message is the C compiler's first complaint, or what else failed."""
+
+
+def vector_bytes() -> int:
+    """The width of this machine's vector registers, as torch uses them.
+
+    Example:
+        >>> vector_bytes() in (16, 32, 64)
+        True
+    """
+    capability = torch.backends.cpu.get_cpu_capability()
+    return {"AVX512": 64, "AVX2": 32}.get(capability, 16)
+
+
+def is_built(source: str) -> bool:
+    """Whether a source's library lies in the cache."""
+    try:
+        with open_trusted(_path(source)) as file:
+            return _is_whole(file.read())
+    except OSError:
+        return False
+
+
+def load(source: str, entry: str = "fit") -> ctypes.CDLL:
+    """The library of a source, compiled where the cache does not hold it.
+
+    Calls into it release the interpreter's lock, so that several threads work at once.
+
+    Args:
+        source: the C program.
+        entry: a function in it; a library without it is none.
+
+    Raises:
+        BuildError: when there is no C compiler, or it fails, or its library cannot be kept.
+
+    Example:
+        >>> load("int seven(void) { return 7; }", entry="seven").seven()
+        7
+    """
+    try:
+        path = _path(source)
+        library = _cached(path, entry)
+        if library is None:
+            _build(source, entry, path)
+            library = _cached(path, entry)
+    except OSError as error:
+        raise BuildError(one_line(error)) from error
+    if library is None:
+        raise BuildError(f"{path} cannot be read back")
+    return library
+
+
+def _cached(path: Path, entry: str) -> ctypes.CDLL | None:
+    """The library in the cache, if it is one: that very file is checked and then loaded."""
+    try:
+        with open_trusted(path) as file:
+            content = file.read()
+            if _is_whole(content):
+                library = _loaded(file.fileno(), content, path)
+                return library if hasattr(library, entry) else None
+    except OSError:  # not there, not ours alone, or no library
+        pass
+    return None
+
+
+def _loaded(descriptor: int, content: bytes, path: Path) -> ctypes.CDLL:
+    # glibc takes a name that it has met for the library it met it with, and the numbers of
+    # descriptors come again: slashes and dots spell this name as none before it.
+    spelling = "".join("./" if bit == "1" else "/" for bit in f"{next(_loads):b}")
+    name = f"{_DESCRIPTORS}/{spelling}{descriptor}"
+    if os.path.exists(name):
+        return ctypes.CDLL(name)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        copy = Path(folder) / path.name
+        copy.write_bytes(content)
+        return ctypes.CDLL(str(copy))
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether it is a library, and all of it: loading a part of one kills the process."""
+    return content[-_SEAL:] == _seal(content[:-_SEAL])
+
+
+def _seal(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_SEAL).digest()
+
+
+def _build(source: str, entry: str, path: Path) -> None:
+    command = c_compiler()
+    if command is None:
+        raise BuildError("no C compiler was found")
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        code, library = Path(folder) / "program.c", Path(folder) / "program.so"
+        code.write_text(source, encoding="utf-8")
+        failed, told = _run([*command, *_options(), str(code), "-o", str(library), "-lm"])
+        if failed:
+            silence = f"{command[0]} ended with code {failed} and gave no reason"
+            raise BuildError(telling_line(told) or silence)
+        # Loaded by another process first: a part of a library kills the one that loads it.
+        failed, told = _run([sys.executable, "-P", "-S", "-c", _LOAD, str(library), entry])
+        if failed:
+            last = next(reversed(told.splitlines()), f"loading it ends with code {failed}")
+            why = last.partition("Error: ")[2].replace(str(library), library.name) or last
+            raise BuildError(f"{command[0]} reported success, but made no library to use ({why})")
+        content, sealed = library.read_bytes(), Path(folder) / path.name
+        sealed.touch(mode=0o600)  # whatever the umask
+        sealed.write_bytes(content + _seal(content))  # what follows it does not disturb its loading
+        os.replace(sealed, path)  # another process finds all of it or nothing
+
+
+def _run(command: list[str]) -> tuple[int, str]:
+    """Run a command in plain English; its exit code, and what it says to standard error."""
+    ran = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "LC_ALL": "C"},
+    )
+    return ran.returncode, ran.stderr
+
+
+def _options() -> list[str]:
+    machine = platform.machine().lower()
+    native = {"x86_64": ["-march=native"], "aarch64": ["-mcpu=native"], "arm64": []}
+    wide = ["-mprefer-vector-width=512"] if vector_bytes() == 64 and _is_gcc() else []
+    return [*OPTIONS, *native.get(machine, []), *wide]
+
+
+def _is_gcc() -> bool:
+    return "clang" not in Path((c_compiler() or [""])[0]).name and sys.platform != "darwin"
+
+
+def _path(source: str) -> Path:
+    compiler = [*(c_compiler() or []), c_compiler_version() or ""]
+    text = "\n".join([source, *_options(), *compiler, *platform.libc_ver(), _processor()])
+    digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return cache_folder("fused") / f"{digest}.so"
+
+
+@functools.cache
+def _processor() -> str:
+    """What instructions there are: a cache may be shared by machines of several kinds."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor()
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+    told = [line for line in lines if line.startswith(("model name", "flags", "Features"))]
+    return "\n".join(dict.fromkeys(told))

@@ -1,0 +1,177 @@
+"""What each elementwise operation is in C."""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from functional_clf.engines.fused.trace import UnfusableError
+
+
+def literal(value: float | int) -> str:
+    """A Python number in C; floats in the precision of the weights."""
+    if isinstance(value, bool | int):
+        return str(int(value)) if value >= 0 else f"(-{-value})"
+    if math.isnan(value):
+        return "R(NAN)"
+    if math.isinf(value):
+        return "R(INFINITY)" if value > 0 else "(-R(INFINITY))"
+    return f"R({value!r})" if value >= 0 else f"(-R({-value!r}))"
+
+
+def c_type(dtype: torch.dtype) -> str:
+    """The type of a tensor's elements; floats are of one precision in all of a graph."""
+    if dtype.is_floating_point:
+        return "real"
+    return "int" if dtype == torch.bool else "long"
+
+
+def _alpha(symbol: str) -> Callable[..., str]:
+    def expression(a: str, b: str, alpha: float | int | str = 1) -> str:
+        factor = alpha if isinstance(alpha, str) else literal(alpha)
+        return f"({a} {symbol} {b})" if factor == "1" else f"({a} {symbol} {factor} * {b})"
+
+    return expression
+
+
+def _power(a: str, exponent: str) -> str:
+    known = {"1": a, "2": f"square({a})", "3": f"cube({a})"}
+    known |= {f"R({float(key)!r})": value for key, value in list(known.items())}
+    known |= {
+        "R(0.5)": f"SQRT({a})",
+        "(-R(0.5))": f"(R(1.0) / SQRT({a}))",
+        "(-1)": f"(R(1.0) / {a})",
+    }
+    return known.get(exponent, f"POW({a}, {exponent})")
+
+
+def _clamp(a: str, low: str | None = None, high: str | None = None) -> str:
+    if low is not None:
+        a = f"larger({a}, {low})"
+    return a if high is None else f"smaller({a}, {high})"
+
+
+def _gelu(a: str, approximate: str = "none") -> str:
+    return f"{'gelu' if approximate == 'none' else 'gelu_tanh'}({a})"
+
+
+def _gelu_backward(grad: str, a: str, approximate: str = "none") -> str:
+    return f"({grad} * {'gelu_slope' if approximate == 'none' else 'gelu_tanh_slope'}({a}))"
+
+
+def _compare(symbol: str) -> Callable[..., str]:
+    return lambda a, b: f"({a} {symbol} {b})"
+
+
+def _call(name: str) -> Callable[..., str]:
+    return lambda *args: f"{name}({', '.join(args)})"
+
+
+_BY_NAME: Mapping[str, Callable[..., str]] = {
+    "add": _alpha("+"),
+    "sub": _alpha("-"),
+    "rsub": lambda a, b, alpha=1: _alpha("-")(b, a, alpha),
+    "mul": lambda a, b: f"({a} * {b})",
+    "div": lambda a, b: f"((real){a} / {b})",
+    "neg": lambda a: f"(-{a})",
+    "reciprocal": lambda a: f"(R(1.0) / {a})",
+    "square": _call("square"),
+    "pow": _power,
+    "sqrt": _call("SQRT"),
+    "rsqrt": lambda a: f"(R(1.0) / SQRT({a}))",
+    "abs": _call("ABS"),
+    "sign": _call("sign"),
+    "sgn": _call("sign"),
+    "exp": _call("EXP"),
+    "expm1": _call("EXPM1"),
+    "log": _call("LOG"),
+    "log1p": _call("LOG1P"),
+    "sin": _call("SIN"),
+    "cos": _call("COS"),
+    "tanh": _call("TANH"),
+    "erf": _call("ERF"),
+    "sigmoid": _call("sigmoid"),
+    "relu": _call("relu"),
+    "silu": _call("silu"),
+    "gelu": _gelu,
+    "threshold_backward": _call("threshold_backward"),
+    "softplus": lambda a, beta="1", threshold="20": f"softplus({a}, {beta}, {threshold})",
+    "softplus_backward": lambda grad, a, beta, threshold: (
+        f"({grad} * softplus_slope({a}, {beta}, {threshold}))"
+    ),
+    "tanh_backward": lambda grad, y: f"({grad} * (R(1.0) - square({y})))",
+    "sigmoid_backward": lambda grad, y: f"({grad} * sigmoid_slope({y}))",
+    "log_sigmoid_forward[0]": _call("log_sigmoid"),
+    "log_sigmoid_forward[1]": lambda a: f"EXP(-ABS({a}))",
+    "log_sigmoid_backward": lambda grad, a, e: f"({grad} * log_sigmoid_slope({a}, {e}))",
+    "silu_backward": lambda grad, a: f"({grad} * silu_slope({a}))",
+    "gelu_backward": _gelu_backward,
+    "leaky_relu": lambda a, slope="R(0.01)": f"leaky_relu({a}, {slope})",
+    "leaky_relu_backward": lambda grad, a, slope, is_result: (
+        f"choose({a} > 0, {grad}, {grad} * {slope})"
+    ),
+    "clamp": _clamp,
+    "clamp_min": _clamp,
+    "clamp_max": lambda a, high: _clamp(a, None, high),
+    "maximum": _call("larger"),
+    "minimum": _call("smaller"),
+    "where": _call("choose"),
+    "masked_fill": lambda a, mask, value: f"choose({mask}, {value}, {a})",
+    "logical_and": _compare("&&"),
+    "logical_or": _compare("||"),
+    "logical_not": lambda a: f"(!{a})",
+    "gt": _compare(">"),
+    "ge": _compare(">="),
+    "lt": _compare("<"),
+    "le": _compare("<="),
+    "eq": _compare("=="),
+    "ne": _compare("!="),
+    "clone": lambda a, memory_format=None: a,
+}
+
+_EXACT_FOR_INTEGERS = {"add", "sub", "rsub", "mul", "neg", "clone", "_to_copy"}
+
+_LAYOUT_ONLY = {"memory_format", "layout", "device", "pin_memory", "non_blocking", "dtype"}
+
+
+def is_elementwise(name: str) -> bool:
+    """Whether an operation is in this table.
+
+    Example:
+        >>> is_elementwise("add"), is_elementwise("sort")
+        (True, False)
+    """
+    return name == "_to_copy" or name in _BY_NAME
+
+
+def expression(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], dtype: torch.dtype
+) -> str:
+    """An elementwise operation in C.
+
+    Args:
+        name: the operation's, as in "mul".
+        args: C expressions of one element of each argument, or None.
+        kwargs: plain values by name.
+        dtype: of the result.
+
+    Raises:
+        UnfusableError: when a setting of it is not known here, or not its whole numbers.
+
+    Example:
+        >>> expression("add", ["a", "b"], {}, torch.float32)
+        '(a + b)'
+    """
+    if dtype == torch.int64 and name not in _EXACT_FOR_INTEGERS:
+        raise UnfusableError(f"{name} of whole numbers is not known")
+    if dtype == torch.bool and name in ("add", "_to_copy"):  # true and true make true
+        return f"({' + '.join(args[:2])} != 0)"
+    if name == "_to_copy":
+        return f"(({c_type(dtype)}){args[0]})"
+    relevant = {key: value for key, value in kwargs.items() if key not in _LAYOUT_ONLY}
+    written = _BY_NAME[name]
+    if unknown := set(relevant) - set(inspect.signature(written).parameters):
+        raise UnfusableError(f"the {unknown.pop()} of {name} is not known")
+    return written(*args, **relevant)

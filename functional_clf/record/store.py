@@ -1,0 +1,322 @@
+"""A study's results in its database: one transaction a chunk.
+
+Weights and curves are safetensors, which hold numbers and can run no code.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import safetensors
+import safetensors.numpy
+
+from functional_clf.record.database import Database, StoreError
+from functional_clf.record.rows import (
+    CURVES,
+    SEED_COLUMNS,
+    ChunkResult,
+    Looks,
+    chunk_digest,
+    differences,
+    rows_with_lanes,
+)
+from functional_clf.support.forks import use_threads
+
+ROWS_AT_ONCE = 8192
+BLOCK_BYTES = 2**24
+"""About as much of the learning curves is in memory at once."""
+
+
+class Store(Database):
+    """A study's results, in a run folder or in memory; a context manager.
+
+    Holds the database's lock from opening to closing: a second process is told so at once.
+
+    Args:
+        folder: the run folder, made where there is none; None for one in memory.
+        must_exist: refuse a folder without a study.
+
+    Raises:
+        StoreError: when the folder is in use, damaged, of another format, or cannot be written.
+
+    Example:
+        >>> with Store(None) as store:
+        ...     store.adopt({"vary": "data"}, environment={"torch": "2.13.0"})
+        ...     store.configuration, store.finished_seeds()
+        ({'vary': 'data'}, set())
+    """
+
+    def adopt(self, configuration: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        """Begin a session: make the study this one, or see that it already is.
+
+        Args:
+            configuration: what identifies the study, as plain values (JSON).
+            environment: what the session runs on, kept for the reader.
+
+        Raises:
+            StoreError: when the folder holds a study of another configuration.
+        """
+        self.refuse_other(configuration)
+        asked = json.loads(json.dumps(configuration))  # what JSON makes of tuples
+        with self._errors(), self._transaction():
+            if self.configuration is None:
+                self._write_meta("configuration", json.dumps(asked))
+                self.configuration = asked
+            self._session = self._database.execute(
+                "INSERT INTO session (environment) VALUES (?) RETURNING id",
+                (json.dumps(environment),),
+            ).fetchone()[0]
+
+    def refuse_other(self, configuration: Mapping[str, Any]) -> None:
+        """See that the study here, if any, is this one.
+
+        Raises:
+            StoreError: when it is another.
+        """
+        if self.configuration is None:
+            return
+        if different := differences(self.configuration, configuration):
+            raise StoreError(
+                f"{self.folder} holds another study: {different}. Give another --out, or the "
+                "settings it has"
+            )
+
+    def look(self, seeds: range, margin: float, alpha: float) -> Looks:
+        """Note that the results of these seeds are looked at, by these rules.
+
+        Looking again at the same seeds by the same rules is the same look.
+
+        Args:
+            seeds: which ones.
+            margin: the accuracy difference that is said to matter.
+            alpha: one minus the confidence.
+
+        Returns:
+            How they were looked at before.
+
+        Example:
+            >>> with Store(None) as store:
+            ...     _ = store.look(range(8), margin=0.01, alpha=0.05)
+            ...     store.look(range(64), margin=0.02, alpha=0.05)
+            Looks(first_margin=0.01, first_alpha=0.05, earlier=1)
+        """
+        found = self._query("SELECT value FROM meta WHERE key = 'looks'")
+        looks: list[list[Any]] = json.loads(found[0][0]) if found else []
+        this = [seeds.start, seeds.stop, margin, alpha]
+        if this not in looks:
+            looks.append(this)
+            with self._errors(), self._transaction():
+                self._write_meta("looks", json.dumps(looks))
+        seen = list(dict.fromkeys((start, stop) for start, stop, *_ in looks))
+        return Looks(looks[0][2], looks[0][3], seen.index((seeds.start, seeds.stop)))
+
+    def finished_seeds(self) -> set[int]:
+        """The seeds whose results are here, of all models."""
+        return {seed for (seed,) in self._query("SELECT DISTINCT seed FROM replicate")}
+
+    def missing_seeds(self, seeds: range) -> np.ndarray:
+        """Which of these seeds have no results here, in order."""
+        found = self._numbers(
+            "SELECT DISTINCT seed FROM replicate WHERE seed BETWEEN ? AND ?",
+            (seeds.start, seeds.stop - 1),
+        )
+        return np.setdiff1d(np.arange(seeds.start, seeds.stop, dtype=np.int64), found)
+
+    def environment_of(self, seed: int) -> dict[str, Any]:
+        """What the session ran on that trained this seed; empty where it is not here."""
+        found = self._query(
+            "SELECT environment FROM session JOIN chunk ON session = session.id "
+            "JOIN replicate ON chunk = chunk.id WHERE seed = ? LIMIT 1",
+            (seed,),
+        )
+        return json.loads(found[0][0]) if found else {}
+
+    def write_chunk(self, result: ChunkResult) -> None:
+        """Add a finished chunk, whole or not at all.
+
+        Raises:
+            StoreError: when it cannot be written (a full disk, say); the database is as before.
+        """
+        curves = safetensors.numpy.save(dict(result.curves))
+        params = safetensors.numpy.save(dict(result.params)) if result.params else None
+        rows = rows_with_lanes(result)
+        with self._errors(), self._transaction():
+            (chunk,) = self._database.execute(
+                "INSERT INTO chunk (session, curves, params, digest) VALUES (?, ?, ?, ?) "
+                "RETURNING id",
+                (self._session, curves, params, chunk_digest(rows, curves, params)),
+            ).fetchone()
+            places = ", ".join("?" * (len(SEED_COLUMNS) + 2))
+            self._database.executemany(
+                f"INSERT INTO replicate VALUES ({places})",
+                [(*row[:-1], chunk, row[-1]) for row in rows],
+            )
+
+    def chunks_without_params(self, seeds: range) -> list[list[int]]:
+        """The seeds of each chunk that has no weights and has one of these seeds, lane by lane."""
+        chunks = self._query(
+            "SELECT chunk, MIN(model) FROM replicate JOIN chunk ON chunk = id "
+            "WHERE params IS NULL AND seed BETWEEN ? AND ? GROUP BY chunk",
+            (seeds.start, seeds.stop - 1),
+        )
+        members = "SELECT seed FROM replicate WHERE chunk = ? AND model = ? ORDER BY lane"
+        return [[seed for (seed,) in self._query(members, chunk)] for chunk in chunks]
+
+    def add_params(self, result: ChunkResult) -> None:
+        """Add the weights to a chunk that was written without them, and is now trained again.
+
+        Raises:
+            StoreError: when the result is another than the one here, or it cannot be written.
+        """
+        curves = safetensors.numpy.save(dict(result.curves))
+        params = safetensors.numpy.save(dict(result.params))
+        rows = rows_with_lanes(result)
+        (chunk, digest) = self._query(
+            "SELECT id, digest FROM chunk JOIN replicate ON chunk = id "
+            "WHERE model = ? AND seed = ?",
+            rows[0][:2],
+        )[0]
+        if digest != chunk_digest(rows, curves, None):
+            raise StoreError(
+                f"{self._path} has other results of seed {rows[0][1]} than this machine gets, so "
+                "its weights cannot be added; give another --out"
+            )
+        with self._errors(), self._transaction():
+            self._database.execute(
+                "UPDATE chunk SET params = ?, digest = ? WHERE id = ?",
+                (params, chunk_digest(rows, curves, params), chunk),
+            )
+
+    def seeds(self, seeds: range) -> pl.DataFrame:
+        """The table of seeds (`SEED_COLUMNS`), in order of model and seed.
+
+        Args:
+            seeds: which ones.
+        """
+        use_threads()  # polars'
+        statement = (
+            f"SELECT {', '.join(SEED_COLUMNS)} FROM replicate WHERE seed BETWEEN ? AND ? "
+            "ORDER BY model, seed"
+        )
+        schema = dict(SEED_COLUMNS)
+        parts = [pl.DataFrame(schema=schema)]
+        with self._errors():
+            # A row is ten times larger as Python's objects than in the table: a few at a time.
+            cursor = self._database.execute(statement, (seeds.start, seeds.stop - 1))
+            while rows := cursor.fetchmany(ROWS_AT_ONCE):
+                parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
+        return pl.concat(parts, rechunk=True)
+
+    def curve_blocks(self, model: str, seeds: range) -> Iterator[dict[str, np.ndarray]]:
+        """The learning curves of one model, some points at a time, however many the seeds.
+
+        Args:
+            model: whose.
+            seeds: which ones.
+
+        Yields:
+            By name (`CURVES`), arrays `(point, seed)` of the next points; seeds in no order.
+        """
+        lanes = self._lanes_by_chunk(model, seeds)
+        n_seeds = sum(len(members) for _, members in lanes)
+        start, n_points = 0, 1
+        at_once = max(1, BLOCK_BYTES // max(1, 4 * len(CURVES) * n_seeds))
+        while lanes and start < n_points:
+            parts: dict[str, list[np.ndarray]] = {name: [] for name in CURVES}
+            for chunk, members in lanes:
+                arrays = safetensors.numpy.load(self._blob("curves", chunk))
+                for name in CURVES:
+                    whole = arrays[f"{model}/{name}"]
+                    n_points = len(whole)
+                    parts[name].append(whole[start : start + at_once, members])
+            yield {name: np.concatenate(arrays, 1) for name, arrays in parts.items()}
+            start += at_once
+
+    def params_blocks(
+        self, model: str, seeds: range
+    ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """The weights kept of one model, a chunk at a time: its seeds, and their stacked params."""
+        for chunk, members in self._lanes_by_chunk(model, seeds):
+            if (blob := self._blob("params", chunk)) is None:
+                continue
+            found = self._numbers(
+                "SELECT seed FROM replicate WHERE chunk = ? AND model = ? ORDER BY lane",
+                (chunk, model),
+            )
+            arrays = safetensors.numpy.load(blob)
+            yield (
+                found[members],
+                {
+                    key.removeprefix(f"{model}/"): array[members]
+                    for key, array in sorted(arrays.items())
+                    if key.startswith(f"{model}/")
+                },
+            )
+
+    def seeds_with_params(self, model: str, seeds: range) -> np.ndarray:
+        """Which of these seeds have weights of one model here, in order."""
+        return self._numbers(
+            "SELECT seed FROM replicate JOIN chunk ON chunk = id WHERE model = ? "
+            "AND seed BETWEEN ? AND ? AND params IS NOT NULL ORDER BY seed",
+            (model, seeds.start, seeds.stop - 1),
+        )
+
+    def curves(self, model: str, seeds: range) -> dict[str, np.ndarray]:
+        """The learning curves of one model, by name (`CURVES`), arrays `(point, seed)`."""
+        return self._gather("curves", model, seeds, names=CURVES, axis=1)
+
+    def params(self, model: str, seeds: range) -> tuple[list[int], dict[str, np.ndarray]]:
+        """The weights kept of one model: the seeds that have them, and their stacked params."""
+        found = self.seeds_with_params(model, seeds).tolist()
+        return found, self._gather("params", model, seeds, names=None, axis=0)
+
+    def _gather(
+        self,
+        column: str,
+        model: str,
+        seeds: range,
+        names: Sequence[str] | None,
+        axis: int,
+    ) -> dict[str, np.ndarray]:
+        """Arrays of one model out of the chunks' blobs, in order of seed."""
+        parts: dict[str, list[np.ndarray]] = {}
+        order: list[int] = []
+        chunks = self._query(
+            "SELECT chunk, json_group_array(json_array(seed, lane)) FROM replicate "
+            "WHERE model = ? AND seed BETWEEN ? AND ? GROUP BY chunk",
+            (model, seeds.start, seeds.stop - 1),
+        )
+        for chunk, members in chunks:
+            if (blob := self._blob(column, chunk)) is None:
+                continue
+            arrays = safetensors.numpy.load(blob)
+            own = [key for key in arrays if key.startswith(f"{model}/")]
+            found, lanes = zip(*json.loads(members), strict=True)
+            order += found
+            for key in own:
+                name = key.removeprefix(f"{model}/")
+                parts.setdefault(name, []).append(np.take(arrays[key], lanes, axis))
+        if not order:
+            return {}
+        by_seed = np.argsort(order)
+        # safetensors hands keys out in no order.
+        keep = {name: parts[name] for name in names or sorted(parts)}
+        return {
+            name: np.take(np.concatenate(arrays, axis), by_seed, axis)
+            for name, arrays in keep.items()
+        }
+
+    def _blob(self, column: str, chunk: int) -> Any:
+        return self._query(f"SELECT {column} FROM chunk WHERE id = ?", (chunk,))[0][0]
+
+    def _lanes_by_chunk(self, model: str, seeds: range) -> list[tuple[int, np.ndarray]]:
+        """The chunks that hold these seeds, and the lanes in which they do."""
+        with self._errors():
+            cursor = self._database.execute(
+                "SELECT chunk, json_group_array(lane) FROM replicate "
+                "WHERE model = ? AND seed BETWEEN ? AND ? GROUP BY chunk",
+                (model, seeds.start, seeds.stop - 1),
+            )
+            return [(chunk, np.array(json.loads(lanes), np.int32)) for chunk, lanes in cursor]

@@ -1,0 +1,1 @@
+"""What a study leaves for people and programs: tables, results.json, pictures."""

@@ -1,0 +1,292 @@
+"""What a study leaves for people and for programs: tables, results.json, seeds.csv and .parquet."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from functional_clf.record.folder import write_whole
+from functional_clf.stats import CrossedComparison, SelfCalibration, wording
+from functional_clf.study.results import Results
+from functional_clf.support.text import printable, shortened
+
+FORMAT = 3
+"""Of results.json; raised when a field changes its meaning or goes."""
+NAME_CELLS = 8
+"""A table does not cut names shorter; where it has less room, it becomes lines."""
+
+
+def results_dict(results: Results, calibration: SelfCalibration | None = None) -> dict[str, Any]:
+    """All of a study as plain values, ready for JSON: no NaN, no infinity."""
+    study = results.study
+    return {
+        "format": FORMAT,
+        "config": {
+            **study.identity(),
+            "seeds": [study.seeds.start, study.seeds.stop],
+            "data_seeds": study.data_seeds if study.design == "crossed" else None,
+            "margin": study.margin,
+            "alpha": study.alpha,
+            "failure_below": study.failure_threshold,
+            "chunk_size": results.chunk_size,
+            "tf32": study.tf32,
+        },
+        "engine": results.engine._asdict(),
+        "device": results.device,
+        "environment": dict(results.environment),
+        "timings": {stage: round(seconds, 4) for stage, seconds in results.timings.items()},
+        "models": {name: _model_dict(results, name) for name in study.names},
+        "comparisons": [comparison.to_dict() for comparison in results.comparisons()],
+        "self_calibration": None if calibration is None else calibration.to_dict(),
+        "conclusion": results.conclusion,
+    }
+
+
+def models_table(results: Results) -> Group:
+    """Accuracy on train and test of each model, over seeds, in percent."""
+    confidence = wording.confidence(results.study.alpha)
+    headings = ("mean", confidence, "min", "median", "max", "failed")
+    table = FigureTable(("model", "on"), headings)
+    for name in results.study.names:
+        summary = _model_dict(results, name)
+        for part in ("train", "test"):
+            accuracy = summary[f"{part}_accuracy"]
+            interval = accuracy["interval"]
+            table.add_row(
+                name,
+                part,
+                _percent(accuracy["mean"]),
+                "-" if interval is None else " to ".join(map(_percent, interval)),
+                *(_percent(accuracy[key]) for key in ("min", "median", "max")),
+                f"{summary['failed']} of {summary['seeds']}" if part == "test" else "",
+            )
+    return Group(_title(results), table)
+
+
+def references_line(results: Results) -> str:
+    """What accuracy the data allow at best, where that is known; else empty."""
+    references = results.study.dataset.references()
+    known = [f"{name.replace('_', ' ')} {_percent(best)} %" for name, best in references.items()]
+    return f"Reference accuracies: {', '.join(known)}." if known else ""
+
+
+def components_table(results: Results) -> Group:
+    """Where the variance of a crossed study comes from, for each model and for the difference."""
+    comparison = results.comparisons()[0]
+    if not isinstance(comparison, CrossedComparison):
+        raise ValueError("design is 'paired'; only a crossed design tells the components apart")
+    level = wording.confidence(comparison.alpha)
+    table = FigureTable(("of", "from"), ("sd", level, "share"))
+    spreads = {
+        comparison.model_b.name: comparison.components_b,
+        comparison.model_a.name: comparison.components_a,
+        "difference": comparison.components_difference,
+    }
+    for name, spread in spreads.items():
+        for source, component in spread._asdict().items():
+            interval = component.interval
+            table.add_row(
+                name,
+                "interaction + residual" if source == "interaction" else source,
+                _percent(math.sqrt(component.variance)),
+                "-" if interval is None else " to ".join(_root(end) for end in interval),
+                "-" if component.share is None else f"{100 * component.share:.0f} %",
+            )
+    return Group(Text("Test accuracy varies by source (sd in percentage points)"), table)
+
+
+def calibration_table(calibration: SelfCalibration) -> Group:
+    """How often smaller studies would have ended with another verdict."""
+    table = FigureTable((), ("seeds", "same verdict", "another", "of these conclusive"))
+    for study in calibration.studies:
+        shares = (1 - study.another, study.another, study.contradicting)
+        table.add_row(str(study.size), *(f"{100 * share:.1f} %" for share in shares))
+    title = (
+        f"Had you run fewer seeds: {calibration.repetitions} smaller studies of each size, against "
+        f"the verdict of all {calibration.n_pairs} seeds, {calibration.verdict!r}"
+    )
+    return Group(Text(title), table)
+
+
+def write_tables(results: Results, folder: Path) -> bool:
+    """Write seeds.csv and seeds.parquet; each appears whole or not at all.
+
+    Returns:
+        Whether what else lies in the folder is of other results than these.
+    """
+    path = folder / "seeds.csv"
+    before = _digest(path)
+    write_whole(path, _opened(results.seeds.write_csv))
+    write_whole(folder / "seeds.parquet", _opened(results.seeds.write_parquet))
+    # Both, since a run may have ended between the two files.
+    return _digest(path) != before or not _is_reported(results, folder)
+
+
+def write_results(
+    results: Results, folder: Path, calibration: SelfCalibration | None = None
+) -> None:
+    """Write results.json; it appears whole or not at all."""
+    text = json.dumps(results_dict(results, calibration), indent=2, allow_nan=False)
+    write_whole(folder / "results.json", lambda path: path.write_text(text + "\n", "utf-8"))
+
+
+class FigureTable:
+    """A table for rich whose figures are whole on any screen: where it is narrow, names give way.
+
+    Args:
+        left: headings of what is named; the first column holds the models' names.
+        right: headings of the figures.
+
+    Example:
+        >>> table = FigureTable(("model",), ("mean", "max"))
+        >>> table.add_row("a_long_name_[1]", "50.79", "57.25")
+        >>> Console(width=20).print(table)
+        a_long_name_[1]
+          mean 50.79, max
+          57.25
+    """
+
+    def __init__(self, left: tuple[str, ...], right: tuple[str, ...]) -> None:
+        self._left, self._right = left, right
+        self._rows: list[tuple[str, ...]] = []
+
+    def add_row(self, *cells: str) -> None:
+        """Add a row: a text a column; a first one that repeats the row above is shown once."""
+        self._rows.append(cells)
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
+        names = list(dict.fromkeys(row[0] for row in self._rows)) if self._left else []
+        shown = [printable(name, options.encoding) for name in names]
+        longest = max(map(cell_len, shown), default=0)
+        excess = 0
+        for gap in (1, 0):
+            table = self._table(dict(zip(names, shown, strict=True)), gap)
+            unlimited = options.update(max_width=2**15)
+            excess = Measurement.get(console, unlimited, table).maximum - options.max_width
+            if excess <= 0:
+                yield table
+                return
+        ellipsis = "..." if options.ascii_only else "…"
+        if longest - excess >= NAME_CELLS:
+            short = shortened(shown, longest - excess, ellipsis)
+            yield self._table(dict(zip(names, short, strict=True)), gap=0)
+            return
+        beside = max(len(", ".join(["", *row[1 : len(self._left)]])) for row in self._rows)
+        short = shortened(shown, max(options.max_width - beside, NAME_CELLS), ellipsis)
+        yield from self._lines(dict(zip(names, short, strict=True)), console, options.max_width)
+
+    def _table(self, names: dict[str, str], gap: int) -> Table:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0))
+        for heading in self._left:
+            table.add_column(heading, no_wrap=True)
+        for heading in self._right:
+            table.add_column(heading, justify="right", no_wrap=True)
+        above = None
+        for row in self._rows:
+            cells = list(row)
+            if names:
+                cells[0] = "" if row[0] == above else names[row[0]]
+                above = row[0]
+            table.add_row(*map(Text, cells))
+        return table
+
+    def _lines(self, names: dict[str, str], console: Console, width: int) -> Iterator[Text]:
+        """Each row as its names and, below them, its figures with their headings."""
+        n_left = len(self._left)
+        for row in self._rows:
+            if names:
+                yield Text(", ".join([names[row[0]], *row[1:n_left]]))
+            figures = zip(self._right, row[n_left:], strict=True)
+            text = ", ".join(f"{heading} {figure}" for heading, figure in figures if figure)
+            for line in Text(text).wrap(console, max(width - 2, NAME_CELLS)):
+                line.rstrip()
+                yield Text.assemble("  ", line)
+
+
+def _opened(write: Callable[[BinaryIO], Any]) -> Callable[[Path], Any]:
+    """Have Python open the file: polars knows no names that are not UTF-8."""
+
+    def write_to(path: Path) -> None:
+        with path.open("wb") as file:
+            write(file)
+
+    return write_to
+
+
+def _digest(path: Path) -> bytes | None:
+    """Of a file's content; None where there is none to read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").digest()
+    except OSError:
+        return None
+
+
+def _is_reported(results: Results, folder: Path) -> bool:
+    """Whether results.json is there, and of these seeds."""
+    try:
+        there = json.loads((folder / "results.json").read_text("utf-8"))["config"]["seeds"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return there == [results.study.seeds.start, results.study.seeds.stop]
+
+
+def _model_dict(results: Results, model: str) -> dict[str, Any]:
+    table = results.of(model)
+    failed, diverged = results.failures(model)
+    losses = {part: table[f"{part}_loss"].drop_nulls().drop_nans() for part in ("train", "test")}
+    return {
+        "seeds": table.height,
+        "train_accuracy": _accuracy_dict(results, model, "train"),
+        "test_accuracy": _accuracy_dict(results, model, "test"),
+        "train_loss": _finite(losses["train"].mean()),
+        "test_loss": _finite(losses["test"].mean()),
+        "failed": failed,
+        "diverged": len(diverged),
+        "diverged_seeds": diverged,
+    }
+
+
+def _accuracy_dict(results: Results, model: str, part: Literal["train", "test"]) -> dict[str, Any]:
+    accuracies = results.accuracies(model, part)
+    interval = results.mean_interval(model, part)
+    return {
+        "mean": float(accuracies.mean()),
+        "interval": None if interval is None else list(interval),
+        "min": float(accuracies.min()),
+        "median": float(np.median(accuracies)),
+        "max": float(accuracies.max()),
+    }
+
+
+def _finite(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+def _title(results: Results) -> Text:
+    study = results.study
+    seeds = f"{len(study.seeds)} seeds"
+    if study.design == "crossed":
+        seeds = f"{study.data_seeds} data seeds x {study.init_seeds} init seeds"
+    return Text(printable(f"Accuracy over {seeds} on {study.dataset}, in percent"))
+
+
+def _root(variance: float | None) -> str:
+    """A variance as a standard deviation in percentage points."""
+    return "-" if variance is None else _percent(math.sqrt(max(variance, 0.0)))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"

@@ -1,0 +1,354 @@
+"""A study's way from its plan to finished chunks in the store."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from functional_clf.contestants.base import Training
+from functional_clf.contestants.recipe import init_chunk
+from functional_clf.data.batches import draw_chunk
+from functional_clf.engines.base import Engine
+from functional_clf.engines.cache import CacheError, cache_folder
+from functional_clf.engines.choice import PLAIN, Job, choose, for_one_chunk
+from functional_clf.engines.machine import (
+    chunk_width,
+    environment,
+    keep_freed_memory,
+    one_torch_thread,
+    resolve_device,
+)
+from functional_clf.record.database import FILE_NAME
+from functional_clf.record.rows import ChunkResult, differences
+from functional_clf.record.store import Store
+from functional_clf.registry import ENGINES
+from functional_clf.study.chunks import Chunks, ChunkTrainer
+from functional_clf.study.curves import bands
+from functional_clf.study.plan import Plan
+from functional_clf.study.preflight import check_plan
+from functional_clf.study.progress import Progress, no_progress
+from functional_clf.study.results import PICTURED_SEEDS, EngineReport, Results
+from functional_clf.support.arguments import short
+from functional_clf.support.errors import one_line
+from functional_clf.support.forks import use_threads
+from functional_clf.workers.helper import Helper
+from functional_clf.workers.leader import Leader
+from functional_clf.workers.ranks import Rank, RankError
+from functional_clf.workers.threads import Work, Workers
+
+logger = logging.getLogger("functional_clf")
+
+UNKNOWN_WIDTH = 128
+"""Taken for the width of a network whose params do not tell."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One run of a plan, in this process and those that help it.
+
+    Args:
+        plan: what to train.
+        rank: of this process where there are several; None where it works alone.
+    """
+
+    plan: Plan
+    rank: Rank | None = None
+
+    def run(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        on_progress: Callable[[Progress], None] = no_progress,
+    ) -> Results:
+        """Train the seeds that are not there yet, and gather the results; see `Study.run`."""
+        use_threads()
+        if not isinstance(out, str | os.PathLike | None):
+            raise TypeError(f"out is {short(out)}; it must be the path of a folder, or None")
+        folder = None if out is None else Path(out)
+        with _torch_modes(self.plan.tf32), ExitStack() as stack:
+            identity = self.plan.identity()  # before a call could fill a cache that its code reads
+            leader = None
+            if self.rank is not None:  # first: whatever fails here, the others are told
+                leader = stack.enter_context(Leader(self.rank))
+            store = None
+            if folder is not None and (folder / FILE_NAME).exists():
+                store = stack.enter_context(Store(folder))
+            if store is None or not self._is_complete(store):
+                with one_torch_thread():
+                    check_plan(self.plan, has_folder=folder is not None)
+            device = self._device(store)
+            store = store or stack.enter_context(Store(folder))
+            return self._run(identity, device, store, on_progress, leader)
+
+    def _is_complete(self, store: Store) -> bool:
+        """Whether nothing is left to train, and nothing was anybody's to warn of."""
+        return self.plan.is_own and not len(store.missing_seeds(self.plan.seeds))
+
+    def _run(
+        self,
+        identity: Mapping[str, Any],
+        device: torch.device,
+        store: Store,
+        on_progress: Callable[[Progress], None],
+        leader: Leader | None,
+    ) -> Results:
+        plan, timings = self.plan, dict[str, float]()
+        trainer = self._trainer(device, store.configuration)
+        engine = self._train_missing(identity, trainer, store, timings, on_progress, leader)
+        looks = store.look(plan.seeds, plan.margin, plan.alpha)
+        return Results(
+            study=plan,
+            _table=store.seeds(plan.seeds),
+            curves={name: bands(store.curve_blocks(name, plan.seeds)) for name in plan.names},
+            params={name: store.params(name, plan.seeds[:PICTURED_SEEDS]) for name in plan.names},
+            engine=engine,
+            device=str(device),
+            chunk_size=trainer.width,
+            environment=environment(device),
+            timings=timings,
+            looks=looks,
+        )
+
+    def assist(self) -> int:
+        """Train chunks for rank 0, until it ends the job; returns its exit code."""
+        use_threads()
+        with _torch_modes(self.plan.tf32):
+            identity = self.plan.identity()
+            return self._assist(identity, self._device())
+
+    def _assist(self, identity: Mapping[str, Any], device: torch.device) -> int:
+        rank, plan = self.rank, self.plan
+        if rank is None:
+            raise ValueError("rank is None; who assists has one")
+        with (
+            Workers(self._threads(device)) as workers,
+            Helper(rank, workers) as helper,
+        ):
+            job = helper.join()
+            if job is None:
+                return 0
+            trainer = self._trainer(device, job["configuration"])
+            own = self._configuration(identity, trainer, job["configuration"]["engine"])
+            if different := differences(job["configuration"], own):
+                raise RankError(f"rank {rank.index} runs another study than rank 0: {different}")
+            data, engine = trainer.draw(plan.seeds[:1]), ENGINES[own["engine"]]
+            try:
+                workers.call(lambda: engine.prepare(plan.recipes, data, alone=False))
+            except Exception as error:
+                reason = f"compiling failed ({one_line(error)})"
+                raise RankError(f"rank {rank.index}: {reason}") from error
+            return helper.serve(self._work(trainer, engine))
+
+    def retrain(self, seeds: Sequence[int]) -> tuple[ChunkResult, Mapping[str, Any]]:
+        """Train some seeds again, at most a chunk; see `Study.retrain`."""
+        use_threads()
+        with _torch_modes(self.plan.tf32), Workers(threads=1) as workers:
+            check_plan(self.plan, has_folder=False)
+            trainer = self._trainer(self._device())
+            engine = self._asked() or for_one_chunk(self.plan.recipes, trainer.draw(seeds[:1]))
+            result = workers.call(
+                lambda: trainer.train(Training(engine), seeds, keep_params=True),
+            )
+        return result, environment(trainer.device)
+
+    def _asked(self) -> Engine | None:
+        """The engine that was asked for by name."""
+        return None if self.plan.engine == "auto" else ENGINES[self.plan.engine]
+
+    def _device(self, store: Store | None = None) -> torch.device:
+        """Where to train; sees that the engine that was asked for can work there."""
+        plan = self.plan
+        with suppress(CacheError):  # before torch, even to run eager, asks for its own
+            cache_folder()
+        device = resolve_device(plan.device if self.rank is None else self.rank.device(plan.device))
+        engine = self._asked()
+        if engine is None or (store is not None and self._is_complete(store)):
+            return device
+        one = [plan.replicate(plan.seeds[0])]
+        data = draw_chunk(plan.dataset, one, plan.test_size, device)
+        if lack := engine.why_not(plan.recipes, data):
+            raise ValueError(f"engine is {plan.engine!r}, but {lack}; use another --engine")
+        if engine.is_quick:
+            try:  # while nothing is written yet
+                engine.prepare(plan.recipes, data)
+            except Exception as error:  # a compiler may fail in many ways
+                raise ValueError(
+                    f"engine is {plan.engine!r}, but compiling failed ({one_line(error)})"
+                ) from error
+        return device
+
+    def _trainer(
+        self, device: torch.device, recorded: Mapping[str, Any] | None = None
+    ) -> ChunkTrainer:
+        """Of the width that a study began with, where nobody asks for another."""
+        keep_freed_memory()
+        plan, begun_with = self.plan, (recorded or {}).get("chunk_size")
+        width = plan.chunk_size or (begun_with if isinstance(begun_with, int) else None)
+        return ChunkTrainer(
+            plan.dataset,
+            plan.contestants,
+            plan.replicate,
+            plan.test_size,
+            width or chunk_width(device, self._bytes_per_replicate(device)),
+            device,
+        )
+
+    def _threads(self, device: torch.device) -> int:
+        if device.type != "cpu":
+            return 1
+        asked = self.plan.threads
+        return asked or (torch.get_num_threads() if self.rank is None else self.rank.threads())
+
+    def _work(self, trainer: ChunkTrainer, engine: Engine) -> Work[ChunkResult]:
+        plan = self.plan
+        pictured = plan.seeds[:PICTURED_SEEDS]
+
+        def train(seeds: Sequence[int], after_steps: Callable[[int], None]) -> ChunkResult:
+            keep_params = plan.save_params or any(seed in pictured for seed in seeds)
+            return trainer.train(Training(engine, after_steps), seeds, keep_params)
+
+        return train
+
+    def _bytes_per_replicate(self, device: torch.device) -> int:
+        """What one replicate's training step needs, roughly: its activations, a few times over."""
+        if device.type == "cpu":  # where nobody asks
+            return 0
+        n_features = self.plan.dataset.sample(0).x.shape[1]
+        widths = [UNKNOWN_WIDTH]
+        for recipe in self.plan.recipes:
+            params = init_chunk(recipe, [0], torch.device("cpu")).params
+            outputs = [param.shape[1] for param in params.values() if param.ndim > 2]
+            widths.append(n_features + sum(outputs) if outputs else UNKNOWN_WIDTH)
+        return 8 * 4 * self.plan.dataset.n_samples * max(widths[1:] or widths)
+
+    def _train_missing(
+        self,
+        identity: Mapping[str, Any],
+        trainer: ChunkTrainer,
+        store: Store,
+        timings: dict[str, float],
+        on_progress: Callable[[Progress], None],
+        leader: Leader | None,
+    ) -> EngineReport:
+        """Train the seeds that the store lacks, a transaction a chunk."""
+        plan = self.plan
+        if store.configuration is not None:  # before anything is compiled
+            begun_with = store.configuration.get("engine")
+            wanted = begun_with if plan.engine == "auto" else plan.engine
+            known = wanted if wanted in ENGINES else PLAIN.name
+            store.refuse_other(self._configuration(identity, trainer, str(known)))
+        missing = store.missing_seeds(plan.seeds)
+        bare = store.chunks_without_params(plan.seeds) if plan.save_params else []
+        again = {seeds[0] for seeds in bare}
+        chunks = Chunks(missing, trainer.width, bare)
+        steps = len(chunks) * sum(one.curve_epochs[-1] for one in plan.contestants)
+
+        with Workers(max(1, min(self._threads(trainer.device), len(chunks)))) as workers:
+            team = workers if leader is None else leader.team(workers)
+            seeds_done = 0
+
+            def keep(result: ChunkResult) -> int:
+                if result.rows[0][1] in again:
+                    store.add_params(result)
+                    return 0
+                store.write_chunk(result)
+                return len(result.rows) // len(plan.contestants)
+
+            def tick(stage: str) -> None:
+                share = team.steps_done / max(steps, 1)
+                on_progress(Progress(stage, seeds_done, len(missing), share))
+
+            job = None
+            if chunks:
+                with timed(timings, "data"):  # of a chunk's shape; it is drawn while training
+                    data = trainer.draw(chunks[0][:1])
+                ranks = 1 if leader is None else leader.rank.size
+                job = Job(plan.recipes, data, -(-len(chunks) // ranks), workers.threads)
+            with timed(timings, "compile"):
+                engine, report = self._prepared_engine(workers, store, job, tick)
+            configuration = self._configuration(identity, trainer, report.ran)
+            store.adopt(configuration, environment(trainer.device))
+            if leader is not None:
+                leader.start({"configuration": configuration})
+
+            with timed(timings, "train"):
+                work = self._work(trainer, engine)
+                for result in team.map(work, chunks, lambda: tick("training")):
+                    seeds_done += keep(result)
+            if leader is not None:
+                leader.end(0)
+        return report
+
+    def _prepared_engine(
+        self, workers: Workers, store: Store, job: Job | None, tick: Callable[[str], None]
+    ) -> tuple[Engine, EngineReport]:
+        """Choose the engine and have it ready; "auto" takes the plain one where that fails.
+
+        A study that has begun goes on with the engine it has.
+        """
+        asked = self.plan.engine
+        engine, reason = self._chosen_engine(workers, store, job)
+        if job is None:
+            return engine, EngineReport(asked, engine.name, reason)
+        if asked == "auto":
+            logger.info("engine: %s, because %s", engine.name, reason)
+        try:
+            workers.call(lambda: engine.prepare(job.recipes, job.data), lambda: tick("compiling"))
+        except Exception as error:  # compilers fail in many ways; the plain one shows what is ours
+            reason = f"compiling failed ({one_line(error)})"
+            if asked != "auto" or store.configuration is not None:
+                raise ValueError(f"engine is {engine.name!r}, but {reason}") from error
+            engine = PLAIN
+            logger.warning("engine: %s, because %s", engine.name, reason)
+        return engine, EngineReport(asked, engine.name, reason)
+
+    def _chosen_engine(self, workers: Workers, store: Store, job: Job | None) -> tuple[Engine, str]:
+        if (asked := self._asked()) is not None:
+            return asked, "it was asked for"
+        if store.configuration is not None:
+            return ENGINES[store.configuration["engine"]], "the study began with it"
+        if job is None:
+            return PLAIN, "there was nothing to train"
+        return workers.call(lambda: choose(job))
+
+    def _configuration(
+        self, identity: Mapping[str, Any], trainer: ChunkTrainer, engine: str
+    ) -> dict[str, Any]:
+        """The study's identity, and what the bits of its results depend on besides."""
+        return {
+            **identity,
+            "engine": engine,
+            "device": trainer.device.type,
+            "tf32": self.plan.tf32,
+            "chunk_size": trainer.width,
+        }
+
+
+@contextmanager
+def timed(timings: dict[str, float], stage: str) -> Iterator[None]:
+    """Add the seconds that a block takes to those of its stage."""
+    start = time.perf_counter()
+    yield
+    timings[stage] = timings.get(stage, 0.0) + time.perf_counter() - start
+
+
+@contextmanager
+def _torch_modes(tf32: bool) -> Iterator[None]:
+    """Have torch as a study needs it, whatever modes the caller is in."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
+    try:
+        on_cpu = torch.get_default_device().type == "cpu"
+        with (
+            torch.inference_mode(False),  # tensors made in it take part in no gradient
+            torch.autocast("cpu", enabled=False),
+            nullcontext() if on_cpu else torch.device("cpu"),
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)

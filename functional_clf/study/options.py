@@ -1,0 +1,136 @@
+"""What a study may be asked for besides its data and its contestants; needs no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from functional_clf.data.seeds import Vary, as_seeds
+from functional_clf.data.splits import share_of_test
+from functional_clf.registry import ENGINES
+from functional_clf.support.arguments import real_number, short, whole_number
+
+Design = Literal["paired", "crossed"]
+
+STANDARD_SEEDS = range(64)
+
+LEAST_ALPHA = 1e-9
+"""Of still less no interval has finite ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to run a study, and by what rules to look at it.
+
+    Args:
+        vary: what a replicate redraws. data: data, split and initial weights; split: split and
+            initial weights of one data set; init: the initial weights only; auto: data, or split
+            for a data set that is fixed.
+        design: paired: each seed is a replicate of its own; crossed: every data seed (data and
+            split) with every init seed, `data_seeds x init_seeds` cells instead of `seeds`.
+        data_seeds: rows of a crossed grid, at least 2.
+        init_seeds: columns of a crossed grid, at least 2.
+        test_size: share of the samples held out for testing, in (0, 1).
+        engine: eager; compile (torch's compiler); fused (one C program a model, on the CPU); or
+            auto: fused where it can work, else the one of the others that ends first.
+        device: cpu, cuda, cuda:N, or auto: cuda where there is one.
+        tf32: allow TF32 matmuls on CUDA: faster, with about three digits.
+        chunk_size: replicates trained together; part of a result's identity. Default: 16 on the
+            CPU, 1024 on CUDA where its memory allows.
+        threads: chunks trained at the same time on the CPU, each on one core; no result depends on
+            it. Default: what torch would use (OMP_NUM_THREADS).
+        margin: accuracy difference that matters in practice, as a share: 0.01 is one percentage
+            point. Set it before you look.
+        alpha: one minus the confidence of the intervals, at least 1e-9 and below 1.
+        failure_below: test accuracy, as a share, below which a seed counts as failed. Default:
+            0.75 for data whose best accuracy is known, else the share of the largest class.
+        save_params: keep the weights of every seed, and export them; no result depends on it.
+
+    Raises:
+        TypeError: when an argument is of the wrong type; the message names it.
+        ValueError: when an argument is outside its range; the message names it.
+
+    Example:
+        >>> Options(margin=0.02).alpha
+        0.05
+    """
+
+    vary: Vary | Literal["auto"] = "auto"
+    design: Design = "paired"
+    data_seeds: int = 16
+    init_seeds: int = 16
+    test_size: float = 0.2
+    engine: str = "auto"
+    device: str = "auto"
+    tf32: bool = False
+    chunk_size: int | None = None
+    threads: int | None = None
+    margin: float = 0.01
+    alpha: float = 0.05
+    failure_below: float | None = None
+    save_params: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("vary", self.vary, ("auto", *get_args(Vary)))
+        check_choice("design", self.design, get_args(Design))
+        check_choice("engine", self.engine, ("auto", *ENGINES))
+        if not isinstance(self.device, str):
+            raise TypeError(f"device is {short(self.device)}; it must be a text, as in 'cpu'")
+        for name in ("tf32", "save_params"):
+            if not isinstance(value := getattr(self, name), bool | np.bool_):
+                raise TypeError(f"{name} is {short(value)}; it must be True or False")
+            self._set(name, bool(value))
+        for name in ("data_seeds", "init_seeds"):
+            self._set(name, whole_number(name, getattr(self, name), 1))
+        for name in ("chunk_size", "threads"):
+            if (value := getattr(self, name)) is not None:
+                self._set(name, whole_number(name, value, 1))
+        for name in ("test_size", "margin", "alpha"):
+            self._set(name, real_number(name, getattr(self, name)))
+        share_of_test(self.test_size)
+        if not LEAST_ALPHA <= self.alpha < 1:
+            raise ValueError(
+                f"alpha is {self.alpha}; it must be at least {LEAST_ALPHA} and below 1, as in 0.05"
+            )
+        if not 0 <= self.margin < 1:
+            raise ValueError(f"margin is {self.margin}; it must be at least 0 and below 1")
+        if self.failure_below is not None:
+            self._set("failure_below", real_number("failure_below", self.failure_below))
+            if not 0 <= self.failure_below <= 1:
+                raise ValueError(
+                    f"failure_below is {self.failure_below}; it must be between 0 and 1"
+                )
+
+    def _check_design(self, seeds: range) -> range:
+        """The seeds of this design, where it is one."""
+        if self.design == "paired":
+            return seeds
+        for name in ("data_seeds", "init_seeds"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"{name} is {getattr(self, name)}; a crossed grid needs 2 or more")
+        if self.vary not in ("auto", "data"):
+            raise ValueError(f"vary is {self.vary!r}; a crossed design varies data and weights")
+        cells = range(self.data_seeds * self.init_seeds)
+        if seeds not in (STANDARD_SEEDS, cells):
+            raise ValueError(
+                f"seeds is {seeds.start}:{seeds.stop}; a crossed design takes data_seeds "
+                "and init_seeds instead"
+            )
+        return as_seeds(cells)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+
+def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """See that a value is one of some names.
+
+    Raises:
+        ValueError: when it is not; the message names the argument.
+
+    Example:
+        >>> check_choice("part", "test", ("train", "test"))
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")

@@ -1,0 +1,153 @@
+"""What is studied: the data, the contestants, the seeds; checked, and told from any other study."""
+
+import functools
+from collections.abc import Iterable
+from dataclasses import InitVar, dataclass, field
+from typing import Any, cast
+
+import numpy as np
+
+from functional_clf.contestants.base import Contestant, described
+from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.recipe import Recipe
+from functional_clf.data.dataset import Dataset, floating_dtype
+from functional_clf.data.generators import circles
+from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replicate, replicate
+from functional_clf.data.splits import split_sizes
+from functional_clf.study.options import STANDARD_SEEDS, Options
+from functional_clf.support.arguments import name_text, short, whole_number
+
+HALF_WAY = 0.75
+"""The test accuracy half way from guessing between two balanced classes to perfect."""
+
+
+@dataclass(frozen=True)
+class Plan(Options):
+    """A frozen description of what to train; `Study` runs it.
+
+    Args:
+        dataset: what every replicate draws its samples from.
+        contestants: the models to compare, recipes above all; names differ.
+        seeds: the replicates to train: a count, or a range of seeds.
+        chunk: the former name of `chunk_size`.
+    """
+
+    dataset: Dataset = field(default_factory=circles)
+    contestants: tuple[Contestant, ...] = field(default_factory=lambda: (model_0(), model_1()))
+    seeds: range = STANDARD_SEEDS
+    chunk: InitVar[int | None] = field(default=None, kw_only=True)
+
+    def __post_init__(self, chunk: int | None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if chunk is not None:
+            whole_number("chunk", chunk, 1)
+            if self.chunk_size is not None:
+                raise ValueError(f"chunk is {chunk}, the former name of chunk_size; give one")
+            self._set("chunk_size", chunk)
+        if not isinstance(self.dataset, Dataset):
+            raise TypeError(
+                f"dataset is {short(self.dataset)}; it must be a Dataset, as circles() makes one"
+            )
+        self._set("contestants", _as_contestants(self.contestants))
+        self._set("seeds", as_seeds(self.seeds))
+        if len(set(self.names)) < len(self.names) or any("/" in name for name in self.names):
+            raise ValueError(
+                f"contestants are named {self.names}; names must differ and hold no '/'"
+            )
+        super().__post_init__()
+        split_sizes(self.dataset.n_samples, self.test_size)
+        self._set("seeds", self._check_design(self.seeds))
+        if self.design == "crossed" and len(self.contestants) != 2:
+            raise ValueError(
+                f"contestants holds {len(self.contestants)}; a crossed design compares two"
+            )
+        self._check_scope()
+
+    def _check_scope(self) -> None:
+        """Claim nothing of new data where there are none."""
+        fixed = self.dataset.is_fixed
+        if self.vary == "auto":
+            self._set("vary", "split" if fixed and self.design == "paired" else "data")
+        if fixed and self.vary == "data":
+            asked = "design is 'crossed'" if self.design == "crossed" else "vary is 'data'"
+            raise ValueError(
+                f"{asked}, but {self.dataset} is one fixed data set, of which nothing new is "
+                "drawn; it must be split or init, as in vary='split'"
+            )
+
+    @property
+    def names(self) -> list[str]:
+        """Of the contestants, in order."""
+        return [one.name for one in self.contestants]
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Those of the contestants that an engine trains."""
+        return tuple(one for one in self.contestants if isinstance(one, Recipe))
+
+    @property
+    def is_own(self) -> bool:
+        """Whether data and contestants are all of this package's making, and so what they say."""
+        return self.dataset.is_own and all(
+            isinstance(one, Recipe) and one.is_own for one in self.contestants
+        )
+
+    def replicate(self, seed: int) -> Replicate:
+        """The named seeds that one seed of this study fixes."""
+        if self.design == "crossed":
+            return crossed_replicate(seed, self.init_seeds)
+        return replicate(seed, self.varies)
+
+    @property
+    def varies(self) -> Vary:
+        """`vary`, which is "auto" no more."""
+        return cast(Vary, self.vary)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """`(n_train, n_test)`: samples of one replicate."""
+        return split_sizes(self.dataset.n_samples, self.test_size)
+
+    @functools.cached_property
+    def failure_threshold(self) -> float:
+        """`failure_below`, or where it is not given what fits the data, as a share."""
+        if self.failure_below is not None:
+            return self.failure_below
+        if self.dataset.references():
+            return HALF_WAY
+        _, counts = np.unique(self.dataset.sample(0).y, return_counts=True)
+        return float(counts.max() / counts.sum())
+
+    def identity(self) -> dict[str, Any]:
+        """What its results are results of, as plain values; not how many seeds, nor how fast.
+
+        Every part describes itself, its code and its fixed data by their digests.
+
+        Raises:
+            TypeError: when a contestant does not describe itself by plain values.
+            ValueError: as `Dataset.sample`.
+        """
+        # Rows may be added to a crossed grid later; another number of columns renames its cells.
+        crossed = {"init_seeds": self.init_seeds} if self.design == "crossed" else {}
+        return {
+            "design": self.design,
+            **crossed,
+            "dataset": self.dataset.describe(),
+            "models": {one.name: described(one) for one in self.contestants},
+            "vary": self.vary,
+            "test_size": self.test_size,
+            "dtype": floating_dtype().name,
+        }
+
+
+def _as_contestants(contestants: Any) -> tuple[Contestant, ...]:
+    wanted = "it must be a tuple of contestants, as in (model_0(), model_1())"
+    if isinstance(contestants, Contestant | str) or not isinstance(contestants, Iterable):
+        raise TypeError(f"contestants is {short(contestants)}; {wanted}")
+    found = tuple(contestants)
+    if not found:
+        raise ValueError("contestants is empty; it needs at least one")
+    for index, one in enumerate(found):
+        if not isinstance(one, Contestant) or isinstance(one, type):
+            raise TypeError(f"contestants[{index}] is {short(one)}; {wanted}")
+        name_text("a contestant", one.name)
+    return found

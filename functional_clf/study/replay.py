@@ -1,0 +1,161 @@
+"""One seed of a study trained again, and held bit for bit against the record."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from functional_clf.data.seeds import MAX_SEED
+from functional_clf.record.rows import SEED_COLUMNS, ChunkResult, differences
+from functional_clf.record.store import Store
+from functional_clf.registry import CONTESTANTS, DATASETS, made_again
+from functional_clf.study.study import Study
+
+
+class Replay(NamedTuple):
+    """What training one seed of a model again has shown.
+
+    model: whose.
+    differences: in words, where it differs from the record; empty where every bit is the same.
+    has_params: whether the record holds weights to compare.
+    """
+
+    model: str
+    differences: tuple[str, ...]
+    has_params: bool
+
+
+class Replays(NamedTuple):
+    """A seed trained again: a `Replay` a model, and where the record was made and remade."""
+
+    models: tuple[Replay, ...]
+    recorded_on: Mapping[str, Any]
+    replayed_on: Mapping[str, Any]
+
+
+def replay(folder: Path, seed: int) -> Replays:
+    """Train one seed of a study again, as its record says, and compare every bit.
+
+    Args:
+        folder: the run folder.
+        seed: one of its seeds.
+
+    Returns:
+        What was found.
+
+    Raises:
+        StoreError: when there is no study, or it is in use or damaged.
+        ValueError: when it has no such seed, or cannot be made again from what it records.
+
+    Example:
+        >>> import tempfile
+        >>> from functional_clf import circles, model_0
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     _ = Study(circles(80), (model_0(epochs=2),), seeds=3, engine="eager").run(name)
+        ...     replay(Path(name), seed=2).models
+        (Replay(model='model_0', differences=(), has_params=True),)
+    """
+    with Store(folder, must_exist=True) as store:
+        only = range(seed, seed + 1)
+        is_possible = 0 <= seed <= MAX_SEED
+        if not (store.configuration and is_possible) or len(store.missing_seeds(only)):
+            raise ValueError(f"seed is {seed}; {folder} has no results of it")
+        try:
+            study = study_of(store.configuration, seed)
+        except ValueError as error:
+            raise ValueError(f"{folder} cannot be replayed: {error}") from error
+        recorded_on = store.environment_of(seed)
+        names = study.names
+        curves = {
+            f"{name}/{key}": value
+            for name in names
+            for key, value in store.curves(name, only).items()
+        }
+        params = {
+            f"{name}/{key}": value
+            for name in names
+            for key, value in store.params(name, only)[1].items()
+        }
+        recorded = ChunkResult(store.seeds(only).rows(), curves, params)
+    again, replayed_on = study.retrain([seed])
+    return Replays(
+        tuple(
+            Replay(name, tuple(_differences(recorded, again, name)), bool(params)) for name in names
+        ),
+        recorded_on,
+        replayed_on,
+    )
+
+
+def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
+    """The study that a run folder records, around one of its seeds.
+
+    Args:
+        configuration: as in the folder's record.
+        seed: the only seed, or in a crossed design one of the cells.
+
+    Raises:
+        ValueError: when its data or models are of nobody's making here.
+
+    Example:
+        >>> from functional_clf import circles
+        >>> recorded = Study(circles(80), engine="eager")
+        >>> configuration = {**recorded.identity(), "engine": "eager", "device": "cpu",
+        ...                  "tf32": False, "chunk_size": 16}
+        >>> study_of(configuration, seed=3).seeds
+        range(3, 4)
+    """
+    settings = dict(configuration)
+    try:
+        grid: dict[str, Any] = {"seeds": range(seed, seed + 1)}
+        if settings.get("design") == "crossed":
+            columns = settings["init_seeds"]
+            grid = {
+                "design": "crossed",
+                "init_seeds": columns,
+                "data_seeds": max(2, seed // columns + 1),
+            }
+        study = Study(
+            dataset=made_again(DATASETS, settings["dataset"]),
+            contestants=tuple(
+                made_again(CONTESTANTS, model) for model in settings["models"].values()
+            ),
+            engine=settings["engine"],
+            device=settings["device"],
+            **{key: settings[key] for key in ("vary", "test_size", "tf32", "chunk_size")},
+            **grid,
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"its configuration cannot be read ({error!r})") from error
+    recorded = {key: settings.get(key) for key in study.identity()}
+    if different := differences(recorded, study.identity()):
+        raise ValueError(f"what it records is not what is made here: {different}")
+    return study
+
+
+def _differences(recorded: ChunkResult, again: ChunkResult, model: str) -> list[str]:
+    """Where two results of one seed differ, in words."""
+    found = []
+    rows = (
+        dict(zip(SEED_COLUMNS, row, strict=True))
+        for one in (recorded, again)
+        for row in one.rows
+        if row[0] == model
+    )
+    there, here = rows
+    for column in SEED_COLUMNS:
+        if _plain(there[column]) != _plain(here[column]):
+            found.append(f"{column} is {there[column]} there, {here[column]} here")
+    for kind, old, new in (
+        ("learning curve", recorded.curves, again.curves),
+        ("weights", recorded.params, again.params),
+    ):
+        found += [
+            f"{kind} {key.removeprefix(f'{model}/')} differ"
+            for key, value in old.items()
+            if key.startswith(f"{model}/") and value.tobytes() != new[key].tobytes()
+        ]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return None if value != value else value  # the record holds null for NaN

@@ -1,0 +1,91 @@
+"""A study: a frozen description of what to compare, and the way to its results."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from functional_clf.record.rows import ChunkResult
+from functional_clf.study.execution import Execution
+from functional_clf.study.plan import Plan
+from functional_clf.study.progress import Progress, no_progress
+from functional_clf.study.results import Results
+from functional_clf.workers.ranks import Rank
+
+
+@dataclass(frozen=True)
+class Study(Plan):
+    """What to compare, over which seeds, and how to run it.
+
+    Args:
+        dataset: what every replicate draws its samples from.
+        contestants: the models to compare, recipes above all; names differ.
+        seeds: the replicates to train: a count, or a range of seeds.
+        vary, design, ...: all other arguments are given by name; `Options` says what they mean.
+
+    Raises:
+        TypeError: when an argument is of the wrong type; the message names it.
+        ValueError: when an argument is outside its range; the message names it.
+
+    Example:
+        >>> from functional_clf import circles, model_0, model_1
+        >>> study = Study(circles(100), (model_0(epochs=5), model_1(epochs=5)), seeds=4)
+        >>> study.run().seeds.shape  # a row a model and seed
+        (8, 12)
+    """
+
+    def run(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        on_progress: Callable[[Progress], None] = no_progress,
+        rank: Rank | None = None,
+    ) -> Results:
+        """Train the seeds that are not there yet, chunk by chunk, and gather the results.
+
+        Args:
+            out: run folder that keeps every finished chunk; None keeps them in memory.
+            on_progress: called about ten times a second from this thread.
+            rank: of this process, rank 0, where others `assist`; None where it works alone.
+
+        Returns:
+            The results of `seeds`, also of those trained by an earlier run in the same folder.
+
+        Raises:
+            ValueError: when the data or a contestant are not what they say, or the device or the
+                engine cannot be had here; nothing is written then.
+            StoreError: when the run folder cannot be used.
+            RuntimeError: in a process forked from one that has run a study.
+            KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
+        """
+        return Execution(self, rank).run(out, on_progress)
+
+    def assist(self, rank: Rank) -> int:
+        """Train chunks of this study for rank 0, until it ends the job; returns its exit code.
+
+        Args:
+            rank: of this process, not 0.
+
+        Raises:
+            ValueError: when the device or the engine cannot be had here.
+            RankError: when rank 0 runs another study, or does not answer.
+            RuntimeError: in a process forked from one that has run a study.
+        """
+        return Execution(self, rank).assist()
+
+    def retrain(self, seeds: Sequence[int]) -> tuple[ChunkResult, Mapping[str, Any]]:
+        """Train some seeds of this study, at most a chunk, and return their result as it is.
+
+        With `engine="auto"` fused programs run where they can, else eager: one chunk is not worth
+        more compiling.
+
+        Args:
+            seeds: which ones.
+
+        Returns:
+            The result, weights and all, and the environment it was made in.
+
+        Raises:
+            ValueError: when the device or the engine cannot be had here.
+            RuntimeError: in a process forked from one that has run a study.
+        """
+        return Execution(self).retrain(seeds)

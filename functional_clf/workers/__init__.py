@@ -1,0 +1,1 @@
+"""Chunks trained side by side: on threads of this process, and by other ranks."""
