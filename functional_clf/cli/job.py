@@ -22,8 +22,6 @@ from functional_clf.record.database import StoreError, WriteError
 from functional_clf.record.folder import (
     check_outputs,
     file_name,
-    params_files,
-    plot_files,
     remove,
     start_over,
 )
@@ -31,6 +29,7 @@ from functional_clf.record.rows import differences
 from functional_clf.record.weights import write_params
 from functional_clf.registry import DATASETS
 from functional_clf.reports import tables as report
+from functional_clf.reports.outputs import derived_files, params_files, plot_files
 from functional_clf.study.execution import timed
 from functional_clf.study.options import Options
 from functional_clf.study.replay import replay
@@ -118,9 +117,10 @@ def _run(
 ) -> None:
     """Run a study, write its files, and print what it found."""
     folder, names = run_folder(study, arguments.out), study.names
-    check_outputs(folder, names)
+    outputs = derived_files(folder, names)
+    check_outputs(folder, outputs)
     if arguments.fresh and (rank is None or rank.is_first_start()):
-        start_over(folder, names, lambda line: _announce(line, ask=rank is None))
+        start_over(folder, outputs, lambda line: _announce(line, ask=rank is None))
     _on_terminate(folder)
     try:
         with shown_progress(stderr) as on_progress:

@@ -13,8 +13,6 @@ from polars.exceptions import PolarsError
 from functional_clf.record.database import FILE_NAME, DamagedError, StoreError, WriteError
 from functional_clf.record.store import Store
 
-EXPORTS = ("results.json", "seeds.csv", "seeds.parquet")
-PLOTS = ("data.png", "boundaries.png", "curves.png", "accuracies.png")
 NAME_BYTES = 200
 """File systems allow 255 for a file's name, of which endings take some."""
 
@@ -95,36 +93,26 @@ def file_name(name: str) -> str:
     return f"{plain[: NAME_BYTES - len(digest) - 1]}-{digest}"
 
 
-def check_outputs(folder: Path, models: Iterable[str]) -> None:
+def check_outputs(folder: Path, outputs: Iterable[Path]) -> None:
     """See, before anything is trained, that what a run will write can have its place.
 
     Args:
         folder: the run folder; it need not exist.
-        models: whose weights may be exported.
+        outputs: the files that may be written, in it or in a subfolder.
 
     Raises:
         StoreError: when something else is where a file or a subfolder must be, or this may not be
             written to.
     """
-    for name in ("plots", "params"):
-        path = folder / name
+    outputs = list(outputs)
+    for path in dict.fromkeys(output.parent for output in outputs if output.parent != folder):
         _refuse_other_than_folder(path)
         if os.path.exists(path) and not os.access(path, os.W_OK | os.X_OK):
             raise StoreError(f"{path} may not be written to; allow it, or give another --out")
-    for path in _derived(folder, models):
+    for path in outputs:
         for taken in (path, _unfinished(path)):
             if os.path.isdir(taken) and not os.path.islink(taken):
                 raise StoreError(f"{taken} is a folder; remove it, or give another --out")
-
-
-def plot_files(folder: Path) -> list[Path]:
-    """Where a run folder's pictures are, or would be."""
-    return [folder / "plots" / name for name in PLOTS]
-
-
-def params_files(folder: Path, models: Iterable[str]) -> list[Path]:
-    """Where these models' exported weights are, or would be."""
-    return [folder / "params" / params_name(model) for model in models]
 
 
 def remove(paths: Iterable[Path]) -> None:
@@ -140,12 +128,12 @@ def remove(paths: Iterable[Path]) -> None:
             raise WriteError(f"{path} cannot be deleted: {error.strerror}") from error
 
 
-def start_over(folder: Path, models: Iterable[str], announce: Callable[[str], bool]) -> None:
+def start_over(folder: Path, outputs: Iterable[Path], announce: Callable[[str], bool]) -> None:
     """Delete what earlier runs have left in a run folder: what is ours by name, and nothing else.
 
     Args:
         folder: the run folder; nothing happens where it does not exist.
-        models: whose exported weights to delete.
+        outputs: the files that runs leave in it besides the database.
         announce: told in one line what will be deleted; False keeps it all.
 
     Raises:
@@ -155,7 +143,7 @@ def start_over(folder: Path, models: Iterable[str], announce: Callable[[str], bo
     if not (folder / FILE_NAME).exists():
         return
     paths = [folder / f"{FILE_NAME}{ending}" for ending in ("", "-journal")]
-    paths += _derived(folder, models)
+    paths += outputs
     try:
         with Store(folder, must_exist=True) as store:  # nobody else, while it is deleted
             what = f"{len(store.finished_seeds())} finished seeds"
@@ -168,12 +156,6 @@ def _delete(paths: list[Path], line: str, announce: Callable[[str], bool]) -> No
     if not announce(line):
         raise StoreError("nothing was deleted; without --fresh the same command continues")
     remove(paths)
-
-
-def _derived(folder: Path, models: Iterable[str]) -> list[Path]:
-    """Everything that is made of the record."""
-    exports = [folder / name for name in EXPORTS]
-    return [*exports, *plot_files(folder), *params_files(folder, models)]
 
 
 def _unfinished(path: Path) -> Path:

@@ -1,0 +1,44 @@
+"""What a run leaves in its folder besides the database: the one list of it.
+
+Everything here is made from the database and can be made again. Needs neither torch nor matplotlib.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from functional_clf.record.folder import params_name
+
+EXPORTS = ("results.json", "seeds.csv", "seeds.parquet")
+PICTURES = ("data", "boundaries", "curves", "accuracies")
+"""Names of the pictures, each drawn by the function `<name>_figure` of `reports.plots`."""
+
+
+def plot_files(folder: Path) -> list[Path]:
+    """Where a run folder's pictures are, or would be.
+
+    Example:
+        >>> [path.name for path in plot_files(Path("out"))]
+        ['data.png', 'boundaries.png', 'curves.png', 'accuracies.png']
+    """
+    return [folder / "plots" / f"{name}.png" for name in PICTURES]
+
+
+def params_files(folder: Path, models: Iterable[str]) -> list[Path]:
+    """Where these models' exported weights are, or would be.
+
+    Example:
+        >>> [str(path) for path in params_files(Path("out"), ["model_1"])]
+        ['out/params/model_1.safetensors']
+    """
+    return [folder / "params" / params_name(model) for model in models]
+
+
+def derived_files(folder: Path, models: Iterable[str]) -> list[Path]:
+    """Everything that a run may leave in its folder besides the database.
+
+    Example:
+        >>> len(derived_files(Path("out"), ["model_0", "model_1"]))
+        9
+    """
+    exports = [folder / name for name in EXPORTS]
+    return [*exports, *plot_files(folder), *params_files(folder, models)]
