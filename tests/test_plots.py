@@ -1,12 +1,20 @@
+import dataclasses
+import sys
+
 import matplotlib
 import numpy as np
 import pytest
 from matplotlib.font_manager import fontManager
 
 from functional_clf import Study, circles, mlp_recipe
+
+from functional_clf.reports import drawing
+
+from functional_clf.reports import plots
+
+from functional_clf.reports import signature
 from functional_clf.data.dataset import Dataset
 from functional_clf.record.folder import PLOTS
-from functional_clf.reports import plots
 from functional_clf.reports.lettering import drawable, fonts_for
 
 
@@ -87,18 +95,105 @@ def test_models_that_diverge_are_drawn_as_such(tmp_path):
 def test_a_picture_that_fails_costs_no_other_and_leaves_none_of_before(
     error, tmp_path, monkeypatch, caplog
 ):
-    def fail(results):
+    def fail(picture):
         raise error
 
     results = study(circles(60))
     plots.write_plots(results, tmp_path / "plots")
-    monkeypatch.setattr(plots, "curves_figure", fail)
+    monkeypatch.setattr(drawing, "curves_figure", fail)
     written = {path.name for path in plots.write_plots(results, tmp_path / "plots")}
     assert written == set(PLOTS) - {"curves.png"}
     assert {path.name for path in (tmp_path / "plots").iterdir()} == written
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("curves.png is not drawn: ")
     assert line.endswith(" ".join(str(error).split()) or "OSError")
+
+
+def test_where_matplotlib_cannot_be_had_one_line_says_so(tmp_path, monkeypatch, caplog):
+    results = study(own(3))
+    plots.write_plots(results, tmp_path / "plots")
+    caplog.clear()
+    monkeypatch.setitem(sys.modules, "functional_clf.reports.drawing", None)
+    assert plots.write_plots(results, tmp_path / "plots") == []
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("no pictures are drawn: matplotlib fails (")
+    assert not list((tmp_path / "plots").iterdir())
+
+
+def test_pictures_of_the_same_results_are_left_as_they_are(tmp_path, monkeypatch, caplog):
+    results, folder = study(own(3)), tmp_path / "plots"
+    of = plots.content_of(results)
+    written = plots.write_plots(results, folder, of)
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["boundaries.png is not drawn: the data have 3 features, and a plane has 2"]
+    assert [path.name for path in written] == ["data.png", "curves.png", "accuracies.png"]
+    before = {path: path.stat().st_ino for path in written}
+    caplog.clear()
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "functional_clf.reports.drawing", None)
+        assert plots.write_plots(results, folder, of) == written
+    assert [record.getMessage() for record in caplog.records] == said
+    assert {path: path.stat().st_ino for path in written} == before
+
+    written[1].unlink()
+    assert not signature.up_to_date(folder, of)
+    assert plots.write_plots(results, folder, of) == written
+    assert signature.up_to_date(folder, of)
+    assert all(path.stat().st_ino != before[path] for path in written)
+    other = plots.content_of(study(own(3, scale=2.0)))
+    assert other != of
+    assert not signature.up_to_date(folder, other)
+    # Nobody says of what results these are.
+    plots.write_plots(results, folder)
+    assert not signature.up_to_date(folder, of)
+
+
+def test_a_picture_that_failed_is_tried_again(tmp_path, monkeypatch):
+    def fail(picture):
+        raise MemoryError
+
+    results, folder = study(circles(60)), tmp_path / "plots"
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing, "curves_figure", fail)
+        assert len(plots.write_plots(results, folder, "these")) == 3
+    assert not signature.up_to_date(folder, "these")
+    with monkeypatch.context() as patch:
+        patch.setitem(plots.GATHER, "data", fail)
+        assert len(plots.write_plots(results, folder, "these")) == 3
+    assert not signature.up_to_date(folder, "these")
+    assert len(plots.write_plots(results, folder, "these")) == 4
+    assert signature.up_to_date(folder, "these")
+
+
+def test_whatever_a_picture_shows_is_in_the_digest_of_the_results():
+    results = study(circles(60))
+    digests = {plots.content_of(results)}
+    fewer = {model: (seeds[:2], params) for model, (seeds, params) in results.params.items()}
+    digests.add(plots.content_of(dataclasses.replace(results, params=fewer)))
+    next(iter(results.params["new"][1].values()))[0] += 1
+    digests.add(plots.content_of(results))
+    results.curves["base"]["test_loss"].median[0] += 1
+    digests.add(plots.content_of(results))
+    table = results.seeds.with_columns(test_correct=results.seeds["test_correct"] - 1)
+    digests.add(plots.content_of(dataclasses.replace(results, _table=table)))
+    assert len(digests) == 5
+
+
+def test_data_of_three_classes_have_no_boundaries():
+    """No study makes such results yet; what gathers them for pictures does not mind."""
+    results = study(own(2))
+    draw = results.study.dataset.sample
+
+    def three(seed):
+        x, y = draw(seed)
+        return x, np.arange(len(y)) % 3
+
+    object.__setattr__(results.study.dataset, "sample", three)
+    figure = plots.data_figure(results)
+    assert len({tuple(one.get_facecolor()[0]) for one in figure.axes[0].collections}) == 6
+    assert len(legend(figure)) == 6
+    with pytest.raises(ValueError, match="the data have 3 classes, and a boundary parts 2"):
+        plots.boundaries_figure(results)
 
 
 NAMES = [

@@ -17,7 +17,8 @@ import torch
 import functional_clf
 from functional_clf import circles, model_0, model_1, run
 from functional_clf.core.train import curve_epochs
-from functional_clf.record.folder import params_name, start_over, write_whole
+from functional_clf.record.folder import start_over, write_whole
+from functional_clf.record.names import params_name
 from functional_clf.record.store import ChunkResult, Store, StoreError, WriteError
 from functional_clf.study.curves import bands
 from functional_clf.study.study import Study

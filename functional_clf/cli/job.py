@@ -19,21 +19,18 @@ from functional_clf.cli.run_arguments import RunArguments
 from functional_clf.cli.screen import complain, shown_notices, shown_progress
 from functional_clf.contestants.mlp import mlp_recipe
 from functional_clf.record.database import StoreError, WriteError
-from functional_clf.record.folder import (
-    check_outputs,
-    file_name,
-    remove,
-    start_over,
-)
+from functional_clf.record.folder import check_outputs, remove, start_over
+from functional_clf.record.names import file_name
 from functional_clf.record.rows import differences
 from functional_clf.record.weights import write_params
 from functional_clf.registry import DATASETS
 from functional_clf.reports import tables as report
+from functional_clf.reports.draughtsmen import Draughtsmen
 from functional_clf.reports.outputs import derived_files, params_files, plot_files
+from functional_clf.reports.plots import content_of, write_plots
 from functional_clf.study.execution import timed
 from functional_clf.study.options import Options
 from functional_clf.study.replay import replay
-from functional_clf.study.results import Results
 from functional_clf.study.study import Study
 from functional_clf.support.text import printable
 from functional_clf.workers.ranks import Rank, RankError, launched_rank
@@ -46,13 +43,16 @@ IMPORT_SECONDS = time.perf_counter() - functional_clf.STARTED_AT
 """From the first line of the package to here: torch, above all."""
 
 
-def run_job(arguments: RunArguments, stdout: Console, stderr: Console) -> int:
+def run_job(
+    arguments: RunArguments, stdout: Console, stderr: Console, artists: Draughtsmen | None = None
+) -> int:
     """Run a study or replay one of its seeds; the exit code.
 
     Args:
         arguments: what was asked for.
         stdout: for what was found.
         stderr: for progress and notices.
+        artists: who draws the pictures; None draws them in this process.
     """
     rank = None
     try:
@@ -63,7 +63,7 @@ def run_job(arguments: RunArguments, stdout: Console, stderr: Console) -> int:
         if rank is not None and rank.index > 0:
             return _assist(study, rank)
         with shown_notices(stderr):
-            _run(study, arguments, stdout, stderr, rank)
+            _run(study, arguments, stdout, stderr, rank, artists)
     except (RankError, WriteError) as error:
         complain(error)
         return 1
@@ -113,7 +113,12 @@ def run_folder(study: Study, out: Path | None) -> Path:
 
 
 def _run(
-    study: Study, arguments: RunArguments, stdout: Console, stderr: Console, rank: Rank | None
+    study: Study,
+    arguments: RunArguments,
+    stdout: Console,
+    stderr: Console,
+    rank: Rank | None,
+    artists: Draughtsmen | None,
 ) -> None:
     """Run a study, write its files, and print what it found."""
     folder, names = run_folder(study, arguments.out), study.names
@@ -142,7 +147,7 @@ def _run(
     try:
         with timed(results.timings, "plots"):
             if arguments.plots:
-                _draw(results, folder)
+                write_plots(results, folder / "plots", content_of(results), artists)
     finally:
         report.write_results(results, folder, calibration)
     if arguments.json:
@@ -157,17 +162,6 @@ def _run(
     # One line where a program may read it; a terminal gets it wrapped at words.
     stdout.print(printable(results.conclusion, keep="\n"), soft_wrap=not stdout.is_terminal)
     stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
-
-
-def _draw(results: Results, folder: Path) -> None:
-    """Draw the pictures, where matplotlib can be had with the settings that it finds."""
-    try:
-        from functional_clf.reports.plots import write_plots
-    except Exception as error:
-        logger.warning("no pictures are drawn: matplotlib fails (%s)", error)
-        remove(plot_files(folder))
-    else:
-        write_plots(results, folder / "plots")
 
 
 def _replay(study: Study, arguments: RunArguments, stdout: Console) -> int:

@@ -3,13 +3,16 @@
 Arguments are parsed before anything large is imported, so that a wrong one is told at once.
 """
 
+import contextlib
 import os
 import signal
 import threading
 from collections.abc import Sequence
 
-from functional_clf.cli.run_arguments import PROGRAM, parse
+from functional_clf.cli.run_arguments import PROGRAM, RunArguments, parse
 from functional_clf.cli.screen import complain, consoles
+from functional_clf.record.names import FILE_NAME
+from functional_clf.reports.draughtsmen import Draughtsmen
 
 
 def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
@@ -25,13 +28,29 @@ def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     except UnicodeError:
         raise  # nobody's argument, though it is a ValueError
     except ValueError as error:
-        if os.environ.get("RANK", "0") == "0":  # other ranks find the same wrong
+        if _is_first_rank():  # the others find the same wrong
             complain(error)
         return 2
-    _import_quietly()
-    from functional_clf.cli.job import run_job
+    with contextlib.ExitStack() as stack:
+        artists = None
+        if _will_draw(arguments):  # they import matplotlib while this process imports torch
+            artists = stack.enter_context(Draughtsmen())
+        _import_quietly()
+        from functional_clf.cli.job import run_job
 
-    return run_job(arguments, stdout, stderr)
+        return run_job(arguments, stdout, stderr, artists)
+
+
+def _will_draw(arguments: RunArguments) -> bool:
+    """Whether there will be pictures to draw, as far as can be told yet."""
+    if not arguments.plots or arguments.replay is not None or not _is_first_rank():
+        return False
+    # Of a study that is there the pictures are there too, most often.
+    return arguments.fresh or arguments.out is None or not (arguments.out / FILE_NAME).exists()
+
+
+def _is_first_rank() -> bool:
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _import_quietly() -> None:

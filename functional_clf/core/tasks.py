@@ -29,6 +29,11 @@ class Task(Protocol):
         """Labels are the numbers 0 to `n_classes - 1`."""
         ...
 
+    @property
+    def loss_name(self) -> str:
+        """What the loss is called."""
+        ...
+
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """The mean loss over the samples, a 0-d tensor."""
         ...
@@ -52,6 +57,11 @@ class Binary:
     def n_classes(self) -> int:
         """Labels are 0 and 1."""
         return 2
+
+    @property
+    def loss_name(self) -> str:
+        """What the loss is called."""
+        return "binary cross-entropy"
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """See `bce_with_logits`."""
@@ -84,6 +94,11 @@ class MultiClass:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_classes", whole_number("n_classes", self.n_classes, 2))
+
+    @property
+    def loss_name(self) -> str:
+        """What the loss is called."""
+        return "cross-entropy"
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
         """See `cross_entropy`."""

@@ -16,9 +16,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import SEED_COLUMNS, chunk_digest, digest_of
 
-FILE_NAME = "study.sqlite"
 APPLICATION_ID = 0x66636C66  # "fclf", in SQLite's header: the file is one of ours
 FORMAT = 3
 

@@ -1,20 +1,16 @@
 """Files in a run folder: whole or not there, never outside it, removed when out of date."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from polars.exceptions import PolarsError
 
-from functional_clf.record.database import FILE_NAME, DamagedError, StoreError, WriteError
+from functional_clf.record.database import DamagedError, StoreError, WriteError
+from functional_clf.record.names import FILE_NAME
 from functional_clf.record.store import Store
-
-NAME_BYTES = 200
-"""File systems allow 255 for a file's name, of which endings take some."""
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
@@ -67,30 +63,6 @@ def subfolder(folder: Path, name: str) -> Path:
     except OSError as error:
         raise WriteError(f"{path} cannot be made: {error.strerror}") from error
     return path
-
-
-def params_name(model: str) -> str:
-    """The file name of a model's weights; no name leads out of the folder, or is too long for it.
-
-    Example:
-        >>> params_name("model_1"), params_name("../x")
-        ('model_1.safetensors', '..%2Fx.safetensors')
-    """
-    return f"{file_name(model)}.safetensors"
-
-
-def file_name(name: str) -> str:
-    """A name as part of a file's: of plain letters, and where it was cut, with a digest of it all.
-
-    Example:
-        >>> file_name("réseau 1"), len(file_name(500 * "x"))
-        ('r%C3%A9seau 1', 200)
-    """
-    plain = quote(name, safe=" ", errors="surrogatepass")
-    if len(plain) <= NAME_BYTES:
-        return plain
-    digest = hashlib.blake2b(plain.encode(), digest_size=8).hexdigest()
-    return f"{plain[: NAME_BYTES - len(digest) - 1]}-{digest}"
 
 
 def check_outputs(folder: Path, outputs: Iterable[Path]) -> None:

@@ -15,7 +15,8 @@ import torch
 from torch import nn
 
 from functional_clf.data.seeds import MAX_SEED
-from functional_clf.record.folder import params_name, subfolder, write_whole
+from functional_clf.record.folder import subfolder, write_whole
+from functional_clf.record.names import params_name
 from functional_clf.record.store import Store
 from functional_clf.registry import CONTESTANTS, made_again
 from functional_clf.support.arguments import short, whole_number

@@ -6,11 +6,10 @@ Everything here is made from the database and can be made again. Needs neither t
 from collections.abc import Iterable
 from pathlib import Path
 
-from functional_clf.record.folder import params_name
+from functional_clf.record.names import params_name
+from functional_clf.reports.pictures import NAMES
 
 EXPORTS = ("results.json", "seeds.csv", "seeds.parquet")
-PICTURES = ("data", "boundaries", "curves", "accuracies")
-"""Names of the pictures, each drawn by the function `<name>_figure` of `reports.plots`."""
 
 
 def plot_files(folder: Path) -> list[Path]:
@@ -18,9 +17,9 @@ def plot_files(folder: Path) -> list[Path]:
 
     Example:
         >>> [path.name for path in plot_files(Path("out"))]
-        ['data.png', 'boundaries.png', 'curves.png', 'accuracies.png']
+        ['data.png', 'curves.png', 'accuracies.png', 'boundaries.png']
     """
-    return [folder / "plots" / f"{name}.png" for name in PICTURES]
+    return [folder / "plots" / f"{name}.png" for name in NAMES]
 
 
 def params_files(folder: Path, models: Iterable[str]) -> list[Path]:

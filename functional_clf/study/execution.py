@@ -24,7 +24,7 @@ from functional_clf.engines.machine import (
     one_torch_thread,
     resolve_device,
 )
-from functional_clf.record.database import FILE_NAME
+from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import ChunkResult, differences
 from functional_clf.record.store import Store
 from functional_clf.registry import ENGINES

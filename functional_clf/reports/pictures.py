@@ -1,0 +1,243 @@
+"""What the pictures of a study show, as plain values that can be sent to another process.
+
+Nothing here needs torch, polars or matplotlib.
+"""
+
+import io
+import json
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy import ndarray
+
+NAMES = ("data", "curves", "accuracies", "boundaries")
+"""Of the pictures; the file is named so, with `.png`."""
+
+
+class NotPicturedError(ValueError):
+    """A picture that such results do not have, however often it is asked for; the text says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What every picture names.
+
+    dataset: the data set.
+    models: all of the study, in its order.
+    """
+
+    dataset: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class DataPicture(Picture):
+    """The samples of one seed, `(sample, feature)`, their labels, and the rows of either part.
+
+    n_features: how many there are; at most the first two are here.
+    """
+
+    seed: int
+    n_features: int
+    x: ndarray
+    y: ndarray
+    train: ndarray
+    test: ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ModelCurves:
+    """One model's learning curves: each `(3, record)`, low, median and high; accuracies in %."""
+
+    epochs: ndarray
+    train_loss: ndarray
+    test_loss: ndarray
+    train_accuracy: ndarray
+    test_accuracy: ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class CurvesPicture(Picture):
+    """Learning curves over all seeds, a model each.
+
+    loss: what the loss is called.
+    """
+
+    n_seeds: int
+    loss: str
+    curves: tuple[ModelCurves, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class AccuraciesPicture(Picture):
+    """Counts of correct test predictions, `(model, seed)`, and how many each seed tests."""
+
+    correct: ndarray
+    n_test: int
+
+
+@dataclass(frozen=True, eq=False)
+class ModelDecisions:
+    """One model's decisions on the plane.
+
+    model: its number in the study.
+    seed: the median one, with its accuracy in %, its test samples, and its logit at each point.
+    votes, diverged: how many seeds predict something, and how many nothing.
+    share: of the votes, at each point, that are for class 1; of no votes, empty.
+    """
+
+    model: int
+    seed: int
+    accuracy: float
+    x: ndarray
+    y: ndarray
+    logits: ndarray
+    votes: int
+    diverged: int
+    share: ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class BoundariesPicture(Picture):
+    """Decisions on a plane of points, `(2, row, column)`.
+
+    reach: from the least to the largest value of either feature in the samples of one seed.
+    """
+
+    reach: ndarray
+    plane: ndarray
+    decisions: tuple[ModelDecisions, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line of matplotlib's log or one of its warnings, to be said again in another process.
+
+    source: the logger, or the file that warns.
+    kind: the level, or the name of the warning's nearest built-in class.
+    """
+
+    is_warning: bool
+    source: str
+    kind: str
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A picture as the content of a PNG file, or the reason why there is none."""
+
+    name: str
+    png: bytes | None
+    reason: str = ""
+    said: tuple[Said, ...] = ()
+
+
+@dataclass(frozen=True)
+class Commission:
+    """A picture to be drawn."""
+
+    name: str
+    picture: Picture
+
+
+def reason_of(error: Exception) -> str:
+    r"""Why something is not drawn, in one line.
+
+    Example:
+        >>> reason_of(ValueError("no\nroom")), reason_of(OSError())
+        ('no room', 'OSError')
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def packed(value: Any) -> bytes:
+    """Plain values as bytes: classes of this module, tuples, texts, numbers, bytes and arrays.
+
+    Example:
+        >>> unpacked(packed(Drawn("data", b"png"))).png
+        b'png'
+    """
+    arrays: list[ndarray] = []
+    tree = json.dumps(_tree(value, arrays)).encode()
+    content = io.BytesIO()
+    content.write(struct.pack(">QQ", len(tree), len(arrays)) + tree)
+    for array in arrays:
+        np.save(content, array, allow_pickle=False)
+    return content.getvalue()
+
+
+def unpacked(content: bytes) -> Any:
+    """What was packed.
+
+    Raises:
+        ValueError: when it is something else.
+    """
+    stream = io.BytesIO(content)
+    try:
+        size, count = struct.unpack(">QQ", stream.read(16))
+        tree = json.loads(stream.read(size))
+        return _grown(tree, [np.load(stream, allow_pickle=False) for _ in range(count)])
+    except (struct.error, KeyError, TypeError, IndexError, EOFError) as error:
+        raise ValueError(f"these are no values of a picture: {reason_of(error)}") from error
+
+
+def send(stream: IO[bytes], content: bytes) -> None:
+    """Write one message; an empty one ends the conversation."""
+    stream.write(struct.pack(">Q", len(content)))
+    stream.write(content)
+    stream.flush()
+
+
+def receive(stream: IO[bytes]) -> bytes:
+    """Read one message; empty at the end, and also where the other side has ended in its midst.
+
+    Example:
+        >>> stream = io.BytesIO()
+        >>> send(stream, b"hello")
+        >>> receive(io.BytesIO(stream.getvalue())), receive(io.BytesIO(stream.getvalue()[:-1]))
+        (b'hello', b'')
+    """
+    size = stream.read(8)
+    if len(size) < 8:
+        return b""
+    (length,) = struct.unpack(">Q", size)
+    content = stream.read(length)
+    return content if len(content) == length else b""
+
+
+_CLASSES = {
+    one.__name__: one
+    for one in (
+        DataPicture, ModelCurves, CurvesPicture, AccuraciesPicture, ModelDecisions,
+        BoundariesPicture, Said, Drawn, Commission,
+    )
+}  # fmt: skip
+
+
+def _tree(value: Any, arrays: list[ndarray]) -> Any:
+    if type(value).__name__ in _CLASSES and is_dataclass(value):
+        named = {one.name: _tree(getattr(value, one.name), arrays) for one in fields(value)}
+        return {"class": type(value).__name__, "fields": named}
+    if isinstance(value, bytes | ndarray):
+        is_bytes = isinstance(value, bytes)
+        arrays.append(np.frombuffer(value, np.uint8) if is_bytes else value)
+        return {"bytes" if is_bytes else "array": len(arrays) - 1}
+    if isinstance(value, tuple):
+        return [_tree(one, arrays) for one in value]
+    return value
+
+
+def _grown(tree: Any, arrays: Sequence[ndarray]) -> Any:
+    if isinstance(tree, list):
+        return tuple(_grown(one, arrays) for one in tree)
+    if not isinstance(tree, dict):
+        return tree
+    if "class" in tree:
+        named = {name: _grown(one, arrays) for name, one in tree["fields"].items()}
+        return _CLASSES[tree["class"]](**named)
+    return arrays[tree["bytes"]].tobytes() if "bytes" in tree else arrays[tree["array"]]
