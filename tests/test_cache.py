@@ -10,7 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from functional_clf.engines.cache import VARIABLE, CacheError, cache_folder, open_trusted, torchs_default_is_trusted
+from functional_clf.engines.cache import (
+    VARIABLE,
+    CacheError,
+    cache_folder,
+    open_trusted,
+    torchs_default_is_trusted,
+)
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no other users")
 needs_root = pytest.mark.skipif(

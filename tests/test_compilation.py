@@ -7,7 +7,14 @@ import tempfile
 
 import pytest
 import torch
-from functional_clf.compilation import Job, choose, compile_all, compile_seconds, forecast, is_cached
+from functional_clf.compilation import (
+    Job,
+    choose,
+    compile_all,
+    compile_seconds,
+    forecast,
+    is_cached,
+)
 
 from functional_clf import compilation, ensemble
 from functional_clf.contestants.mlp import model_0, model_1

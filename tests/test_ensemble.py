@@ -10,7 +10,14 @@ from functional_clf.contestants.base import collect
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.contestants.recipe import Recipe, init_chunk
 from functional_clf.core.optim import adam
-from functional_clf.core.train import fit, init_state, make_eval_step, make_train_step, stack, stepwise
+from functional_clf.core.train import (
+    fit,
+    init_state,
+    make_eval_step,
+    make_train_step,
+    stack,
+    stepwise,
+)
 from functional_clf.core.types import Batch
 from functional_clf.data.batches import draw_chunk
 from functional_clf.data.generators import circles

@@ -4,7 +4,15 @@ from torch import nn
 
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.core.models import sequential
-from functional_clf.core.train import STRIDE, curve_epochs, fit, init_state, make_eval_step, make_train_step, stepwise
+from functional_clf.core.train import (
+    STRIDE,
+    curve_epochs,
+    fit,
+    init_state,
+    make_eval_step,
+    make_train_step,
+    stepwise,
+)
 from functional_clf.core.types import Batch, Metrics, Record
 from functional_clf.data.batches import draw_chunk
 from functional_clf.data.generators import circles

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from functional_clf.stats import Interval, betting_interval, clopper_pearson, compare, compare_all, compare_crossed
+from functional_clf.stats import (
+    Interval,
+    betting_interval,
+    clopper_pearson,
+    compare,
+    compare_all,
+    compare_crossed,
+)
 from functional_clf.stats.cautions import look_words, seeds_to_settle, unseen_words
 from functional_clf.stats.cautions import test_share_words as share_words
 from functional_clf.stats.verdicts import settled

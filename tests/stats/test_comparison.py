@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from functional_clf.stats import Verdict, betting_interval, clopper_pearson, compare, compare_all, compare_crossed, corrected_t_test, score_t_interval, sign_flip_test
+from functional_clf.stats import (
+    Verdict,
+    betting_interval,
+    clopper_pearson,
+    compare,
+    compare_all,
+    compare_crossed,
+    corrected_t_test,
+    score_t_interval,
+    sign_flip_test,
+)
 from functional_clf.stats.clauses import outcomes
 from functional_clf.stats.wording import p_value
 

@@ -10,7 +10,14 @@ import polars as pl
 import pytest
 import torch
 
-from functional_clf.stats import compare, compare_all, compare_crossed, score_t_interval, self_calibration, sign_flip_test
+from functional_clf.stats import (
+    compare,
+    compare_all,
+    compare_crossed,
+    score_t_interval,
+    self_calibration,
+    sign_flip_test,
+)
 
 A = [0.9, 0.8, 0.75, 0.7]
 B = [0.5, 0.6, 0.55, 0.5]

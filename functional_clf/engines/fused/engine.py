@@ -24,8 +24,9 @@ from functional_clf.core.types import Batch, Curves, Metrics, TrainState
 from functional_clf.core.user_code import ONE_AT_A_TIME, UnreadableError
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines.cache import cache_folder
+from functional_clf.engines.fused.form import Sizes
 from functional_clf.engines.fused.library import is_built, load, vector_bytes
-from functional_clf.engines.fused.program import Sizes, program
+from functional_clf.engines.fused.program import program
 from functional_clf.engines.fused.sources import source_made_before
 from functional_clf.engines.fused.trace import UnfusableError
 from functional_clf.engines.machine import c_compiler

@@ -105,6 +105,8 @@ INLINE real relu(real a) { return a < 0 ? 0 : a; }
 INLINE real choose(int condition, real a, real b) { return condition ? a : b; }
 INLINE real threshold_backward(real grad, real a, real at) { return a <= at ? 0 : grad; }
 INLINE real leaky_relu(real a, real slope) { return a > 0 ? a : a * slope; }
+INLINE int both(int a, int b) { return a & b; }
+INLINE int either(int a, int b) { return a | b; }
 INLINE real larger(real a, real b) { return a > b || a != a ? a : b; }
 INLINE real smaller(real a, real b) { return a < b || a != a ? a : b; }
 INLINE real sigmoid(real a) { return R(1.0) / (R(1.0) + EXP(-a)); }

@@ -1,39 +1,93 @@
-"""Where tensors lie in the memory of a C program."""
+"""Where tensors lie in the memory of a fused program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-Index = tuple[str, ...]
-"""An element of a tensor: a C expression for each axis."""
+from functional_clf.engines.fused.form import ROWS, Address, Array, Index, RowsApart, Stride
+from functional_clf.engines.fused.trace import SAMPLES, Size
 
 
 class Storage(NamedTuple):
-    """Where a tensor lies: an array in C, and a stride for each axis.
+    """Where a tensor lies: its first element, and a stride for each axis."""
 
-    rows: of a block of samples, the first and the number of those it lies in; None elsewhere.
-    """
+    first: Address
+    strides: tuple[Stride, ...]
 
-    name: str
-    offset: int | str
-    strides: tuple[int | str, ...]
-    rows: tuple[int, int] | None = None
+    @property
+    def array(self) -> Array:
+        """What it is a part of."""
+        return self.first.array
 
-    def at(self, index: Index) -> str:
+    def at(self, index: Index) -> Address:
         """The element at an index.
 
         Example:
-            >>> Storage("w->value3", 0, (2, 1)).at(("i0", "1"))
-            'w->value3[i0 * 2 + 1]'
+            >>> from functional_clf.engines.fused.form import Place
+            >>> value = Storage(Address(Array("member", "value3")), (2, 1))
+            >>> found = value.at((Place("i0", 5), Place(None, 1)))
+            >>> found.offset, found.terms
+            (11, (('i0', 2),))
         """
-        terms = [str(self.offset)] if self.offset != 0 else []
+        offset, row = self.first.offset, self.first.row
+        terms: list[tuple[str, Stride]] = []
         for place, stride in zip(index, self.strides, strict=True):
-            if place != "0" and stride != 0:
-                terms.append(place if stride == 1 else f"{place} * {stride}")
-        return f"{self.name}[{' + '.join(terms) or '0'}]"
+            if isinstance(stride, RowsApart):
+                row += place.start * stride.rows
+            else:
+                offset += place.start * stride
+            if place.counter is not None and stride != 0:
+                terms.append((place.counter, stride))
+        return Address(self.array, offset, row, (*self.first.terms, *terms))
 
-    def first(self) -> str:
-        """The address of the first element."""
-        return f"&{self.at(('0',) * len(self.strides))}"
+    def starting(self, index: Index, strides: tuple[Stride, ...]) -> "Storage":
+        """A part of it, from an index on, with strides of its own."""
+        return Storage(self.at(index), strides)
+
+
+def contiguous(array: Array, sizes: tuple[int, ...]) -> Storage:
+    """A tensor of these sizes, its last axis side by side.
+
+    Example:
+        >>> contiguous(Array("member", "value3"), (5, 2)).strides
+        (2, 1)
+    """
+    strides, left = [], 1
+    for size in reversed(sizes):
+        strides.insert(0, left)
+        left *= size
+    return Storage(Address(array), tuple(strides))
+
+
+def in_rows(start: int, shape: tuple[Size, ...]) -> Storage:
+    """A tensor in rows of a block, from one of them on.
+
+    Example:
+        >>> in_rows(7, (5, "samples", 2)).strides
+        (RowsApart(rows=2), 1, RowsApart(rows=1))
+    """
+    strides: list[Stride] = []
+    left = 1
+    for size in reversed(shape):
+        strides.insert(0, 1 if size == SAMPLES else RowsApart(left))
+        left *= 1 if size == SAMPLES else size
+    return Storage(Address(ROWS, row=start), tuple(strides))
+
+
+def rows_of(address: Address, sizes: Mapping[str, int]) -> range:
+    """The rows of a block that an address may be in, its counters being below these sizes.
+
+    Example:
+        >>> rows_of(Address(ROWS, row=7, terms=(("i0", RowsApart(2)), ("s", 1))), {"i0": 5})
+        range(7, 16)
+    """
+    if address.array != ROWS:
+        return range(0)
+    steps = [
+        (sizes[counter] - 1) * stride.rows
+        for counter, stride in address.terms
+        if isinstance(stride, RowsApart)
+    ]
+    return range(address.row, address.row + sum(steps) + 1)
 
 
 class Rows:
@@ -74,8 +128,3 @@ class Rows:
     def free(self, place: int) -> None:
         """Take back what no statement after `place` reads."""
         self._taken = {start: one for start, one in self._taken.items() if one[1] > place}
-
-
-def rows_storage(start: int, count: int, strides: Sequence[int | str]) -> Storage:
-    """A tensor in `count` rows of a block."""
-    return Storage("w->rows", f"{start} * BLOCK", tuple(strides), (start, count))

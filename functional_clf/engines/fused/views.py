@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from functional_clf.engines.fused.memory import Index, Storage
+from functional_clf.engines.fused.form import ZERO, Index, Place, Stride
+from functional_clf.engines.fused.memory import Storage
 from functional_clf.engines.fused.trace import SAMPLES, Node, Size, UnfusableError
 
 VIEWS = {
@@ -29,30 +30,24 @@ class View(NamedTuple):
         """The index into the source, of this shape, for one into the view.
 
         Example:
-            >>> View((1, 0), starts={0: 2}).source_index(("i", "j"), (5, 7))
-            ('j', '(i + 2)')
+            >>> View((1, 0), starts={0: 2}).source_index((Place("i"), Place("j")), (5, 7))
+            (Place(counter='j', start=0), Place(counter='i', start=2))
         """
-        found = ["0"] * len(shape)
-        for dim, place in self.fixed.items():
-            found[dim] = str(place)
+        found = [ZERO] * len(shape)
+        for dim, chosen in self.fixed.items():
+            found[dim] = Place(None, chosen)
         for axis, (dim, at) in enumerate(zip(self.dims, index, strict=True)):
             if dim is not None and shape[dim] != 1:
-                start = self.starts.get(axis, 0)
-                found[dim] = f"({at} + {start})" if start else at
+                found[dim] = Place(at.counter, at.start + self.starts.get(axis, 0))
         return tuple(found)
 
     def storage(self, source: Storage, shape: Sequence[Size]) -> Storage:
         """Where the view lies, for a source that lies in memory."""
-        offset = str(source.offset)
-        for dim, place in self.fixed.items():
-            if place:
-                offset += f" + {place} * {source.strides[dim]}"
-        for axis, start in self.starts.items():
-            offset += f" + {start} * {source.strides[self.dims[axis] or 0]}"
-        strides = tuple(
+        strides: list[Stride] = [
             0 if dim is None or shape[dim] == 1 else source.strides[dim] for dim in self.dims
-        )
-        return Storage(source.name, 0 if offset == "0" else offset, strides, source.rows)
+        ]
+        start = self.source_index((ZERO,) * len(self.dims), shape)
+        return source.starting(start, tuple(strides))
 
 
 def view_of(node: Node, shape: tuple[Size, ...]) -> View:

@@ -9,7 +9,7 @@ and source.
 
 By default some dozens of networks are tried, the same ones each time. For more, from other seeds:
 
-    FUZZ_NETWORKS=1000 FUZZ_SEED=1 pytest -s tests/fusion/test_fuzz.py -k 64
+    FUZZ_NETWORKS=1000 FUZZ_SEED=1 pytest -s tests/engines/fused/test_fuzz.py -k 64
 
 tries 1000 on vectors of 64 bytes (or of 32, or 16), at about 0.7 seconds of a core each.
 """
@@ -31,9 +31,10 @@ from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe, init_chunk
 from functional_clf.core.optim import adam, sgd
+from functional_clf.core.tasks import Binary, MultiClass
 from functional_clf.core.types import Batch, Model, Optimizer
 from functional_clf.data.batches import ChunkData
-from functional_clf.engines.fused import compile_program, engine, library
+from functional_clf.engines.fused import engine, library
 from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.trace import UnfusableError
 from functional_clf.engines.machine import c_compiler
@@ -105,6 +106,15 @@ LOGITS = [  # v is (feature,), r is (1, feature)
     *("({0} @ {v}.unsqueeze(1))[:, 0] + {c}", "({0} @ {v}[:, None]).squeeze(1)", "{0} @ {r}[0]"),
     *("{0}.mean(1) * {s} + {0} @ {v}", "torch.mv({0}, {v})"),
 ]
+OF_CLASSES = [  # drawn in networks with several classes only
+    *("torch.softmax({0}, 1)", "torch.log_softmax({0}, -1)", "{0} * torch.softmax(2 * {0}, 1)"),
+    *("{0} - {0}.logsumexp(1, keepdim=True)", "{0} - {0}.amax(1, keepdim=True)"),
+    *("{0} * {0}.amin(1)[:, None]", "{0} * ({0} > 0).any(1, keepdim=True)", "{0}.T.softmax(0).T"),
+    *("{0} * ({0} > -0.3).all(1, keepdim=True)", "{0} / (1 + ({0} > 0).sum(1, keepdim=True))"),
+    *("{0} + 0.1 * torch.arange({k}, dtype={0}.dtype)", "{0} * {w}.softmax(0)"),
+    *("{0} * {0}.detach().prod(1, keepdim=True).tanh()", "{0} * torch.logsumexp({w}, 0)"),
+    "{0} - {0}.max(1, keepdim=True).values.detach()",
+]
 OUTSIDE = torch.tensor(0.5)
 
 
@@ -158,6 +168,7 @@ class Case:
     """A network, an optimizer and data, all from one seed.
 
     tied: weights that are drawn as another one of the same shape.
+    classes: how many there are; None for a binary classifier of one logit.
     """
 
     seed: int
@@ -168,11 +179,13 @@ class Case:
     shapes: dict[str, tuple[int, ...]]
     tied: dict[str, str]
     optimizer: str
+    classes: int | None = None
 
     def __str__(self) -> str:
         return (
             f"case {self.seed}: {self.dtype}, {self.features} features, samples {self.samples}, "
-            f"{self.optimizer}, weights {self.shapes}, tied {self.tied}\n{self.source}"
+            f"{self.optimizer}, weights {self.shapes}, tied {self.tied}, classes {self.classes}\n"
+            f"{self.source}"
         )
 
     @functools.cached_property
@@ -188,10 +201,12 @@ class Case:
 
         def batch(samples: int) -> Batch:
             x = torch.randn(REPLICATES, samples, self.features, generator=generator)
-            y = torch.rand(REPLICATES, samples, generator=generator) > 0.5
+            y = torch.rand(REPLICATES, samples, generator=generator)
+            y = y > 0.5 if self.classes is None else (y * self.classes).floor()
             return Batch(x.to(self.dtype), y.to(self.dtype))
 
-        return ChunkData(*(batch(samples) for samples in self.samples))
+        task = Binary() if self.classes is None else MultiClass(self.classes)
+        return ChunkData(*(batch(samples) for samples in self.samples), task)
 
 
 def drawing(
@@ -209,8 +224,10 @@ def drawing(
     return init
 
 
-def draw(seed: int, vector_bytes: int) -> Case:
+def draw(seed: int, vector_bytes: int, is_binary: bool = True) -> Case:
     rng = random.Random(seed)
+    classes = None if is_binary else rng.choice((2, 3, 3, 4, 5, 10, 17))
+    of_features = OF_FEATURES if is_binary else OF_FEATURES + OF_CLASSES * 2
     dtype = rng.choice((torch.float32, torch.float64))
     features = rng.choice((1, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8))
     writer = Writer(rng, hidden=[("x", features)])
@@ -219,14 +236,18 @@ def draw(seed: int, vector_bytes: int) -> Case:
             writer.use(PRODUCTS, writer.width())
         for _ in range(rng.choice((0, 0, 1, 1, 2, 3))):
             kind = rng.choices(
-                (UNARY, OF_TWO, WITH_WEIGHTS, OF_FEATURES, STRANGE), (8, 3, 4, 2, 0.7)
+                (UNARY, OF_TWO, WITH_WEIGHTS, of_features, STRANGE),
+                (8, 3, 4, 2 if is_binary else 6, 0.7),
             )
             writer.use(kind[0], writer.hidden[-1][1])
         if rng.random() < 0.03:
             name, width = writer.hidden[-1]
             first, last = sorted(rng.choices(range(width), k=2))
             writer.write(f"{name}[:, {first}:{last + 1}]", last + 1 - first)
-    writer.use(LOGITS, 1)
+    if classes is None:
+        writer.use(LOGITS, 1)
+    else:
+        writer.use(PRODUCTS, classes)
     lines = "".join(f"    {line}\n" for line in writer.lines)
     shapes, tied = writer.shapes, {}
     for name, shape in shapes.items():
@@ -240,7 +261,7 @@ def draw(seed: int, vector_bytes: int) -> Case:
     return Case(
         *(seed, dtype, features, (samples, rng.randint(1, 20))),
         f"def apply(p, x):\n{lines}    return {writer.hidden[-1][0]}\n",
-        *(shapes, tied, rng.choice(rng.choice((PLAIN, OWN)))),
+        *(shapes, tied, rng.choice(rng.choice((PLAIN, OWN))), classes),
     )
 
 
@@ -384,6 +405,21 @@ class Path:
     correct: list[list[tuple[int, int]]]
 
 
+def loss_of(case: Case, logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    if case.classes is None:
+        return nn.functional.binary_cross_entropy_with_logits(logits, y)
+    return nn.functional.cross_entropy(logits, y.long())
+
+
+def margin_of(case: Case, logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """By how much a sample's logits are away from another prediction of whether it is right."""
+    if case.classes is None:
+        return logits
+    is_label = y.long()[:, None] == torch.arange(case.classes)
+    others = torch.where(is_label, -torch.inf, logits).amax(1)
+    return torch.where(is_label, logits, 0).sum(1) - others
+
+
 def walk(case: Case, replicate: int, dtype: torch.dtype) -> Path:
     """The plain loop; a leaf of the state is a tensor of its own."""
 
@@ -393,22 +429,20 @@ def walk(case: Case, replicate: int, dtype: torch.dtype) -> Path:
 
     recipe = case.recipe
     state = pytree.tree_map(own, init_chunk(recipe, range(REPLICATES), CPU))
-    batches = [Batch(*(part[replicate].to(dtype) for part in batch)) for batch in case.data]
+    batches = [Batch(*(part[replicate].to(dtype) for part in batch)) for batch in case.data[:2]]
     params, opt_state = dict(state.params), state.opt_state
     start = pytree.tree_map(torch.clone, params)
     losses, correct = [], []
     for epoch in range(EPOCHS + 1):
         leaves = {name: param.clone().requires_grad_() for name, param in params.items()}
         logits = [recipe.model.apply(leaves, batch.x) for batch in batches]
-        loss = [
-            nn.functional.binary_cross_entropy_with_logits(z, batch.y)
-            for z, batch in zip(logits, batches, strict=True)
-        ]
+        loss = [loss_of(case, z, batch.y) for z, batch in zip(logits, batches, strict=True)]
         losses.append(torch.stack(loss).detach())
         rows = []
         for z, batch in zip(logits, batches, strict=True):
-            is_right = (z > 0) == (batch.y > 0.5)
-            is_open = z.abs() < (1e-4 if case.dtype == torch.float32 else 1e-11)
+            margin = margin_of(case, z, batch.y)
+            is_right = margin > 0 if case.classes else (z > 0) == (batch.y > 0.5)
+            is_open = margin.abs() < (1e-4 if case.dtype == torch.float32 else 1e-11)
             rows.append((int((is_right & ~is_open).sum()), int((is_right | is_open).sum())))
         correct.append(rows)
         if epoch < EPOCHS:
@@ -461,12 +495,12 @@ def force_width(monkeypatch: pytest.MonkeyPatch, vector_bytes: int) -> None:
     monkeypatch.setattr(engine, "vector_bytes", lambda: vector_bytes)
 
 
-def try_all(seeds: range, vector_bytes: int) -> tuple[list[str], int, int]:
+def try_all(seeds: range, vector_bytes: int, is_binary: bool) -> tuple[list[str], int, int]:
     """Failures, and how many cases were fused and refused."""
     failures, n_fused, n_refused = [], 0, 0
     cases = []
     for seed in seeds:
-        case = draw(seed, vector_bytes)
+        case = draw(seed, vector_bytes, is_binary)
         torch.manual_seed(seed)
         paths = [walk(case, lane, torch.float64) for lane in range(REPLICATES)]
         rounded = [walk(case, lane, case.dtype) for lane in range(REPLICATES)]
@@ -475,7 +509,7 @@ def try_all(seeds: range, vector_bytes: int) -> tuple[list[str], int, int]:
 
     def compiled(case: Case) -> bool:
         try:
-            compile_program(case.recipe, case.data)
+            FUSED.prepare([case.recipe], case.data)
         except UnfusableError:
             return False
         return True
@@ -493,8 +527,9 @@ def try_all(seeds: range, vector_bytes: int) -> tuple[list[str], int, int]:
 
 
 @pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
+@pytest.mark.parametrize("is_binary", [True, False], ids=["binary", "classes"])
 @pytest.mark.parametrize("vector_bytes", [16, 32, 64])
-def test_random_networks_train_as_in_a_plain_loop(vector_bytes, monkeypatch, tmp_path):
+def test_random_networks_train_as_in_a_plain_loop(vector_bytes, is_binary, monkeypatch, tmp_path):
     if vector_bytes > library.vector_bytes():
         pytest.skip(f"this machine has no vectors of {vector_bytes} bytes")
     force_width(monkeypatch, vector_bytes)
@@ -503,7 +538,9 @@ def test_random_networks_train_as_in_a_plain_loop(vector_bytes, monkeypatch, tmp
     for start in range(first, first + NETWORKS, AT_ONCE):
         folder = tmp_path / str(start)
         monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
-        more = try_all(range(start, min(start + AT_ONCE, first + NETWORKS)), vector_bytes)
+        more = try_all(
+            range(start, min(start + AT_ONCE, first + NETWORKS)), vector_bytes, is_binary
+        )
         failures, n_fused, n_refused = failures + more[0], n_fused + more[1], n_refused + more[2]
         shutil.rmtree(folder, ignore_errors=True)
         if more[0]:

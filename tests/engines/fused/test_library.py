@@ -45,7 +45,10 @@ def run_python(code):
     )
 
 
-LOAD = f"from functional_clf.engines.fused.library import load; print(load({SEVEN!r}, 'number').number())"
+LOAD = (
+    "from functional_clf.engines.fused.library import load; "
+    f"print(load({SEVEN!r}, 'number').number())"
+)
 
 
 def test_a_source_becomes_a_library():

@@ -15,8 +15,8 @@ from functional_clf.core.types import Batch, Model, Optimizer
 from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import replicate
-from functional_clf.engines.fused import engine, library, why_not_fuse
-from functional_clf.engines.fused.engine import FUSED
+from functional_clf.engines.fused import engine, library
+from functional_clf.engines.fused.engine import FUSED, _why_not_fuse
 from functional_clf.engines.fused.trace import UnfusableError
 
 SHAPES = {"w": (4, 2), "b": (4,), "v": (4,), "u": (4, 4), "pos": (500,)}
@@ -95,7 +95,7 @@ def counting(start, add):
 )
 def test_it_is_refused_in_one_line(apply, optimizer, reason):
     recipe, data, train = trained(fused, apply, optimizer)
-    assert reason in (why_not_fuse(recipe, data) or "")
+    assert reason in (_why_not_fuse(recipe, data) or "")
     with pytest.raises(UnfusableError, match=reason):
         train()
 
@@ -107,7 +107,7 @@ def test_a_model_that_cannot_be_traced_is_told_in_one_line():
         return hidden(p, x) @ p["v"]
 
     recipe, data, _ = trained(fused, apply)
-    assert why_not_fuse(recipe, data) == "own cannot be traced (not today)"
+    assert _why_not_fuse(recipe, data) == "own cannot be traced (not today)"
 
 
 # What is one tensor when a recipe is traced need not stay one.
@@ -187,7 +187,7 @@ def test_a_model_that_writes_into_its_data_is_refused():
         return hidden(p, x) @ p["v"]
 
     recipe, data, train = trained(fused, apply)
-    assert "writes into its arguments" in (why_not_fuse(recipe, data) or "")
+    assert "writes into its arguments" in (_why_not_fuse(recipe, data) or "")
     with pytest.raises(UnfusableError, match="writes into its arguments"):
         train()
 

@@ -1,13 +1,13 @@
-"""What each elementwise operation is in C."""
+"""What each elementwise operation is in C, on texts of C: a part of the C printer."""
 
-import inspect
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from functional_clf.engines.fused.trace import UnfusableError
+from functional_clf.engines.fused.form import Folding
 
 
 def literal(value: float | int) -> str:
@@ -15,9 +15,9 @@ def literal(value: float | int) -> str:
     if isinstance(value, bool | int):
         return str(int(value)) if value >= 0 else f"(-{-value})"
     if math.isnan(value):
-        return "R(NAN)"
+        return "((real)NAN)"
     if math.isinf(value):
-        return "R(INFINITY)" if value > 0 else "(-R(INFINITY))"
+        return "((real)INFINITY)" if value > 0 else "(-(real)INFINITY)"
     return f"R({value!r})" if value >= 0 else f"(-R({-value!r}))"
 
 
@@ -69,12 +69,13 @@ def _call(name: str) -> Callable[..., str]:
     return lambda *args: f"{name}({', '.join(args)})"
 
 
-_BY_NAME: Mapping[str, Callable[..., str]] = {
+OPERATIONS: Mapping[str, Callable[..., str]] = {
     "add": _alpha("+"),
     "sub": _alpha("-"),
     "rsub": lambda a, b, alpha=1: _alpha("-")(b, a, alpha),
     "mul": lambda a, b: f"({a} * {b})",
     "div": lambda a, b: f"((real){a} / {b})",
+    "ratio": lambda a, b: f"({a} / {b})",
     "neg": lambda a: f"(-{a})",
     "reciprocal": lambda a: f"(R(1.0) / {a})",
     "square": _call("square"),
@@ -128,50 +129,51 @@ _BY_NAME: Mapping[str, Callable[..., str]] = {
     "le": _compare("<="),
     "eq": _compare("=="),
     "ne": _compare("!="),
-    "clone": lambda a, memory_format=None: a,
+    "clone": lambda a: a,
 }
 
-_EXACT_FOR_INTEGERS = {"add", "sub", "rsub", "mul", "neg", "clone", "_to_copy"}
 
-_LAYOUT_ONLY = {"memory_format", "layout", "device", "pin_memory", "non_blocking", "dtype"}
-
-
-def is_elementwise(name: str) -> bool:
-    """Whether an operation is in this table.
-
-    Example:
-        >>> is_elementwise("add"), is_elementwise("sort")
-        (True, False)
-    """
-    return name == "_to_copy" or name in _BY_NAME
-
-
-def expression(
-    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], dtype: torch.dtype
+def operation(
+    name: str, args: Sequence[Any], settings: Mapping[str, Any], dtype: torch.dtype
 ) -> str:
     """An elementwise operation in C.
 
     Args:
-        name: the operation's, as in "mul".
-        args: C expressions of one element of each argument, or None.
-        kwargs: plain values by name.
+        name: one of `elementwise.OPERATIONS`.
+        args: C expressions of one element of each argument, words, or None.
+        settings: plain values by name.
         dtype: of the result.
 
-    Raises:
-        UnfusableError: when a setting of it is not known here, or not its whole numbers.
-
     Example:
-        >>> expression("add", ["a", "b"], {}, torch.float32)
+        >>> operation("add", ["a", "b"], {}, torch.float32)
         '(a + b)'
     """
-    if dtype == torch.int64 and name not in _EXACT_FOR_INTEGERS:
-        raise UnfusableError(f"{name} of whole numbers is not known")
     if dtype == torch.bool and name in ("add", "_to_copy"):  # true and true make true
         return f"({' + '.join(args[:2])} != 0)"
     if name == "_to_copy":
         return f"(({c_type(dtype)}){args[0]})"
-    relevant = {key: value for key, value in kwargs.items() if key not in _LAYOUT_ONLY}
-    written = _BY_NAME[name]
-    if unknown := set(relevant) - set(inspect.signature(written).parameters):
-        raise UnfusableError(f"the {unknown.pop()} of {name} is not known")
-    return written(*args, **relevant)
+    return OPERATIONS[name](*args, **settings)
+
+
+_SIGNS = {"sum": " + ", "product": " * "}
+_OF_TWO = {"largest": "larger", "smallest": "smaller", "all": "both", "any": "either"}
+
+
+def folded(how: Folding, terms: Sequence[str], dtype: torch.dtype) -> str:
+    """Several numbers made one, in C.
+
+    Args:
+        how: what is made of them.
+        terms: C expressions.
+        dtype: of the terms.
+
+    Example:
+        >>> folded("largest", ["a", "b", "c"], torch.float32)
+        'larger(larger(a, b), c)'
+    """
+    if how in _SIGNS:
+        return f"({_SIGNS[how].join(terms)})"
+    if how in ("all", "any"):
+        # A bool in a row is 0 or 1; of other numbers all but 0 are true.
+        terms = [f"({term} != 0)" if dtype != torch.bool else term for term in terms]
+    return functools.reduce(lambda one, other: f"{_OF_TWO[how]}({one}, {other})", terms)
