@@ -21,7 +21,17 @@ from numpy.typing import NDArray
 from sklearn.datasets import make_moons
 from sklearn.tree import DecisionTreeClassifier
 
-from functional_clf.stats import betting_interval, compare, compare_crossed, corrected_t_test, crossed_interval, paired_t_interval, probability_of_superiority, score_t_interval, variance_components
+from functional_clf.stats import (
+    betting_interval,
+    compare,
+    compare_crossed,
+    corrected_t_test,
+    crossed_interval,
+    paired_t_interval,
+    probability_of_superiority,
+    score_t_interval,
+    variance_components,
+)
 from functional_clf.stats.types import Interval
 
 SIZES = (8, 32)

@@ -4,14 +4,12 @@ from contextlib import nullcontext
 from functools import lru_cache
 from unittest import mock
 
-from functional_clf.compilation import Job, choose
-
 from bench.job import RECIPES, make_job, torch_threads
 from functional_clf.contestants.recipe import init_chunk
 from functional_clf.core import train
 from functional_clf.data.seeds import replicate
+from functional_clf.engines.choice import Job, choose
 from functional_clf.engines.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory
-from functional_clf.registry import ENGINES
 
 
 def last_only(epochs):
@@ -36,13 +34,13 @@ def chunk_of(model, epochs, device):
 def test_recording(case, benchmark, settings):
     model, n, what = case
     job = chunk_of(model, settings.recording_epochs, settings.device)
-    engine = ENGINES[choose(Job([job.recipe], job.data, chunks=1000, threads=1)).engine]
+    engine = choose(Job([job.recipe], job.data, chunks=1000, threads=1)).engine
     state = init_chunk(
         job.recipe, [replicate(seed, "data").init_seed for seed in job.seeds], job.device
     )
 
     def fit():
-        final, curves = engine(job.recipe, state, job.data, job.recipe.epochs)
+        final, curves = engine.train(job.recipe, state, job.data, job.recipe.epochs)
         next(iter(final.params.values())).cpu()  # waits for the device
         return curves
 

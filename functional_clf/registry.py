@@ -34,6 +34,9 @@ class Registry(Mapping[str, T], Generic[T]):
         module, _, attribute = self._places[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._places  # a mapping's own would import the thing
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 

@@ -13,7 +13,7 @@ RECIPES = (model_0(epochs=40), model_1(epochs=40))
 
 
 def study_of(seeds, **settings):
-    return Study(circles(100), RECIPES, seeds=seeds, chunk=16, **settings)
+    return Study(circles(100), RECIPES, seeds=seeds, chunk_size=16, **settings)
 
 
 @needs_cuda

@@ -11,14 +11,7 @@ import numpy as np
 import pytest
 
 from functional_clf import Study, circles, mlp_recipe
-
-from functional_clf.reports import draughtsmen
-
-from functional_clf.reports import drawing
-
-from functional_clf.reports import plots
-
-from functional_clf.reports import signature
+from functional_clf.reports import draughtsmen, drawing, plots, signature
 from functional_clf.reports.draughtsmen import Draughtsmen
 from functional_clf.reports.pictures import AccuraciesPicture, Commission, CurvesPicture
 

@@ -5,8 +5,8 @@ from safetensors.numpy import load_file
 from functional_clf import Study, circles, load_seed, mlp_recipe
 from functional_clf.record.folder import remove, write_whole
 from functional_clf.record.names import file_name
-from functional_clf.reports.outputs import params_files
 from functional_clf.record.weights import write_params
+from functional_clf.reports.outputs import params_files
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, MemoryError, UnicodeError])

@@ -56,13 +56,21 @@ def test_affine_equals_nn_linear_forward_and_backward(fan_in, fan_out):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
+def test_several_logits_a_sample_are_those_of_the_module():
+    model, module = mlp((2, 5, 3), torch.tanh), sequential((2, 5, 3), "tanh").double()
+    x = torch.randn(7, 2, generator=torch.Generator().manual_seed(0)).double()
+    logits = model.apply(dict(module.state_dict()), x)
+    assert logits.shape == (7, 3)
+    torch.testing.assert_close(logits, module(x), rtol=0, atol=1e-12)
+
+
 def test_init_leaves_the_global_generator_alone():
     before = torch.get_rng_state()
     mlp((2, 3, 1)).init(torch.Generator().manual_seed(0))
     assert torch.equal(before, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("layer_sizes", [(), (2,), (2, 0, 1), (2, -1, 1), (2, 16, 3)])
+@pytest.mark.parametrize("layer_sizes", [(), (2,), (2, 0, 1), (2, -1, 1)])
 def test_sizes_that_make_no_network_are_refused(layer_sizes):
     with pytest.raises(ValueError, match="layer_sizes is"):
         mlp(layer_sizes)

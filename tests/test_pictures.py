@@ -3,8 +3,8 @@ import io
 import numpy as np
 import pytest
 
-from functional_clf.reports import pictures
 from functional_clf.record.folder import PLOTS
+from functional_clf.reports import pictures
 
 
 def test_the_files_of_pictures_are_named_after_them():

@@ -7,14 +7,9 @@ import pytest
 from matplotlib.font_manager import fontManager
 
 from functional_clf import Study, circles, mlp_recipe
-
-from functional_clf.reports import drawing
-
-from functional_clf.reports import plots
-
-from functional_clf.reports import signature
 from functional_clf.data.dataset import Dataset
 from functional_clf.record.folder import PLOTS
+from functional_clf.reports import drawing, plots, signature
 from functional_clf.reports.lettering import drawable, fonts_for
 
 

@@ -331,9 +331,9 @@ def test_a_table_that_calls_itself_redrawn_is_refused(tmp_path):
     fixed = Dataset("bc", 100, lambda seed: (x, y), is_fixed=True)
     assert study_of(recipe, dataset=fixed).vary == "split"
     assert "new data from" not in study_of(recipe, dataset=fixed).run().conclusion
-    for changes in ({"vary": "data"}, {"recipes": two, "design": "crossed"}):
+    for changes in ({"vary": "data"}, {"contestants": two, "design": "crossed"}):
         with pytest.raises(ValueError, match="is one fixed data set, of which nothing new"):
-            Study(**{"dataset": fixed, "recipes": (recipe,)} | changes)
+            Study(**{"dataset": fixed, "contestants": (recipe,)} | changes)
     with pytest.raises(ValueError, match="vary is 'data', but circles"):
         Study(circles(60, noise=0), vary="data")
     assert Study(circles(60, noise=0)).vary == "split"
@@ -436,7 +436,7 @@ def test_global_generators_give_every_seed_its_own_numbers():
     recipe = recipe_of(init, lambda p, x: x @ p["w"] + p["b"])
     data = Dataset("global", 40, draw)
     one, two = (
-        study_of(recipe, dataset=data, seeds=96, chunk=1, threads=threads).run().seeds
+        study_of(recipe, dataset=data, seeds=96, chunk_size=1, threads=threads).run().seeds
         for threads in (1, 4)
     )
     assert one.equals(two)
@@ -457,9 +457,9 @@ def test_a_module_that_threads_share_gives_the_numbers_of_one_thread():
         mlp((2, 8, 1), torch.relu).init,
         lambda p, x: torch.func.functional_call(net, p, (x,)).squeeze(-1),
     )
-    wanted = study_of(quiet, seeds=60, chunk=1, threads=1).run().seeds
+    wanted = study_of(quiet, seeds=60, chunk_size=1, threads=1).run().seeds
     for _ in range(5):
-        assert study_of(quiet, seeds=60, chunk=1, threads=2).run().seeds.equals(wanted)
+        assert study_of(quiet, seeds=60, chunk_size=1, threads=2).run().seeds.equals(wanted)
 
 
 # What a folder is told apart by.
@@ -529,7 +529,9 @@ def test_threads_take_turns_with_torchs_default_dtype():
 
     recipe = Recipe("own", Model(init, apply), sgd(0.01), 20)
     one, two = (
-        Study(circles(500), (recipe,), seeds=16, chunk=4, engine="eager", threads=threads).run()
+        Study(
+            circles(500), (recipe,), seeds=16, chunk_size=4, engine="eager", threads=threads
+        ).run()
         for threads in (1, 2)
     )
     assert one.seeds.equals(two.seeds)
@@ -588,7 +590,7 @@ def test_weights_in_an_order_of_each_seeds_own_are_the_same_weights(engine):
     turned = recipe_of(init, apply)
     plain = recipe_of(lambda g: dict(sorted(init(g).items())), apply)
     some, all_of_them = (
-        study_of(one, engine=engine, seeds=range(1, 9), chunk=3).run().seeds
+        study_of(one, engine=engine, seeds=range(1, 9), chunk_size=3).run().seeds
         for one in (turned, plain)
     )
     assert some.equals(all_of_them)

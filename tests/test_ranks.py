@@ -12,9 +12,13 @@ import torch
 import torch.distributed as dist
 
 from functional_clf.contestants.mlp import model_0, model_1
-from functional_clf.record.store import ChunkResult, Store
+from functional_clf.record.rows import ChunkResult
+from functional_clf.record.store import Store
+from functional_clf.study.execution import Execution
 from functional_clf.study.study import Study
-from functional_clf.workers.ranks import Helper, Leader, Rank, RankError, launched_rank
+from functional_clf.workers.helper import Helper
+from functional_clf.workers.leader import Leader
+from functional_clf.workers.ranks import Rank, RankError, launched_rank
 from functional_clf.workers.threads import Workers
 
 JOB = ["--samples", "80", "--epochs", "30", "--engine", "eager", "--no-plots"]
@@ -237,8 +241,8 @@ def test_a_worker_refuses_to_help_with_another_study():
     leading, other = ranks(2)
     with Leader(leading) as leader, Workers(1) as workers, ThreadPoolExecutor(1) as pool:
         study = Study(seeds=4, engine="eager")
-        trainer = study._trainer(torch.device("cpu"))
-        configuration = study._configuration(study.identity(), trainer, "eager")
+        trainer = Execution(study)._trainer(torch.device("cpu"))
+        configuration = Execution(study)._configuration(study.identity(), trainer, "eager")
         leader.start({"configuration": configuration | {"vary": "init"}})
         code = pool.submit(study.assist, other)
         training = pool_of_one(leader, workers)
@@ -261,7 +265,7 @@ def pool_of_one(leader, workers):
 
 def test_records_pass_between_ranks_bit_for_bit():
     recipes = (model_0(epochs=3), model_1(epochs=3))
-    record, _ = Study(contestants=recipes, engine="eager", chunk=3).retrain([0, 1, 2])
+    record, _ = Study(contestants=recipes, engine="eager", chunk_size=3).retrain([0, 1, 2])
     leading, other = ranks(2)
     sent = record._replace(rows=[(*row[:9], float("nan"), *row[10:]) for row in record.rows])
 

@@ -1,9 +1,15 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 from sklearn.datasets import make_circles, make_moons
 from sklearn.linear_model import LogisticRegression
 
-from functional_clf.data.best_accuracies import circles_references, moons_references
+from functional_clf.data.best_accuracies import circles_references, moons_references, rice_density
 
 N = 200_000
 
@@ -51,3 +57,31 @@ def test_moons_against_drawn_samples(noise):
 def test_accuracies_are_ordered_shares(noise):
     for best, line in (circles_references(noise, 0.8), moons_references(noise)):
         assert 0.5 <= line <= best <= 1.0
+
+
+@settings(derandomize=True, deadline=None, max_examples=200)
+@given(st.floats(-6, 0).map(lambda e: 10**e), st.floats(0, 1), st.floats(-12, 12))
+def test_distances_from_the_centre_follow_rices_law(noise, radius, away):
+    distance = np.array([max(0.0, radius + away * noise), radius])
+    found = rice_density(distance, radius, noise)
+    expected = stats.rice.pdf(distance, radius / noise, scale=noise)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("noise", [1e-6, 1e-3, 0.03, 0.3, 1.0])
+@pytest.mark.parametrize("radius", [0.0, 0.5, 1.0])
+def test_rices_density_is_one(noise, radius):
+    distance = np.linspace(max(0.0, radius - 12 * noise), radius + 12 * noise, 100_001)
+    assert np.trapezoid(rice_density(distance, radius, noise), distance) == pytest.approx(1)
+
+
+def test_the_circles_need_neither_scipys_stats_nor_its_optimisers():
+    code = (
+        "from functional_clf.data.best_accuracies import circles_references\n"
+        "circles_references(0.03, 0.8)\n"
+        "import sys\n"
+        "heavy = {'torch', 'scipy.stats', 'scipy.optimize', 'scipy.ndimage'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")

@@ -6,7 +6,7 @@ from safetensors.numpy import load_file
 
 from functional_clf import Recipe, circles, load_seed, mlp, model_0, model_1, moons, sgd
 from functional_clf import run as command_line
-from functional_clf.record.store import StoreError
+from functional_clf.record.database import StoreError
 from functional_clf.record.weights import write_params
 from functional_clf.study.replay import study_of
 from functional_clf.study.results import PICTURED_SEEDS
@@ -16,7 +16,7 @@ RECIPES = (model_0(epochs=12), model_1(epochs=12))
 
 
 def study_on(seeds, **changes):
-    settings = {"dataset": circles(80), "recipes": RECIPES, "engine": "eager"} | changes
+    settings = {"dataset": circles(80), "contestants": RECIPES, "engine": "eager"} | changes
     return Study(seeds=seeds, **settings)
 
 
@@ -38,9 +38,9 @@ def folder(tmp_path_factory):
     [
         {"dataset": moons(70, noise=0.2), "vary": "split", "test_size": 0.3},
         {"design": "crossed", "data_seeds": 4, "init_seeds": 3, "seeds": range(12)},
-        {"recipes": (model_0(learning_rate=1e6, epochs=60),), "chunk": 5},  # it diverges
-        {"recipes": (model_1(epochs=3),), "engine": "compile"},
-        {"recipes": (model_1(epochs=3),), "engine": "fused"},
+        {"contestants": (model_0(learning_rate=1e6, epochs=60),), "chunk_size": 5},  # it diverges
+        {"contestants": (model_1(epochs=3),), "engine": "compile"},
+        {"contestants": (model_1(epochs=3),), "engine": "fused"},
     ],
     ids=["moons", "crossed", "diverged", "compiled", "fused"],
 )
@@ -48,7 +48,7 @@ def test_a_seed_trained_again_is_the_same_in_every_bit(changes, tmp_path, capsys
     study_on(**{"seeds": 12} | changes).run(tmp_path)
     code, printed, complaint = run("--replay", 11, "--out", tmp_path, capsys=capsys)
     assert (code, complaint) == (0, "")
-    for line, recipe in zip(printed.splitlines(), changes.get("recipes", RECIPES), strict=True):
+    for line, recipe in zip(printed.splitlines(), changes.get("contestants", RECIPES), strict=True):
         assert line.startswith(f"{recipe.name}, seed 11: identical (losses, counts")
         assert "weights" in line
 
@@ -89,7 +89,11 @@ def test_what_cannot_be_replayed_is_one_line(folder, tmp_path, capsys):
         (folder, 20, "seed is 20; "),
         (folder, -1, "seed is -1; "),
         (tmp_path / "nothing", 0, "holds no study"),
-        (tmp_path / "own", 0, "its model 'own' is not one of layer sizes"),
+        (
+            tmp_path / "own",
+            0,
+            "its model 'own' is of somebody's own making; only mlp can be",
+        ),
     ):
         code, printed, complaint = run("--replay", seed, "--out", out, capsys=capsys)
         assert (code, printed, complaint.count("\n")) == (2, "", 1)
@@ -106,15 +110,15 @@ def test_what_cannot_be_replayed_is_one_line(folder, tmp_path, capsys):
         {"dataset": {"name": "circles", "n_samples": "8"}},
         {"dataset": {"name": "circles", "n_samples": 80, "factory": "x"}},
         {"vary": "weather"},
-        {"chunk": None},
+        {"chunk_size": None},
     ],
 )
 def test_a_configuration_made_by_hand_is_refused_not_run(damage):
     study = study_on(2)
-    whole = {**study.identity(), "engine": "eager", "device": "cpu", "tf32": False, "chunk": 4}
+    whole = {**study.identity(), "engine": "eager", "device": "cpu", "tf32": False, "chunk_size": 4}
     assert study_of(whole, 1).seeds == range(1, 2)
-    if damage == {"chunk": None}:
-        damage, _ = {}, whole.pop("chunk")
+    if damage == {"chunk_size": None}:
+        damage, _ = {}, whole.pop("chunk_size")
     with pytest.raises(ValueError, match=r"\S"):
         study_of(whole | damage, 1)
 
@@ -146,7 +150,8 @@ def test_what_cannot_be_loaded_says_why(folder, tmp_path):
     own = Recipe("own", mlp((2, 1)), sgd(0.1), epochs=2)
     study_on(2, contestants=(own,)).run(tmp_path)
     with pytest.raises(
-        ValueError, match=r"is not one of layer sizes\); functional_clf.record.weights.write_params"
+        ValueError,
+        match=r"own making; .* made again\); functional_clf.record.weights.write_params",
     ):
         load_seed(tmp_path, "own", 0)
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from functional_clf import run
+from functional_clf.reports import draughtsmen
 
 SMALL = ["--samples", "80", "--epochs", "12", "--engine", "eager"]
 PICTURES = {"data.png", "boundaries.png", "curves.png", "accuracies.png"}
@@ -90,7 +91,7 @@ WRONG = [
     (["--margin", "-1"], "margin is -1"),
     (["--chunk", "0"], "chunk is 0"),
     (["--model-1.learning-rate", "-1"], "learning_rate is -1"),
-    (["--model-1.layer-sizes", "2", "3"], "layer_sizes is (2, 3)"),
+    (["--model-1.layer-sizes", "2", "3"], "the logits have shape (2, 3)"),
     (["--self-calibration", "--seeds", "9"], "seeds is 9; self_calibration needs at least 10"),
     (["--self-calibration", "--design", "crossed"], "self_calibration needs a paired design"),
     (["--replay", "0", "--json"], "json is True; it has no meaning with replay"),
@@ -187,9 +188,9 @@ def test_what_is_of_other_results_does_not_stay(tmp_path, capsys):
 def test_pictures_that_cannot_be_had_cost_nothing_else(tmp_path, capsys, monkeypatch):
     args = [*SMALL, "--seeds", 3, "--out", tmp_path]
     assert in_process(*args, capsys=capsys)[0] == 0
-    monkeypatch.setitem(
-        sys.modules, "functional_clf.reports.plots", None
-    )  # as where matplotlib fails
+    monkeypatch.setattr(draughtsmen, "cores", lambda: 1)  # else another process draws
+    monkeypatch.setitem(sys.modules, "functional_clf.reports.drawing", None)  # matplotlib fails
+    args[args.index(3)] = 4  # those of 3 seeds are there
     code, printed, said = in_process(*args, capsys=capsys)
     assert (code, said.count("\n")) == (0, 1)
     assert said.startswith("no pictures are drawn: matplotlib fails (")

@@ -17,9 +17,11 @@ import torch
 import functional_clf
 from functional_clf import circles, model_0, model_1, run
 from functional_clf.core.train import curve_epochs
+from functional_clf.record.database import StoreError, WriteError
 from functional_clf.record.folder import start_over, write_whole
 from functional_clf.record.names import params_name
-from functional_clf.record.store import ChunkResult, Store, StoreError, WriteError
+from functional_clf.record.rows import ChunkResult
+from functional_clf.record.store import Store
 from functional_clf.study.curves import bands
 from functional_clf.study.study import Study
 
@@ -139,7 +141,7 @@ def test_memory_does_not_grow_with_the_number_of_seeds(tmp_path):
     """The peak of a whole command over many seeds that are there, and over few."""
     peaks = {}
     configuration = Study(
-        dataset=circles(80), recipes=(model_0(epochs=32), model_1(epochs=32)), engine="eager"
+        dataset=circles(80), contestants=(model_0(epochs=32), model_1(epochs=32)), engine="eager"
     )
     for n_seeds in (1_000, 20_000):
         out = tmp_path / str(n_seeds)

@@ -3,7 +3,10 @@ import sqlite3
 import numpy as np
 import pytest
 
-from functional_clf.record.store import FILE_NAME, SEED_COLUMNS, ChunkResult, Store, StoreError
+from functional_clf.record.database import StoreError
+from functional_clf.record.names import FILE_NAME
+from functional_clf.record.rows import SEED_COLUMNS, ChunkResult
+from functional_clf.record.store import Store
 
 
 def record_of(seeds, models=("a", "b"), records=3):

@@ -17,9 +17,9 @@ from functional_clf.contestants.recipe import Recipe
 from functional_clf.core.optim import sgd
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.generators import circles
-from functional_clf.data.seeds import MAX_SEED, as_seeds
+from functional_clf.data.seeds import MAX_SEED
 from functional_clf.engines import machine
-from functional_clf.record.store import StoreError
+from functional_clf.record.database import StoreError
 from functional_clf.registry import ENGINES
 from functional_clf.reports import tables as report
 from functional_clf.study.study import Study
@@ -28,7 +28,7 @@ RECIPES = (model_0(epochs=12), model_1(epochs=12))
 
 
 def study_of(seeds, **changes):
-    settings = {"dataset": circles(80), "recipes": RECIPES, "engine": "eager"} | changes
+    settings = {"dataset": circles(80), "contestants": RECIPES, "engine": "eager"} | changes
     return Study(seeds=seeds, **settings)
 
 
@@ -194,7 +194,7 @@ def test_a_failing_c_compiler_is_a_clear_error_or_the_eager_engine(tmp_path, mon
 def test_fused_programs_are_compiled_once_a_model_whatever_is_trained(tmp_path, monkeypatch):
     """The regression check of compiling that needs no clock."""
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
-    for seeds, settings in ((3, {}), (range(5, 40), {"threads": 2}), (4, {"chunk": 3})):
+    for seeds, settings in ((3, {}), (range(5, 40), {"threads": 2}), (4, {"chunk_size": 3})):
         study_of(seeds, engine="fused", **settings).run()
     assert len(list(tmp_path.glob("functional_clf/fused/*.so"))) == 2
     assert not list(tmp_path.glob("functional_clf/fused/tmp*"))
@@ -239,8 +239,8 @@ def test_self_calibration_asks_smaller_studies(tmp_path):
     [
         ({"vary": "init"}, "vary is 'data' there"),
         ({"dataset": circles(80, noise=0.1)}, "dataset.noise is 0.03 there"),
-        ({"chunk": 8}, "chunk is 16 there"),
-        ({"recipes": (RECIPES[0], model_1(epochs=13))}, "models.model_1.epochs is 12 there"),
+        ({"chunk_size": 8}, "chunk_size is 16 there"),
+        ({"contestants": (RECIPES[0], model_1(epochs=13))}, "models.model_1.epochs is 12 there"),
     ],
 )
 def test_another_configuration_in_the_same_folder_is_refused(tmp_path, changes, difference):
@@ -260,20 +260,22 @@ def test_another_configuration_in_the_same_folder_is_refused(tmp_path, changes, 
         ({"vary": "weather"}, "vary"),
         ({"engine": "warp"}, "engine"),
         ({"test_size": 1.5}, "test_size"),
+        ({"chunk_size": 0}, "chunk_size"),
         ({"chunk": 0}, "chunk"),
+        ({"chunk": 4, "chunk_size": 4}, "chunk"),
         ({"threads": 0}, "threads"),
         ({"margin": -0.1}, "margin"),
         ({"alpha": 1.0}, "alpha"),
         ({"alpha": 1e-300}, "alpha"),
         ({"failure_below": math.nan}, "failure_below"),
-        ({"recipes": ()}, "recipes"),
+        ({"contestants": ()}, "contestants"),
         ({"design": "square"}, "design"),
         ({"design": "crossed", "data_seeds": 1}, "data_seeds"),
         ({"design": "crossed", "init_seeds": 0}, "init_seeds"),
         ({"design": "crossed", "seeds": 7}, "seeds"),
         ({"design": "crossed", "vary": "init"}, "vary"),
-        ({"design": "crossed", "recipes": RECIPES[:1]}, "recipes"),
-        ({"recipes": (RECIPES[0], RECIPES[0])}, "recipes"),
+        ({"design": "crossed", "contestants": RECIPES[:1]}, "contestants"),
+        ({"contestants": (RECIPES[0], RECIPES[0])}, "contestants"),
     ],
 )
 def test_arguments_outside_their_range_are_refused(settings, name):
@@ -293,15 +295,16 @@ def test_arguments_outside_their_range_are_refused(settings, name):
         ({"test_size": True}, "test_size is True; "),
         ({"failure_below": "0.5"}, "failure_below is '0.5'; "),
         ({"threads": 1.5}, "threads is 1.5; it must be a whole number"),
+        ({"chunk_size": 2.5}, "chunk_size is 2.5; "),
         ({"chunk": 2.5}, "chunk is 2.5; "),
-        ({"chunk": np.bool_(True)}, "chunk is "),
+        ({"chunk_size": np.bool_(True)}, "chunk_size is "),
         ({"data_seeds": 2.0, "design": "crossed"}, "data_seeds is 2.0; "),
         ({"tf32": 1}, "tf32 is 1; it must be True or False"),
         ({"save_params": "no"}, "save_params is 'no'; "),
         ({"device": 0}, "device is 0; "),
-        ({"recipes": model_1()}, "recipes is a Recipe; it must be a tuple of recipes"),
-        ({"recipes": (model_1(), "model_0")}, "recipes[1] is 'model_0'; "),
-        ({"recipes": {"a": model_1()}}, "recipes[0] is 'a'; "),
+        ({"contestants": model_1()}, "contestants is a Recipe; it must be a tuple of contestants"),
+        ({"contestants": (model_1(), "model_0")}, "contestants[1] is 'model_0'; "),
+        ({"contestants": {"a": model_1()}}, "contestants[0] is 'a'; "),
         ({"dataset": "circles"}, "dataset is 'circles'; it must be a Dataset"),
         ({"dataset": circles}, "dataset is <function circles"),
     ],
@@ -340,14 +343,20 @@ def test_whole_numbers_of_any_kind_are_taken():
         circles(np.int64(60)),
         RECIPES,
         seeds=np.int64(4),
-        chunk=np.int16(2),
+        chunk_size=np.int16(2),
         threads=torch.tensor(1),
         margin=np.float32(0.5),
         alpha=Fraction(1, 20),
     )
-    assert (study.seeds, study.chunk, study.threads) == (range(4), 2, 1)
-    assert (type(study.chunk), study.margin, study.alpha) == (int, 0.5, 0.05)
+    assert (study.seeds, study.chunk_size, study.threads) == (range(4), 2, 1)
+    assert (type(study.chunk_size), study.margin, study.alpha) == (int, 0.5, 0.05)
     assert study.run().seeds.height == 8
+
+
+def test_the_former_name_of_the_chunk_size_goes_on_working():
+    assert Study(chunk=4).chunk_size == 4
+    assert replace(Study(chunk=4), seeds=range(3)).chunk_size == 4
+    assert replace(Study(chunk=4), chunk_size=8).chunk_size == 8
 
 
 def test_failed_is_worse_than_half_way_or_than_the_larger_class():
@@ -383,9 +392,3 @@ def test_devices_that_are_not_here_are_refused(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ValueError, match="device is"):
         machine.resolve_device(name)
-
-
-def test_seeds_are_a_count_or_a_range():
-    assert as_seeds(3) == range(3)
-    assert as_seeds(range(30, 40)) == range(30, 40)
-    assert as_seeds(range(MAX_SEED, MAX_SEED + 1))[0] == MAX_SEED

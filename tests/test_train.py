@@ -11,9 +11,10 @@ from functional_clf.core.train import (
     init_state,
     make_eval_step,
     make_train_step,
+    stack,
     stepwise,
 )
-from functional_clf.core.types import Batch, Metrics, Record
+from functional_clf.core.types import Batch, CurvePoint, Metrics
 from functional_clf.data.batches import draw_chunk
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import replicate
@@ -141,8 +142,16 @@ def test_training_can_be_stopped_often_and_all_steps_are_told_of(epochs):
     start, taken = init_state(model_0().model, model_0().optimizer, seed=0), []
 
     def advance(state, train, test, steps):
-        return Record(metrics, metrics), state
+        return CurvePoint(metrics, metrics), state
 
     fit(advance, start, batch, batch, epochs, taken.append)
     assert sum(taken) == epochs
     assert max(taken) <= STRIDE
+
+
+def test_stack_puts_replicates_first():
+    states = [init_state(model_1().model, model_1().optimizer, seed) for seed in range(3)]
+    stacked = stack(states)
+    assert stacked.params["2.weight"].shape == (3, 16, 16)
+    assert torch.equal(stacked.params["2.weight"][1], states[1].params["2.weight"])
+    assert stacked.opt_state.count.shape == (3,)

@@ -12,10 +12,10 @@ from functional_clf.core.types import Params
 from functional_clf.data.seeds import replicate
 from functional_clf.engines.machine import why_not_compile
 from functional_clf.engines.vmapped import EAGER
-from functional_clf.study.study import EngineChoice, Study
+from functional_clf.study.study import Study
 
 
-def study(engine: EngineChoice) -> Variant:
+def study(engine: str) -> Variant:
     """`Study.run` at its default settings but for the engine.
 
     More than the other peers do: it also draws the data and the weights, records the learning

@@ -1,6 +1,6 @@
 """Training of ONE replicate, as pure functions: the specification of everything that runs.
 
-No seed axis anywhere. `functional_clf.ensemble` puts `torch.func.vmap` around the steps made here.
+No seed axis anywhere. `functional_clf.engines` puts `torch.func.vmap` around the steps made here.
 """
 
 from collections.abc import Callable, Sequence

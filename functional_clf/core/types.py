@@ -1,6 +1,6 @@
 """The few types that every module speaks in.
 
-Everything is written for ONE replicate: no shape below has a seed axis. `functional_clf.ensemble`
+Everything is written for ONE replicate: no shape below has a seed axis. `functional_clf.engines`
 adds that axis with `torch.func.vmap`.
 
 Axes, in annotations: `sample` (rows of a data set), `feature` (columns of x), `fan_in` and

@@ -241,8 +241,9 @@ class _Reader:
         if _module_home(cls.__module__) != "user" and not (
             cls.__module__ == "builtins" and is_made_in_python
         ):
-            is_own = cls.__module__.partition(".")[0] == _PACKAGE_NAME
-            self._add("own" if is_own else "library", "" if is_own else cls.__module__)
+            module = str(cls.__module__)  # no text, of some classes that are made in C
+            is_own = module.partition(".")[0] == _PACKAGE_NAME
+            self._add("own" if is_own else "library", "" if is_own else module)
             self._add(cls.__qualname__)
             return
         self.is_own = False

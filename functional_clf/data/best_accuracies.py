@@ -7,10 +7,11 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage, optimize, special, stats
 
 Points = NDArray[np.float64]
+Distances = NDArray[np.float64]
 
 
 class References(NamedTuple):
@@ -40,7 +41,7 @@ def circles_references(noise: float, factor: float) -> References:
     best = 1.0
     if noise > 0:
         r = np.linspace(max(0.0, factor - 12 * noise), 1 + 12 * noise, 200_001)
-        densities = [stats.rice.pdf(r, radius / noise, scale=noise) for radius in radii]
+        densities = [rice_density(r, radius, noise) for radius in radii]
         best = 0.5 * float(np.trapezoid(np.maximum(*densities), r))
     turn = np.linspace(0, 2 * np.pi, 2000, endpoint=False)
     ring = np.stack([np.cos(turn), np.sin(turn)], 1)
@@ -71,12 +72,34 @@ def moons_references(noise: float) -> References:
     best_angle = max(
         angles, key=lambda angle: _line_accuracy(upper[thin], lower[thin], noise, angle)
     )
-    refined = optimize.minimize_scalar(
+    refined = scipy.optimize.minimize_scalar(
         lambda angle: -_line_accuracy(upper[thin], lower[thin], noise, angle),
         bounds=(best_angle - 0.06, best_angle + 0.06),
         method="bounded",
     )
     return References(_blurred_accuracy(upper, lower, noise), -float(refined.fun))
+
+
+def rice_density(distances: Distances, radius: float, noise: float) -> Distances:
+    """The density of the distance from the centre of points at `radius`, with noise on both axes.
+
+    With r and R for distance and radius in units of the noise, it is Rice's over the noise:
+
+        r exp(-(r^2 + R^2) / 2) I_0(r R) / noise
+
+    The Bessel function comes divided by exp(r R), as it would overflow where R is large.
+
+    Args:
+        distances: any shape, at least 0.
+        radius: at least 0.
+        noise: standard deviation on each coordinate, above 0.
+
+    Example:
+        >>> rice_density(np.array([0.9, 1.0]), radius=1.0, noise=0.1).round(3)
+        array([2.299, 3.994])
+    """
+    r, away = distances / noise, radius / noise
+    return r * np.exp(-((r - away) ** 2) / 2) * scipy.special.i0e(r * away) / noise
 
 
 def _line_accuracy(one: Points, other: Points, noise: float, angle: float) -> float:
@@ -86,7 +109,7 @@ def _line_accuracy(one: Points, other: Points, noise: float, angle: float) -> fl
     heights = [points @ normal for points in (one, other)]
     low, high = min(map(np.min, heights)), max(map(np.max, heights))
     offsets = np.linspace(low - 4 * scale, high + 4 * scale, 801)
-    below = [special.ndtr((offsets[:, None] - height) / scale).mean(1) for height in heights]
+    below = [scipy.special.ndtr((offsets[:, None] - height) / scale).mean(1) for height in heights]
     return 0.5 + 0.5 * float(np.abs(below[0] - below[1]).max())
 
 
@@ -100,7 +123,7 @@ def _blurred_accuracy(one: Points, other: Points, noise: float) -> float:
     shape = np.ceil((high - low) / step).astype(int)
     edges = [low[axis] + step * np.arange(shape[axis] + 1) for axis in range(2)]
     densities = [
-        ndimage.gaussian_filter(
+        scipy.ndimage.gaussian_filter(
             np.histogram2d(*points.T, bins=edges)[0] / len(points), noise / step, truncate=7
         )
         for points in (one, other)

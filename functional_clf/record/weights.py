@@ -33,7 +33,7 @@ def write_params(folder: str | os.PathLike[str], models: Iterable[str], seeds: r
         seeds: of which seeds; those without weights are left out.
 
     Returns:
-        The files written.
+        The files written: none of a model that has no weights.
 
     Raises:
         StoreError: when there is no study, or it is in use or damaged.
@@ -47,6 +47,7 @@ def write_params(folder: str | os.PathLike[str], models: Iterable[str], seeds: r
                 lambda path, model=model: _write(store, model, seeds, path),
             )
             for model in models
+            if _has_weights(store, model, seeds)
         ]
 
 
@@ -65,7 +66,7 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Modul
     Raises:
         StoreError: when there is no study, or it is in use or damaged.
         TypeError: when an argument is of the wrong type.
-        ValueError: when it has no such model or seed, or not its weights, or its network
+        ValueError: when it has no such model or seed, or no weights of it, or its network
             cannot be made again from what the folder says of it.
 
     Example:
@@ -93,6 +94,8 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Modul
             f"seed is {seed}; {folder} has results of it, but not its weights: the same study "
             "with save_params=True (--save-params) adds them"
         )
+    if not params:
+        raise ValueError(f"model is {model!r}, which has no weights: there is nothing to load")
     try:
         as_module = made_again(CONTESTANTS, models[model]).as_module
     except ValueError as error:
@@ -105,6 +108,12 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Modul
     weights = {key: torch.from_numpy(value[0]) for key, value in params.items()}
     module.to(next(iter(weights.values())).dtype).load_state_dict(weights)
     return module
+
+
+def _has_weights(store: Store, model: str, seeds: range) -> bool:
+    """Whether a model is one that has weights, though maybe none of these seeds are kept."""
+    first = next(store.params_blocks(model, seeds), None)
+    return first is None or bool(first[1])
 
 
 def _write(store: Store, model: str, seeds: range, path: Path) -> None:

@@ -1,6 +1,6 @@
 """Which of two models is better, from paired accuracies over seeds: NumPy and SciPy only.
 
-`compare` does the whole job; the pieces work alone on plain arrays.
+`compare` does the whole job, by `Rules` set beforehand; the pieces work alone on plain arrays.
 """
 
 from functional_clf.stats.betting import betting_interval
@@ -15,6 +15,7 @@ from functional_clf.stats.crossed import (
 )
 from functional_clf.stats.crossed_comparison import CrossedComparison, Spread, compare_crossed
 from functional_clf.stats.multiplicity import holm
+from functional_clf.stats.rules import Rules
 from functional_clf.stats.score_limits import score_t_interval
 from functional_clf.stats.several_models import compare_all
 from functional_clf.stats.sign_flips import SignFlipTest, sign_flip_test
@@ -31,6 +32,7 @@ __all__ = [
     "Failures",
     "Interval",
     "ModelSummary",
+    "Rules",
     "SelfCalibration",
     "SignFlipTest",
     "SmallStudies",

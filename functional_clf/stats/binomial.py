@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
-from functional_clf.stats import validation
+from functional_clf.stats import quantiles, validation
 from functional_clf.stats.types import Interval
 
 
@@ -89,6 +88,6 @@ def probability_of_superiority(differences: ArrayLike, alpha: float = 0.05) -> S
 
 
 def _beta_interval(count: float, n: int, alpha: float) -> Interval:
-    low = float(stats.beta.ppf(alpha / 2, count, n - count + 1)) if count > 0 else 0.0
-    high = float(stats.beta.isf(alpha / 2, count + 1, n - count)) if count < n else 1.0
+    low = quantiles.beta_ppf(alpha / 2, count, n - count + 1) if count > 0 else 0.0
+    high = quantiles.beta_isf(alpha / 2, count + 1, n - count) if count < n else 1.0
     return Interval(low, high)

@@ -2,17 +2,23 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
-import numpy as np
 from numpy.typing import ArrayLike
 
-from functional_clf.stats import cautions, clauses, scopes, validation, wording
+from functional_clf.stats import cautions, clauses, validation, wording
 from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import Superiority, probability_of_superiority
-from functional_clf.stats.pairs import Pairs, paired
+from functional_clf.stats.design import paired_design
+from functional_clf.stats.pairs import paired
+from functional_clf.stats.rules import Rules, RuleSettings, chosen
 from functional_clf.stats.scopes import Scope
-from functional_clf.stats.score_limits import paired_pvalue, score_t_interval
+from functional_clf.stats.score_limits import (
+    limits_pvalue,
+    paired_estimates,
+    possible,
+    score_t_interval,
+)
 from functional_clf.stats.sign_flips import sign_flip_test
 from functional_clf.stats.student import t_test
 from functional_clf.stats.summaries import (
@@ -31,12 +37,12 @@ class Comparison:
     """Everything there is to report about model a against model b.
 
     Accuracies and their differences are fractions in [0, 1] and [-1, 1], not percentage points.
+    The rules it was made by are fields too, named and explained as in `Rules`.
 
     Attributes:
         model_a: accuracies and failures of the first model.
         model_b: accuracies and failures of the second.
         scope: what each replicate redrew, which owns the words of the claim.
-        setting: where the data come from, for the claim; may be empty.
         n_pairs: replicates.
         estimate: mean of accuracy_a - accuracy_b.
         interval: what the verdict is decided on; None where none can be given.
@@ -58,21 +64,13 @@ class Comparison:
         correlation: of the two accuracies over pairs; None where one of them does not vary.
         variance_ratio: Var(a - b) / (Var a + Var b), below 1 where pairing helped; None without
             variance.
-        failure_below: the accuracy below which a run counts as failed; None where only diverged
-            runs do.
-        references: accuracies to hold the models against, by name.
-        n_train: training samples a run, where given.
-        n_test: test samples a run, where given.
-        alpha: share of intervals that may miss.
-        margin: the smallest difference that matters, set beforehand.
+        n_test: test samples a run, by the rules or by the total of the counts.
+        alpha: share of intervals that may miss; of several comparisons, this one's part.
         verdict: one of six; see `verdicts.decide`.
         guaranteed: whether the bounded interval alone settles all that the verdict's words claim.
         seeds_needed: how many seeds like these the bounded interval would need for that, or, where
             it is what decides, for a verdict on the mean seen; None where it needs no more, where
             100 000 are not enough, and in the split scope.
-        first_margin: the margin of the first look at these results; None where not given.
-        first_alpha: the alpha of the first look; None where not given.
-        earlier_looks: how often results of this study were looked at before.
         n_comparisons: how many comparisons share the error rate `alpha` * `n_comparisons`.
         holm_pvalue: the scope's p value, Holm-adjusted over those comparisons; None for one.
         smallest_holm_pvalue: as `smallest_pvalue`, Holm-adjusted.
@@ -226,23 +224,13 @@ class Comparison:
 def compare(
     accuracies_a: ArrayLike,
     accuracies_b: ArrayLike,
+    rules: Rules | None = None,
     *,
-    scope: str = "data",
-    n_train: int | None = None,
-    n_test: int | None = None,
-    margin: float = 0.01,
-    alpha: float = 0.05,
     total: ArrayLike | None = None,
     names: tuple[str, str] = ("model a", "model b"),
     diverged_a: ArrayLike | None = None,
     diverged_b: ArrayLike | None = None,
-    failure_below: float | None = None,
-    references: Mapping[str, float] | None = None,
-    setting: str = "",
-    seed: int = 0,
-    first_margin: float | None = None,
-    first_alpha: float | None = None,
-    earlier_looks: int = 0,
+    **settings: Unpack[RuleSettings],
 ) -> Comparison:
     """Compare two models' test accuracies over seeds, paired by seed.
 
@@ -271,35 +259,19 @@ def compare(
             the same labels in the same order. A run that diverged stays in, with the accuracy it
             reached (0 if it cannot predict), marked in `diverged_a`.
         accuracies_b: (J,) the same for the second model, on the same seeds.
-        scope: "data", "split" or "init": what each pair redrew.
-        n_train: training samples a run; needed for the split scope.
-        n_test: test samples a run; needed for the split scope (a `total` that is one number, or
-            the same for all, will do). Where neither is known, the interval cannot tell that the
-            models differ on few samples only.
-        margin: the smallest difference that matters, in [0, 1]; 0.01 is one percentage point.
-        alpha: share of intervals that may miss, in (0, 1).
+        rules: what is the same for all pairs of a study: scope, margin, alpha and more.
         total: test samples a run, one number or (J,), where the columns are counts.
         names: of the two models.
         diverged_a: (J,) True where the first model's run diverged: it counts as failed.
         diverged_b: (J,) the same for the second model.
-        failure_below: accuracy in [0, 1] below which a run counts as failed; None counts only
-            runs that diverged.
-        references: accuracies to hold the models against, such as {"best possible": 0.99957}.
-        setting: where the data come from, for the scope sentence, such as "circles(1000)".
-        seed: of the random signs, where the sign-flip test is not exact.
-        first_margin: the margin of the first look at these results; where it differs from
-            `margin`, the conclusion says that the margin was changed after looking.
-        first_alpha: the alpha of the first look, likewise.
-        earlier_looks: how often results of this study were looked at before with fewer or other
-            seeds; the conclusion says so, since looking until it is significant raises false
-            alarms.
+        settings: in place of `rules`, its fields one by one; see `Rules`, which explains each.
 
     Returns:
         A `Comparison`; its `conclusion` is a paragraph, its `to_dict()` plain data for JSON.
 
     Raises:
         ValueError: for an argument out of range; the message names it and the value.
-        TypeError: for an argument of the wrong type.
+        TypeError: for an argument of the wrong type, or unknown, or rules and settings at once.
 
     Source:
         Each piece names its own: `score_t_interval`, `corrected_t_test`, `sign_flip_test`,
@@ -313,10 +285,7 @@ def compare(
         >>> result.conclusion.split(', deep')[0]
         'Over 5 paired seeds (each redraws data, split and initialisation)'
     """
-    chosen = scopes.named(scope)
-    alpha = validation.alpha_level(alpha)
-    margin = validation.margin_size("margin", margin)
-    failure_below = validation.optional(validation.fraction, "failure_below", failure_below)
+    rules = chosen("compare", rules, settings)
     name_a, name_b = validation.model_names(names)
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
     mask_a = validation.mask("diverged_a", diverged_a, pairs.a.shape)
@@ -328,18 +297,17 @@ def compare(
         diverged_a=diverged_a,
         diverged_b=diverged_b,
     )
-    n_train = None if n_train is None else validation.integer("n_train", n_train, 1)
-    n_test = _test_samples(n_test, total, pairs)
+    design = paired_design(rules, total, pairs.a.shape)
+    independent, alpha, margin = design.scope.independent, rules.alpha, rules.margin
 
     d = pairs.differences
-    factor = variance_factor(chosen, d.size, n_train, n_test)
+    factor = design.variance_factor(d.size)
     test = t_test(d, factor, alpha)
-    step = sample_step(n_test, total)
-    score_t = score_t_interval(pairs.a, pairs.b, alpha, factor, step)
-    bounded = betting_interval(d, -1, 1, alpha) if chosen.independent else None
+    score_t = score_t_interval(pairs.a, pairs.b, alpha, factor, design.step)
+    bounded = betting_interval(d, -1, 1, alpha) if independent else None
     if score_t is not None:
         interval = possible(score_t)
-        method = f"{'paired' if chosen.independent else 'corrected'} t with score limits"
+        method = f"{'paired' if independent else 'corrected'} t with score limits"
     else:
         interval = bounded
         method = "bounded" if bounded else "none"
@@ -352,14 +320,15 @@ def compare(
     if bounded is not None and not claims <= settled(bounded, margin):
         needed = cautions.seeds_to_settle(d, claims, margin, alpha)
     interval_pvalue = None
-    if not chosen.independent:
-        interval_pvalue = paired_pvalue(pairs.a, pairs.b, factor, step) if score_t else test.pvalue
-    sign_flip = sign_flip_test(d, seed=seed) if chosen.independent else None
+    if not independent:
+        estimates = paired_estimates(pairs.a, pairs.b, factor, design.step) if score_t else None
+        interval_pvalue = limits_pvalue(estimates) if estimates else test.pvalue
+    sign_flip = sign_flip_test(d, seed=rules.seed) if independent else None
     return Comparison(
-        model_a=describe_model(name_a, pairs.a, mask_a, failure_below, alpha),
-        model_b=describe_model(name_b, pairs.b, mask_b, failure_below, alpha),
-        scope=chosen,
-        setting=validation.text("setting", setting),
+        model_a=describe_model(name_a, pairs.a, mask_a, rules.failure_below, alpha),
+        model_b=describe_model(name_b, pairs.b, mask_b, rules.failure_below, alpha),
+        scope=design.scope,
+        setting=rules.setting,
         n_pairs=d.size,
         estimate=estimate,
         interval=interval,
@@ -374,79 +343,18 @@ def compare(
         bounded_interval=bounded,
         superiority=probability_of_superiority(d, alpha),
         differences=describe(d),
-        correlation=_correlation(pairs),
-        variance_ratio=_variance_ratio(pairs),
-        failure_below=failure_below,
-        references=checked_references(references),
-        n_train=n_train,
-        n_test=n_test,
+        correlation=pairs.correlation,
+        variance_ratio=pairs.variance_ratio,
+        failure_below=rules.failure_below,
+        references=dict(rules.references or {}),
+        n_train=design.n_train,
+        n_test=design.n_test,
         alpha=alpha,
         margin=margin,
         verdict=decide(interval, margin),
         guaranteed=bounded is not None and settled(interval, margin) <= settled(bounded, margin),
         seeds_needed=needed,
-        first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
-        first_alpha=validation.first_alpha(first_alpha),
-        earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
+        first_margin=rules.first_margin,
+        first_alpha=rules.first_alpha,
+        earlier_looks=rules.earlier_looks,
     )
-
-
-def _test_samples(n_test: int | None, total: ArrayLike | None, pairs: Pairs) -> int | None:
-    """Return the test samples a run, from either argument; both must say the same."""
-    n_test = None if n_test is None else validation.integer("n_test", n_test, 1)
-    if total is None:
-        return n_test
-    totals = validation.totals("total", total, pairs.a.shape)
-    if np.ptp(totals) > 0:
-        return n_test
-    of_counts = int(totals.flat[0])
-    if n_test not in (None, of_counts):
-        raise ValueError(f"n_test is {n_test}: counts of total={of_counts} need n_test={of_counts}")
-    return of_counts
-
-
-def variance_factor(scope: Scope, n_pairs: int, n_train: int | None, n_test: int | None) -> float:
-    """Return Var(mean) / s^2."""
-    if scope.independent:
-        return 1 / n_pairs
-    if n_train is None or n_test is None:
-        missing = "n_train" if n_train is None else "n_test"
-        raise ValueError(f"{missing} is None: the split scope needs both n_train and n_test")
-    return 1 / n_pairs + n_test / n_train
-
-
-def sample_step(n_test: int | None, total: ArrayLike | None) -> float:
-    """Return what one test sample is worth, in the smallest test part; 0 where that is unknown."""
-    smallest = n_test if total is None else int(validation.array("total", total).min())
-    return 0.0 if smallest is None else 1 / smallest
-
-
-def checked_references(references: Mapping[str, float] | None) -> dict[str, float]:
-    """Return reference accuracies, each in [0, 1]."""
-    if references is not None and not isinstance(references, Mapping):
-        found = validation.shown(references)
-        raise TypeError(f"references is {found}: a mapping from name to accuracy is needed")
-    return {
-        validation.text("a name in references", name): validation.fraction(
-            f"references[{name!r}]", value
-        )
-        for name, value in (references or {}).items()
-    }
-
-
-def possible(interval: Interval) -> Interval:
-    """Cut an interval for a difference of accuracies to what such a difference can be."""
-    return Interval(max(interval.low, -1.0), min(interval.high, 1.0))
-
-
-def _correlation(pairs: Pairs) -> float | None:
-    if pairs.a.size < 2 or np.ptp(pairs.a) == 0 or np.ptp(pairs.b) == 0:
-        return None
-    return float(np.clip(np.corrcoef(pairs.a, pairs.b)[0, 1], -1, 1))
-
-
-def _variance_ratio(pairs: Pairs) -> float | None:
-    if pairs.a.size < 2:
-        return None
-    separate = pairs.a.var(ddof=1) + pairs.b.var(ddof=1)
-    return float(pairs.differences.var(ddof=1) / separate) if separate > 0 else None

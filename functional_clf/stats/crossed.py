@@ -4,9 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
-from functional_clf.stats import validation
+from functional_clf.stats import quantiles, validation
 from functional_clf.stats.student import t_test_from_error
 from functional_clf.stats.types import FloatArray, Interval, TTest
 
@@ -189,8 +188,8 @@ def _chi_square_interval(mean_square: float, df: int, alpha: float) -> Interval:
     """Exact for the expectation of a mean square."""
     sum_of_squares = mean_square * df
     return Interval(
-        sum_of_squares / float(stats.chi2.isf(alpha / 2, df)),
-        sum_of_squares / float(stats.chi2.ppf(alpha / 2, df)),
+        sum_of_squares / quantiles.chi_square_isf(alpha / 2, df),
+        sum_of_squares / quantiles.chi_square_ppf(alpha / 2, df),
     )
 
 
@@ -202,9 +201,11 @@ def _effect_interval(
     Each end combines the chi-square limit for E MS with the F limit for the ratio to v_e.
     """
     df_error = df * (repeats - 1)
-    low_f, high_f = stats.f.ppf([alpha / 2, 1 - alpha / 2], df, df_error)
-    low_chi, high_chi = stats.chi2.ppf([alpha / 2, 1 - alpha / 2], df) / df
+    tail = alpha / 2
+    low_f, high_f = quantiles.f_ppf(tail, df, df_error), quantiles.f_isf(tail, df, df_error)
+    chi = quantiles.chi_square_ppf(tail, df), quantiles.chi_square_isf(tail, df)
+    low_chi, high_chi = chi[0] / df, chi[1] / df
     return Interval(
-        max(0.0, float((mean_square - high_f * error) / (repeats * high_chi))),
-        max(0.0, float((mean_square - low_f * error) / (repeats * low_chi))),
+        max(0.0, (mean_square - high_f * error) / (repeats * high_chi)),
+        max(0.0, (mean_square - low_f * error) / (repeats * low_chi)),
     )

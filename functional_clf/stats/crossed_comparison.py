@@ -2,17 +2,17 @@
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from functional_clf.stats import cautions, clauses, validation, wording
-from functional_clf.stats.comparison import checked_references, possible
 from functional_clf.stats.crossed import Component, crossed_t_test, variance_components
 from functional_clf.stats.pairs import Pairs, paired
-from functional_clf.stats.scopes import CROSSED
-from functional_clf.stats.score_limits import limits, limits_pvalue
+from functional_clf.stats.rules import CrossedSettings, Rules, chosen
+from functional_clf.stats.scopes import CROSSED, DATA
+from functional_clf.stats.score_limits import Estimates, limits, limits_pvalue, possible
 from functional_clf.stats.summaries import (
     Distribution,
     ModelSummary,
@@ -40,12 +40,11 @@ class CrossedComparison:
     """Everything there is to report about model a against model b on a crossed grid.
 
     Cells of one row share their data and cells of one column their initialisation seed, so counts
-    of cells carry no interval. Units are those of `Comparison`.
+    of cells carry no interval. Units are those of `Comparison`, and the rules are fields here too.
 
     Attributes:
         model_a: accuracies and failures of the first model.
         model_b: accuracies and failures of the second.
-        setting: where the data come from, for the claim; may be empty.
         n_data_seeds: rows.
         n_init_seeds: columns.
         estimate: mean of accuracy_a - accuracy_b.
@@ -65,15 +64,7 @@ class CrossedComparison:
         components_a: where the first model's variance comes from.
         components_b: where the second model's comes from.
         components_difference: where the variance of their difference comes from.
-        failure_below: the accuracy below which a run counts as failed; None where only diverged
-            runs do.
-        references: accuracies to hold the models against, by name.
-        alpha: share of intervals that may miss.
-        margin: the smallest difference that matters, set beforehand.
         verdict: one of six; see `verdicts.decide`.
-        first_margin: the margin of the first look at these results; None where not given.
-        first_alpha: the alpha of the first look; None where not given.
-        earlier_looks: how often results of this study were looked at before.
     """
 
     model_a: ModelSummary
@@ -167,19 +158,13 @@ class CrossedComparison:
 def compare_crossed(
     table_a: ArrayLike,
     table_b: ArrayLike,
+    rules: Rules | None = None,
     *,
-    margin: float = 0.01,
-    alpha: float = 0.05,
     total: ArrayLike | None = None,
     names: tuple[str, str] = ("model a", "model b"),
     diverged_a: ArrayLike | None = None,
     diverged_b: ArrayLike | None = None,
-    failure_below: float | None = None,
-    references: Mapping[str, float] | None = None,
-    setting: str = "",
-    first_margin: float | None = None,
-    first_alpha: float | None = None,
-    earlier_looks: int = 0,
+    **settings: Unpack[CrossedSettings],
 ) -> CrossedComparison:
     """Compare two models trained on every data seed with every initialisation seed.
 
@@ -190,28 +175,21 @@ def compare_crossed(
         table_a: (data seed, init seed) accuracies of the first model in [0, 1], or with `total`
             integer counts of correct predictions; at least 2 x 2.
         table_b: the same for the second model, on the same cells.
-        margin: the smallest difference that matters, in [0, 1].
-        alpha: share of intervals that may miss, in (0, 1).
+        rules: what is the same for all pairs of a study. Its `scope` stays "data"; sizes and the
+            seed of random signs are not looked at.
         total: test samples a run, where the tables are counts.
         names: of the two models.
         diverged_a: True where the first model's run diverged: it counts as failed.
         diverged_b: the same for the second model.
-        failure_below: accuracy below which a run counts as failed; None counts only runs that
-            diverged.
-        references: accuracies to hold the models against, by name.
-        setting: where the data come from, for the scope sentence.
-        first_margin: the margin of the first look at these results; where it differs from
-            `margin`, the conclusion says that the margin was changed after looking.
-        first_alpha: the alpha of the first look, likewise.
-        earlier_looks: how often results of this study were looked at before with fewer or other
-            seeds; the conclusion says so.
+        settings: in place of `rules`, its fields one by one, but `scope`, `n_train`, `n_test` and
+            `seed`.
 
     Returns:
         A `CrossedComparison`; its `conclusion` is a paragraph, its `to_dict()` plain data.
 
     Raises:
         ValueError: for an argument out of range; the message names it and the value.
-        TypeError: for an argument of the wrong type.
+        TypeError: for an argument of the wrong type, or unknown, or rules and settings at once.
 
     Source:
         As `crossed_interval`, `score_t_interval` and `variance_components`.
@@ -222,23 +200,26 @@ def compare_crossed(
         >>> compare_crossed(a, b).verdict
         'better'
     """
-    alpha = validation.alpha_level(alpha)
-    margin = validation.margin_size("margin", margin)
-    failure_below = validation.optional(validation.fraction, "failure_below", failure_below)
+    rules = chosen("compare_crossed", rules, settings, CrossedSettings.__optional_keys__)
+    if rules.scope != DATA.name:
+        raise ValueError(
+            f"rules have scope {rules.scope!r}: a crossed design speaks of new data and new "
+            f"initialisations alone, for which it stays {DATA.name!r}"
+        )
     name_a, name_b = validation.model_names(names)
     pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
     d = pairs.differences
-    test = crossed_t_test(d, alpha)
-    interval, pvalue = _score_t_test(pairs, test, alpha)
+    test = crossed_t_test(d, rules.alpha)
+    interval, pvalue = _score_t_test(pairs, test, rules.alpha)
     mask_a = validation.mask("diverged_a", diverged_a, d.shape)
     mask_b = validation.mask("diverged_b", diverged_b, d.shape)
     validation.same_labels(
         table_a=table_a, table_b=table_b, total=total, diverged_a=diverged_a, diverged_b=diverged_b
     )
     return CrossedComparison(
-        model_a=describe_model(name_a, pairs.a, mask_a, failure_below, None),
-        model_b=describe_model(name_b, pairs.b, mask_b, failure_below, None),
-        setting=validation.text("setting", setting),
+        model_a=describe_model(name_a, pairs.a, mask_a, rules.failure_below, None),
+        model_b=describe_model(name_b, pairs.b, mask_b, rules.failure_below, None),
+        setting=rules.setting,
         n_data_seeds=d.shape[0],
         n_init_seeds=d.shape[1],
         estimate=pairs.mean_difference,
@@ -253,17 +234,17 @@ def compare_crossed(
         ties=int(np.count_nonzero(d == 0)),
         losses=int(np.count_nonzero(d < 0)),
         differences=describe(d),
-        components_a=_spread(pairs.a, alpha),
-        components_b=_spread(pairs.b, alpha),
-        components_difference=_spread(d, alpha),
-        failure_below=failure_below,
-        references=checked_references(references),
-        alpha=alpha,
-        margin=margin,
-        verdict=decide(interval, margin),
-        first_margin=validation.optional(validation.margin_size, "first_margin", first_margin),
-        first_alpha=validation.first_alpha(first_alpha),
-        earlier_looks=validation.integer("earlier_looks", earlier_looks, 0),
+        components_a=_spread(pairs.a, rules.alpha),
+        components_b=_spread(pairs.b, rules.alpha),
+        components_difference=_spread(d, rules.alpha),
+        failure_below=rules.failure_below,
+        references=dict(rules.references or {}),
+        alpha=rules.alpha,
+        margin=rules.margin,
+        verdict=decide(interval, rules.margin),
+        first_margin=rules.first_margin,
+        first_alpha=rules.first_alpha,
+        earlier_looks=rules.earlier_looks,
     )
 
 
@@ -275,10 +256,9 @@ def _score_t_test(pairs: Pairs, test: TTest, alpha: float) -> tuple[Interval | N
     if test.standard_error is None:
         return None, test.pvalue
     error_a, error_b = (crossed_t_test(t).standard_error or 0.0 for t in (pairs.a, pairs.b))
-    estimates = pairs.a.mean(), pairs.b.mean(), error_a, error_b, test.standard_error
-    low, high = limits(*estimates, df=test.df, alpha=alpha)
-    interval = possible(Interval(float(low), float(high)))
-    return interval, limits_pvalue(*estimates, df=test.df)
+    errors = error_a, error_b, test.standard_error
+    estimates = Estimates(pairs.a.mean(), pairs.b.mean(), *errors, df=test.df)
+    return possible(limits(estimates, alpha)), limits_pvalue(estimates)
 
 
 def _spread(table: FloatArray, alpha: float) -> Spread:

@@ -21,6 +21,21 @@ class Pairs(NamedTuple):
         """The mean of the differences; 0 where only rounding noise would give it a sign."""
         return float(np.round(self.differences.mean(), validation.DECIMALS)) + 0.0
 
+    @property
+    def correlation(self) -> float | None:
+        """Of the two columns; None where one of them does not vary."""
+        if self.a.size < 2 or np.ptp(self.a) == 0 or np.ptp(self.b) == 0:
+            return None
+        return float(np.clip(np.corrcoef(self.a, self.b)[0, 1], -1, 1))
+
+    @property
+    def variance_ratio(self) -> float | None:
+        """Var(a - b) / (Var a + Var b), below 1 where pairing helped; None without variance."""
+        if self.a.size < 2:
+            return None
+        separate = self.a.var(ddof=1) + self.b.var(ddof=1)
+        return float(self.differences.var(ddof=1) / separate) if separate > 0 else None
+
 
 def paired(
     name_a: str,

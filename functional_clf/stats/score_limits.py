@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
-from functional_clf.stats import validation
+from functional_clf.stats import quantiles, validation
 from functional_clf.stats.pairs import paired
 from functional_clf.stats.types import FloatArray, Interval
 
@@ -98,97 +97,76 @@ def score_t_interval(
     step = validation.fraction("step", step)
     if np.ptp(pairs.differences) == 0:
         return None
-    low, high = paired_limits(pairs.a, pairs.b, factor, alpha, step)
+    low, high = limits(paired_estimates(pairs.a, pairs.b, factor, step), alpha)
     return Interval(float(low), float(high))
 
 
-def paired_limits(
-    a: FloatArray, b: FloatArray, variance_factor: float, alpha: float, step: float = 0.0
-) -> Limits:
-    """Return the limits of each study: two or more replicates along the last axis."""
-    estimates = _paired_estimates(a, b, variance_factor)
-    return limits(*estimates, df=a.shape[-1] - 1, alpha=alpha, step=variance_factor * step)
+class Estimates(NamedTuple):
+    """What limits for a difference of accuracies are made of, for one study or an array of them.
+
+    Attributes:
+        mean_a: mean accuracy of the first model, in [0, 1].
+        mean_b: the same of the second.
+        error_a: standard error of the first mean.
+        error_b: of the second.
+        error_difference: of their difference.
+        df: degrees of freedom of t.
+        skewness: bound of the difference's third central moment over its variance.
+    """
+
+    mean_a: ArrayLike
+    mean_b: ArrayLike
+    error_a: ArrayLike
+    error_b: ArrayLike
+    error_difference: ArrayLike
+    df: float
+    skewness: float = 0.0
 
 
-def paired_pvalue(
+def paired_estimates(
     a: FloatArray, b: FloatArray, variance_factor: float, step: float = 0.0
-) -> float | None:
-    """Return the p value of the paired limits of one study; None where there are no limits."""
-    if np.ptp(np.round(a - b, validation.DECIMALS)) == 0:
-        return None
-    estimates = _paired_estimates(a, b, variance_factor)
-    return limits_pvalue(*estimates, df=a.size - 1, step=variance_factor * step)
-
-
-def _paired_estimates(
-    a: FloatArray, b: FloatArray, variance_factor: float
-) -> tuple[FloatArray, ...]:
+) -> Estimates:
+    """Return the estimates of each study: two or more replicates along the last axis."""
     differences = np.round(a - b, validation.DECIMALS)
     errors = [math.sqrt(variance_factor) * x.std(axis=-1, ddof=1) for x in (a, b, differences)]
-    return a.mean(axis=-1), b.mean(axis=-1), *errors
+    df, skewness = a.shape[-1] - 1, variance_factor * step
+    return Estimates(a.mean(axis=-1), b.mean(axis=-1), *errors, df=df, skewness=skewness)
 
 
-def limits(
-    mean_a: ArrayLike,
-    mean_b: ArrayLike,
-    error_a: ArrayLike,
-    error_b: ArrayLike,
-    error_difference: ArrayLike,
-    *,
-    df: float,
-    alpha: float,
-    step: float = 0.0,
-) -> Limits:
-    """Return the limits from mean accuracies in [0, 1] and standard errors, any shape.
-
-    `step` bounds the mean's third central moment, over the variance of the mean.
-    """
-    quantile = float(stats.t.isf(alpha / 2, df))
-    return _limits_at(quantile, mean_a, mean_b, error_a, error_b, error_difference, step)
+def limits(estimates: Estimates, alpha: float) -> Limits:
+    """Return the limits from estimates of any shape."""
+    return _limits_at(quantiles.t_isf(alpha / 2, estimates.df), estimates)
 
 
-def limits_pvalue(
-    mean_a: ArrayLike,
-    mean_b: ArrayLike,
-    error_a: ArrayLike,
-    error_b: ArrayLike,
-    error_difference: ArrayLike,
-    *,
-    df: float,
-    step: float = 0.0,
-) -> float:
+def limits_pvalue(estimates: Estimates) -> float:
     """Return the smallest alpha at which the limits leave out 0, from one study's estimates.
 
     By bisection, as the limits move outwards with t's quantile. It is below alpha exactly where
     the limits at alpha leave out 0, and never below t's own p value, as those hold t's interval.
     """
-    estimates = mean_a, mean_b, error_a, error_b, error_difference
+    mean_a, mean_b, *_, error_difference, df, _ = estimates
     leaves_out = 0.0
     holds = abs(float(mean_a) - float(mean_b)) / float(error_difference)  # type: ignore[arg-type]
     for _ in range(_HALVINGS):
         quantile = (leaves_out + holds) / 2
-        low, high = _limits_at(quantile, *estimates, step)
+        low, high = _limits_at(quantile, estimates)
         if low > 0 or high < 0:
             leaves_out = quantile
         else:
             holds = quantile
-    return 2 * float(stats.t.sf(leaves_out, df))
+    return 2 * quantiles.t_sf(leaves_out, df)
 
 
-def _limits_at(
-    quantile: float,
-    mean_a: ArrayLike,
-    mean_b: ArrayLike,
-    error_a: ArrayLike,
-    error_b: ArrayLike,
-    error_difference: ArrayLike,
-    step: float,
-) -> Limits:
-    mean_a, mean_b = np.asarray(mean_a, float), np.asarray(mean_b, float)
-    error_a, error_b = np.asarray(error_a, float), np.asarray(error_b, float)
-    error_difference = np.asarray(error_difference, float)
+def possible(limits: Limits | Interval) -> Interval:
+    """Return the limits of one study, cut to what a difference of accuracies can be."""
+    return Interval(max(float(limits.low), -1.0), min(float(limits.high), 1.0))
+
+
+def _limits_at(quantile: float, estimates: Estimates) -> Limits:
+    *arrays, _, skewness = estimates
+    mean_a, mean_b, error_a, error_b, error_difference = (np.asarray(x, float) for x in arrays)
     difference = mean_a - mean_b
-    half_width = quantile * error_difference + step * (1 + 2 * quantile**2) / 6
+    half_width = quantile * error_difference + skewness * (1 + 2 * quantile**2) / 6
 
     # In a crossed design the three errors are estimates of their own: r can leave [-1, 1].
     product = error_a * error_b

@@ -3,31 +3,23 @@
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
+from typing import Unpack
 
 from numpy.typing import ArrayLike
 
 from functional_clf.stats import validation
 from functional_clf.stats.comparison import Comparison, compare
 from functional_clf.stats.multiplicity import holm
+from functional_clf.stats.rules import Rules, RuleSettings, chosen
 
 
 def compare_all(
     accuracies: Mapping[str, ArrayLike],
+    rules: Rules | None = None,
     *,
-    scope: str = "data",
-    n_train: int | None = None,
-    n_test: int | None = None,
-    margin: float = 0.01,
-    alpha: float = 0.05,
     total: ArrayLike | None = None,
     diverged: Mapping[str, ArrayLike] | None = None,
-    failure_below: float | None = None,
-    references: Mapping[str, float] | None = None,
-    setting: str = "",
-    seed: int = 0,
-    first_margin: float | None = None,
-    first_alpha: float | None = None,
-    earlier_looks: int = 0,
+    **settings: Unpack[RuleSettings],
 ) -> list[Comparison]:
     """Compare every pair of several models, allowing for the number of comparisons.
 
@@ -40,21 +32,10 @@ def compare_all(
         accuracies: (J,) column of accuracies (or counts) of each model by name, two models at
             least, or a data frame with a column a model; each pair is compared in the order
             given, the later model minus the earlier.
-        scope: as in `compare`, like all arguments below.
-        n_train: training samples a run.
-        n_test: test samples a run.
-        margin: the smallest difference that matters.
-        alpha: the chance that any interval misses.
+        rules: what is the same for all pairs; its `alpha` is the chance that any interval misses.
         total: test samples a run, where the columns are counts.
         diverged: (J,) True where a run diverged, by model name.
-        failure_below: accuracy below which a run counts as failed; None counts only runs that
-            diverged.
-        references: accuracies to hold the models against, by name.
-        setting: where the data come from.
-        seed: of the random signs.
-        first_margin: the margin of the first look at these results.
-        first_alpha: the alpha of the first look, for all pairs together as `alpha` is.
-        earlier_looks: how often results of this study were looked at before.
+        settings: in place of `rules`, its fields one by one, as in `compare`.
 
     Returns:
         One `Comparison` a pair, with `n_comparisons`, `holm_pvalue` and `smallest_holm_pvalue` set.
@@ -79,27 +60,17 @@ def compare_all(
     if unknown:
         raise ValueError(f"diverged names {unknown.pop()!r}: it is not among accuracies")
     pairs = list(itertools.combinations(accuracies, 2))
-    alpha = validation.alpha_level(alpha, len(pairs))
+    validation.alpha_level(settings.get("alpha", Rules.alpha), len(pairs))
+    rules = chosen("compare_all", rules, settings).for_each_of(len(pairs))
     comparisons = [
         compare(
             accuracies[later],
             accuracies[earlier],
-            scope=scope,
-            n_train=n_train,
-            n_test=n_test,
-            margin=margin,
-            alpha=alpha / len(pairs),
+            rules,
             total=total,
             names=(later, earlier),
             diverged_a=diverged.get(later),
             diverged_b=diverged.get(earlier),
-            failure_below=failure_below,
-            references=references,
-            setting=setting,
-            seed=seed,
-            first_margin=first_margin,
-            first_alpha=first_alpha,
-            earlier_looks=earlier_looks,
         )
         for earlier, later in pairs
     ]

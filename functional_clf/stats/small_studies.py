@@ -5,17 +5,19 @@ import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Unpack, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from functional_clf.stats import validation, wording
 from functional_clf.stats.betting import betting_interval
-from functional_clf.stats.comparison import compare, possible, sample_step, variance_factor
+from functional_clf.stats.comparison import compare
+from functional_clf.stats.design import Design, paired_design
 from functional_clf.stats.pairs import Pairs, paired
+from functional_clf.stats.rules import PairedSettings, Rules, chosen
 from functional_clf.stats.scopes import Scope
-from functional_clf.stats.score_limits import paired_limits
+from functional_clf.stats.score_limits import Limits, limits, paired_estimates, possible
 from functional_clf.stats.summaries import plain
 from functional_clf.stats.types import Interval, Verdict
 from functional_clf.stats.verdicts import decide
@@ -50,8 +52,8 @@ class SelfCalibration:
         n_pairs: seeds of the large run.
         verdict: the large run's, taken as the answer.
         scope: of the studies and of the large run.
-        margin: the smallest difference that matters.
-        alpha: share of intervals that may miss.
+        margin: of all verdicts, as in `Rules`.
+        alpha: of all intervals, as in `Rules`.
         repetitions: studies drawn for each size.
         studies: one entry a size.
     """
@@ -83,16 +85,13 @@ class SelfCalibration:
 def self_calibration(
     accuracies_a: ArrayLike,
     accuracies_b: ArrayLike,
+    rules: Rules | None = None,
     *,
     sizes: ArrayLike | None = None,
     repetitions: int = 2000,
-    scope: str = "data",
-    n_train: int | None = None,
-    n_test: int | None = None,
-    margin: float = 0.01,
-    alpha: float = 0.05,
     total: ArrayLike | None = None,
     seed: int = 0,
+    **settings: Unpack[PairedSettings],
 ) -> SelfCalibration:
     """Draw many small studies from one large run and count what they would have concluded.
 
@@ -103,16 +102,13 @@ def self_calibration(
     Args:
         accuracies_a: (N,) accuracies of the first model in [0, 1], or with `total` counts.
         accuracies_b: (N,) the same for the second model, on the same seeds.
+        rules: what studies and large run are judged by: its `scope`, sizes, `margin` and `alpha`.
         sizes: seeds a study, each between 1 and N / 2; those of 5, 10, 20, 50, ... 500 that fit,
             where not given.
         repetitions: studies a size.
-        scope: as in `compare`, like the arguments below.
-        n_train: training samples a run.
-        n_test: test samples a run.
-        margin: the smallest difference that matters.
-        alpha: share of intervals that may miss.
         total: test samples a run, where the columns are counts.
         seed: of the draws.
+        settings: in place of `rules`, those of its fields one by one.
 
     Returns:
         A `SelfCalibration` with one entry a size.
@@ -128,32 +124,23 @@ def self_calibration(
     """
     repetitions = validation.integer("repetitions", repetitions, 1)
     rng = np.random.default_rng(validation.integer("seed", seed, 0))
-    large = compare(
-        accuracies_a,
-        accuracies_b,
-        scope=scope,
-        n_train=n_train,
-        n_test=n_test,
-        margin=margin,
-        alpha=alpha,
-        total=total,
-    )
+    rules = chosen("self_calibration", rules, settings, PairedSettings.__optional_keys__)
+    large = compare(accuracies_a, accuracies_b, rules, total=total)
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
     n = pairs.differences.size
-    step = sample_step(large.n_test, total)
+    design = paired_design(rules, total, pairs.a.shape)
     studies = []
     for size in _checked_sizes(sizes, n):
         drawn = np.stack([rng.choice(n, size, replace=False) for _ in range(repetitions)])
-        factor = variance_factor(large.scope, size, large.n_train, large.n_test)
-        intervals = _intervals(pairs, drawn, large.scope, factor, large.alpha, step)
-        verdicts: list[Verdict] = [decide(i, large.margin) for i in intervals]
+        intervals = _intervals(pairs, drawn, design, rules.alpha)
+        verdicts: list[Verdict] = [decide(i, rules.margin) for i in intervals]
         studies.append(_count(size, verdicts, large.verdict))
     return SelfCalibration(
         n_pairs=n,
         verdict=large.verdict,
-        scope=large.scope,
-        margin=large.margin,
-        alpha=large.alpha,
+        scope=design.scope,
+        margin=rules.margin,
+        alpha=rules.alpha,
         repetitions=repetitions,
         studies=tuple(studies),
     )
@@ -178,26 +165,22 @@ def _checked_sizes(sizes: ArrayLike | None, n_pairs: int) -> list[int]:
 
 
 def _intervals(
-    pairs: Pairs,
-    drawn: NDArray[np.int64],
-    scope: Scope,
-    factor: float,
-    alpha: float,
-    step: float,
+    pairs: Pairs, drawn: NDArray[np.int64], design: Design, alpha: float
 ) -> list[Interval | None]:
     """Return what `compare` would decide each study on, a row of `drawn` being its seeds."""
-    differences = pairs.differences[drawn]
+    differences, size = pairs.differences[drawn], drawn.shape[1]
     intervals: list[Interval | None] = [None] * len(drawn)
     varies = np.ptp(differences, axis=1) > 0
+    factor = design.variance_factor(size)
     if varies.any():
         a, b = (column[drawn[varies]] for column in (pairs.a, pairs.b))
-        ends = zip(*paired_limits(a, b, factor, alpha, step), strict=True)
-        for row, (low, high) in zip(np.flatnonzero(varies), ends, strict=True):
-            intervals[row] = possible(Interval(float(low), float(high)))
-    if scope.independent:
+        found = limits(paired_estimates(a, b, factor, design.step), alpha)
+        for row, low, high in zip(np.flatnonzero(varies), *found, strict=True):
+            intervals[row] = possible(Limits(low, high))
+    if design.scope.independent:
         for row in np.flatnonzero(~varies):
             value = float(differences[row, 0])
-            intervals[row] = _interval_without_spread(value, drawn.shape[1], alpha)
+            intervals[row] = _interval_without_spread(value, size, alpha)
     return intervals
 
 

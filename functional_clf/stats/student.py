@@ -4,9 +4,8 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
 
-from functional_clf.stats import validation
+from functional_clf.stats import quantiles, validation
 from functional_clf.stats.types import FloatArray, Interval, TTest
 
 
@@ -96,10 +95,10 @@ def t_test(differences: FloatArray, variance_factor: float, alpha: float) -> TTe
 def t_test_from_error(estimate: float, standard_error: float, df: float, alpha: float) -> TTest:
     """Test a zero mean from an estimate and its positive standard error."""
     statistic = estimate / standard_error
-    half_width = float(stats.t.isf(alpha / 2, df)) * standard_error
+    half_width = quantiles.t_isf(alpha / 2, df) * standard_error
     return TTest(
         statistic=statistic,
-        pvalue=2 * float(stats.t.sf(abs(statistic), df)),
+        pvalue=2 * quantiles.t_sf(abs(statistic), df),
         df=df,
         standard_error=standard_error,
         interval=Interval(estimate - half_width, estimate + half_width),

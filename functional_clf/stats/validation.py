@@ -172,6 +172,11 @@ def integer(name: str, value: object, minimum: int) -> int:
     return number
 
 
+def positive_integer(name: str, value: int) -> int:
+    """Return an integer of at least 1."""
+    return integer(name, value, 1)
+
+
 def shown(value: object) -> str:
     """Return a value as an error's one line shows it."""
     return " ".join(repr(value).split())
@@ -228,6 +233,16 @@ def fraction(name: str, value: float) -> float:
     if not 0 <= number <= 1:
         raise ValueError(f"{name} is {value}: a number in [0, 1] is needed")
     return number
+
+
+def references(name: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Return reference accuracies by name, each in [0, 1]."""
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{name} is {shown(values)}: a mapping from name to accuracy is needed")
+    return {
+        text(f"a name in {name}", reference): fraction(f"{name}[{reference!r}]", value)
+        for reference, value in values.items()
+    }
 
 
 def real(name: str, value: object) -> float:

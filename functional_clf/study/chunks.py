@@ -1,6 +1,6 @@
 """One chunk from its seeds to its result: draw, train, and keep what matters."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,12 @@ import numpy as np
 import torch
 
 from functional_clf.contestants.base import Contestant, Trained, Training
+from functional_clf.core.types import Curves, Metrics
 from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.seeds import Replicate
 from functional_clf.record.rows import ChunkResult
+from functional_clf.support.arguments import short
 
 
 class Chunks(Sequence[list[int]]):
@@ -90,13 +92,13 @@ class ChunkTrainer:
         curves: dict[str, np.ndarray] = {}
         params: dict[str, np.ndarray] = {}
         for one in self.contestants:
-            trained = one.train(data, replicates, training)
+            trained = _trained(one, one.train(data, replicates, training))
             points = _points(one, trained, data)
             rows += _rows(one.name, points, trained, replicates[:n_kept], data)
             curves |= {f"{one.name}/{key}": value[:, :n_kept] for key, value in points.items()}
             if keep_params:
                 for key, value in trained.params.items():
-                    params[f"{one.name}/{key}"] = value[:n_kept].numpy()
+                    params[f"{one.name}/{key}"] = np.asarray(value[:n_kept])
         return ChunkResult(
             rows, {key: np.ascontiguousarray(value) for key, value in curves.items()}, params
         )
@@ -111,6 +113,21 @@ class ChunkTrainer:
         return replicates, draw_chunk(self.dataset, replicates, self.test_size, self.device)
 
 
+def _trained(contestant: Contestant, value: Any) -> Trained:
+    """What a contestant's `train` returned, which has the form that it should have."""
+    if not (
+        isinstance(value, Trained)
+        and isinstance(value.params, Mapping)
+        and isinstance(value.curves, Curves)
+        and all(isinstance(part, Metrics) for part in (value.curves.train, value.curves.test))
+    ):
+        raise ValueError(
+            f"model {contestant.name!r}: train returned {short(value)}; it must return "
+            "Trained(params, curves, diverged), with Metrics in its curves"
+        )
+    return value
+
+
 def _points(contestant: Contestant, trained: Trained, data: ChunkData) -> dict[str, np.ndarray]:
     """The learning curves by name, arrays `(point, replicate)`, checked."""
     kept: dict[str, np.ndarray] = {}
@@ -119,7 +136,7 @@ def _points(contestant: Contestant, trained: Trained, data: ChunkData) -> dict[s
         ("train", trained.curves.train, data.train),
         ("test", trained.curves.test, data.test),
     ):
-        loss, correct = metrics.loss.numpy(), metrics.correct.numpy()
+        loss, correct = np.asarray(metrics.loss), np.asarray(metrics.correct)
         for key, values in (("loss", loss), ("correct", correct)):
             if values.shape != (n_points, width):
                 raise ValueError(
@@ -134,7 +151,7 @@ def _points(contestant: Contestant, trained: Trained, data: ChunkData) -> dict[s
             )
         kept |= {f"{part}_loss": loss, f"{part}_correct": correct.astype(np.int32)}
     if np.shape(trained.diverged) != (width,) or any(
-        len(value) != width for value in trained.params.values()
+        np.shape(value)[:1] != (width,) for value in trained.params.values()
     ):
         raise ValueError(
             f"model {contestant.name!r}: diverged and params must have one entry a replicate"

@@ -18,7 +18,7 @@ from functional_clf.data.batches import check_all_classes, draw_chunk
 from functional_clf.data.dataset import Dataset, Sample
 from functional_clf.data.seeds import replicate
 from functional_clf.data.splits import split, split_sizes
-from functional_clf.stats.comparison import checked_references
+from functional_clf.stats import validation
 from functional_clf.study.plan import Plan
 from functional_clf.study.purity import check_recipe
 
@@ -49,7 +49,7 @@ def check_plan(plan: Plan, has_folder: bool) -> None:
     if plan.varies != "data":
         split_seeds = {seed: plan.replicate(seed).split_seed for seed in plan.seeds}
         check_splits(dataset, plan.test_size, split_seeds)
-    checked_references(dataset.references())
+    validation.references("references", dataset.references())
     one = plan.replicate(plan.seeds.start)
     data = draw_chunk(dataset, [one, one], plan.test_size, torch.device("cpu"))
     init_seeds = [one.init_seed, one.init_seed + 3]

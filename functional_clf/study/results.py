@@ -14,6 +14,7 @@ from functional_clf.stats import (
     Comparison,
     CrossedComparison,
     Interval,
+    Rules,
     SelfCalibration,
     compare_all,
     compare_crossed,
@@ -167,7 +168,7 @@ class Results:
         if self.study.design == "crossed":
             raise ValueError("design is 'crossed'; self-calibration needs a paired design")
         columns = [self._column(name, "test_correct") for name in (model, baseline)]
-        return self_calibration(*columns, scope=self.study.varies, **self._sizes(), **self._rules())
+        return self_calibration(*columns, rules=self.rules, total=self.study.sizes[1])
 
     def mean_interval(self, model: str, part: Literal["train", "test"] = "test") -> Interval | None:
         """The interval of one model's mean accuracy, in [0, 1]; None without any spread."""
@@ -175,14 +176,14 @@ class Results:
         if self.study.design == "crossed":
             interval = crossed_interval(self._grid(accuracies), alpha)
         else:
-            sizes = self._sizes()
-            overlap = sizes["n_test"] / sizes["n_train"] if self.study.varies == "split" else 0
+            n_train, n_test = self.study.sizes
+            overlap = n_test / n_train if self.study.varies == "split" else 0
             interval = score_t_interval(  # of its difference from 0
                 accuracies,
                 np.zeros_like(accuracies),
                 alpha,
                 variance_factor=1 / len(accuracies) + overlap,
-                step=1 / sizes[f"n_{part}"],
+                step=1 / (n_train if part == "train" else n_test),
             )
         return interval and Interval(max(interval.low, 0.0), min(interval.high, 1.0))
 
@@ -194,32 +195,40 @@ class Results:
         failed = diverged | lacking
         return int(failed.sum()), self._column(model, "seed")[diverged].tolist()
 
+    @functools.cached_property
+    def rules(self) -> Rules:
+        """What every comparison of this study is held to."""
+        study, (n_train, n_test) = self.study, self.study.sizes
+        known = study.dataset.references().items()
+        return Rules(
+            scope=study.varies,
+            n_train=n_train,
+            n_test=n_test,
+            margin=study.margin,
+            alpha=study.alpha,
+            failure_below=study.failure_threshold,
+            references={name.replace("_", " "): accuracy for name, accuracy in known},
+            setting=str(study.dataset),
+            first_margin=self.looks.first_margin,
+            first_alpha=self.looks.first_alpha,
+            earlier_looks=self.looks.earlier,
+        )
+
     def _compare(self, names: Sequence[str]) -> Sequence[AnyComparison]:
         correct = {name: self._column(name, "test_correct") for name in names}
         diverged = {name: self._column(name, "diverged") for name in names}
-        about = {
-            **self._rules(),
-            "failure_below": self.study.failure_threshold,
-            "first_margin": self.looks.first_margin,
-            "first_alpha": self.looks.first_alpha,
-            "earlier_looks": self.looks.earlier,
-            "references": {
-                name.replace("_", " "): accuracy
-                for name, accuracy in self.study.dataset.references().items()
-            },
-            "setting": str(self.study.dataset),
-        }
+        total = self.study.sizes[1]
         if self.study.design == "paired":
-            scope = self.study.varies
-            return compare_all(correct, diverged=diverged, scope=scope, **self._sizes(), **about)
+            return compare_all(correct, self.rules, total=total, diverged=diverged)
         baseline, model = names
         crossed = compare_crossed(
             self._grid(correct[model]),
             self._grid(correct[baseline]),
+            self.rules,
+            total=total,
             names=(model, baseline),
             diverged_a=self._grid(diverged[model]),
             diverged_b=self._grid(diverged[baseline]),
-            **about,
         )
         return [crossed]
 
@@ -228,11 +237,3 @@ class Results:
 
     def _grid(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(self.study.data_seeds, self.study.init_seeds)
-
-    def _sizes(self) -> dict[str, Any]:
-        n_train, n_test = self.study.sizes
-        return {"n_train": n_train, "n_test": n_test}
-
-    def _rules(self) -> dict[str, Any]:
-        _, n_test = self.study.sizes
-        return {"total": n_test, "margin": self.study.margin, "alpha": self.study.alpha}

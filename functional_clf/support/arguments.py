@@ -3,6 +3,7 @@
 import contextlib
 import json
 import operator
+from collections.abc import Mapping
 from typing import Any, SupportsIndex, cast
 
 import numpy as np
@@ -92,6 +93,8 @@ def plain_settings(settings: Any) -> None:
         TypeError: when they are not a mapping from text to what JSON can hold.
     """
     try:
+        if not isinstance(settings, Mapping) or not all(isinstance(key, str) for key in settings):
+            raise TypeError("not a mapping from text")
         json.dumps(dict(settings), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise TypeError(

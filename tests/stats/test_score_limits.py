@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from functional_clf.stats import compare, paired_t_interval, score_t_interval
-from functional_clf.stats.score_limits import limits
+from functional_clf.stats.score_limits import Estimates, limits
 
 
 def test_newcombes_published_difference():
@@ -14,7 +14,8 @@ def test_newcombes_published_difference():
     # method 1 (Wald) interval, .0575 to .3425, is further out and stays.
     a, b = 56 / 70, 48 / 80
     errors = np.sqrt(a * (1 - a) / 70), np.sqrt(b * (1 - b) / 80)
-    low, high = limits(a, b, *errors, np.hypot(*errors), df=np.inf, alpha=0.05)
+    estimates = Estimates(a, b, *errors, np.hypot(*errors), df=np.inf)
+    low, high = limits(estimates, alpha=0.05)
     assert low == pytest.approx(0.0524, abs=5e-5)
     assert high == pytest.approx(0.3425, abs=5e-5)
 

@@ -329,6 +329,30 @@ def test_several_models_come_as_a_mapping_or_a_data_frame():
         compare_all(pl.DataFrame({"a": A}))
 
 
-def test_the_statistics_import_neither_torch_nor_pandas():
-    code = "import functional_clf.stats, sys; sys.exit(len({'torch', 'pandas'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+def loaded(code):
+    """The modules that a fresh interpreter holds after running some code."""
+    listed = f"{code}\nimport sys\nprint(*sys.modules)"
+    command = [sys.executable, "-c", listed]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
+HEAVY = {"torch", "pandas", "sklearn", "matplotlib", "scipy.stats", "scipy.optimize"}
+
+
+def test_the_statistics_import_numpy_and_little_else():
+    found = loaded("from functional_clf.stats import compare")
+    assert "functional_clf.stats.comparison" in found
+    assert not found & (HEAVY | {"scipy.special", "scipy.linalg"})
+
+
+def test_no_comparison_needs_scipys_stats():
+    found = loaded(
+        "from functional_clf.stats import *\n"
+        "a, b = [[0.9, 0.8], [0.7, 0.9]], [[0.5, 0.6], [0.6, 0.5]]\n"
+        "compare_crossed(a, b)\n"
+        "for scope in ('data', 'split', 'init'):\n"
+        "    compare(a[0] * 9, b[0] * 9, scope=scope, n_train=80, n_test=20)\n"
+        "    self_calibration(a[0] * 9, b[0] * 9, scope=scope, n_train=80, n_test=20)\n"
+    )
+    assert "scipy.special" in found
+    assert not found & HEAVY

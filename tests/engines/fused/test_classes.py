@@ -152,7 +152,10 @@ class OfFeatures:
         return (y > 0.5).sum()
 
 
-def seen(rows, y, dtype, task=MultiClass(3)):
+THREE = MultiClass(3)
+
+
+def seen(rows, y, dtype, task=THREE):
     """The loss and the count of each row of logits."""
 
     def init(generator):

@@ -1,0 +1,165 @@
+"""What is settled before anyone looks: the rules that every comparison of a study is held to."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import TypedDict, cast
+
+from functional_clf.stats import scopes, validation
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What is the same for every pair of models of a study, checked once.
+
+    Whoever compares one pair may give these as arguments of `compare` instead. What belongs to a
+    pair stays an argument of the call: the columns, their `total`, who diverged, the names.
+
+    Attributes:
+        scope: "data", "split" or "init": what each pair redrew. A crossed design has one scope
+            only, for which this stays "data".
+        n_train: training samples a run; needed for the split scope.
+        n_test: test samples a run; needed for the split scope (a `total` that is one number, or
+            the same for all, will do). Where neither is known, the interval cannot tell that the
+            models differ on few samples only.
+        margin: the smallest difference that matters, in [0, 1]; 0.01 is one percentage point.
+        alpha: share of intervals that may miss, in (0, 1): of all that `compare_all` gives
+            together, the chance that any does.
+        failure_below: accuracy in [0, 1] below which a run counts as failed; None counts only
+            runs that diverged.
+        references: accuracies to hold the models against, such as {"best possible": 0.99957}.
+        setting: where the data come from, for the scope sentence, such as "circles(1000)".
+        seed: of the random signs, where the sign-flip test is not exact.
+        first_margin: the margin of the first look at these results; where it differs from
+            `margin`, the conclusion says that the margin was changed after looking.
+        first_alpha: the alpha of the first look, likewise.
+        earlier_looks: how often results of this study were looked at before with fewer or other
+            seeds; the conclusion says so, since looking until it is significant raises false
+            alarms.
+
+    Raises:
+        ValueError: for a value out of range; the message names it and the value.
+        TypeError: for a value of the wrong type.
+
+    Example:
+        >>> rules = Rules(margin=0.02, failure_below=0.75)
+        >>> dataclasses.replace(rules, alpha=0.01).margin
+        0.02
+    """
+
+    scope: str = "data"
+    n_train: int | None = None
+    n_test: int | None = None
+    margin: float = 0.01
+    alpha: float = 0.05
+    failure_below: float | None = None
+    references: Mapping[str, float] | None = dataclasses.field(default=None, hash=False)
+    setting: str = ""
+    seed: int = 0
+    first_margin: float | None = None
+    first_alpha: float | None = None
+    earlier_looks: int = 0
+
+    def __post_init__(self) -> None:
+        optional = validation.optional
+        checked = {
+            "scope": scopes.named(self.scope).name,
+            "alpha": validation.alpha_level(self.alpha),
+            "margin": validation.margin_size("margin", self.margin),
+            "failure_below": optional(validation.fraction, "failure_below", self.failure_below),
+            "n_train": optional(validation.positive_integer, "n_train", self.n_train),
+            "n_test": optional(validation.positive_integer, "n_test", self.n_test),
+            "seed": validation.integer("seed", self.seed, 0),
+            "setting": validation.text("setting", self.setting),
+            "references": optional(validation.references, "references", self.references),
+            "first_margin": optional(validation.margin_size, "first_margin", self.first_margin),
+            "first_alpha": validation.first_alpha(self.first_alpha),
+            "earlier_looks": validation.integer("earlier_looks", self.earlier_looks, 0),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def for_each_of(self, n_comparisons: int) -> "Rules":
+        """Return the rules of one of several comparisons that share alpha, by Bonferroni.
+
+        Raises:
+            ValueError: where too little of alpha is left for one.
+        """
+        alpha = validation.alpha_level(self.alpha, n_comparisons)
+        return dataclasses.replace(self, alpha=alpha / n_comparisons)
+
+
+class VerdictSettings(TypedDict, total=False):
+    """The rules that any verdict needs."""
+
+    margin: float
+    alpha: float
+
+
+class PairedSettings(VerdictSettings, total=False):
+    """The rules that `self_calibration` takes one by one: what verdicts on pairs are made by."""
+
+    scope: str
+    n_train: int | None
+    n_test: int | None
+
+
+class CrossedSettings(VerdictSettings, total=False):
+    """The rules that `compare_crossed` takes one by one."""
+
+    failure_below: float | None
+    references: Mapping[str, float] | None
+    setting: str
+    first_margin: float | None
+    first_alpha: float | None
+    earlier_looks: int
+
+
+class RuleSettings(PairedSettings, CrossedSettings, total=False):
+    """All rules as arguments, so that a type checker knows them: the fields of `Rules`."""
+
+    seed: int
+
+
+def chosen(
+    caller: str,
+    rules: Rules | None,
+    settings: Mapping[str, object],
+    known: frozenset[str] = RuleSettings.__optional_keys__,
+) -> Rules:
+    """Return the rules of a call, which were given as one value or one by one.
+
+    Args:
+        caller: the function that was called, for the messages.
+        rules: the one value, or None.
+        settings: rules by name.
+        known: the names that the function takes.
+
+    Returns:
+        The one value, or the settings as one.
+
+    Raises:
+        ValueError: for a rule out of range.
+        TypeError: for both at once, an unknown name, or a value of the wrong type.
+
+    Example:
+        >>> chosen("compare", None, {"margin": 0.02}).margin
+        0.02
+    """
+    for name in settings:
+        if name not in known:
+            fields = [field.name for field in dataclasses.fields(Rules) if field.name in known]
+            raise TypeError(
+                f"{caller}() got an unexpected keyword argument {name!r}; its rules are "
+                f"{', '.join(fields)}"
+            )
+    if rules is None:
+        return Rules(**cast(RuleSettings, settings))
+    if not isinstance(rules, Rules):
+        raise TypeError(f"rules is {validation.shown(rules)}: a Rules value is needed")
+    if settings:
+        name = next(iter(settings))
+        raise TypeError(
+            f"rules and {name} are both given: {name} belongs in the rules, as by "
+            f"dataclasses.replace(rules, {name}=...)"
+        )
+    return rules
