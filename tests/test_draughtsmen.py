@@ -16,7 +16,9 @@ from functional_clf.reports.draughtsmen import Draughtsmen
 from functional_clf.reports.pictures import AccuraciesPicture, Commission, CurvesPicture
 
 needs_groups = pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no groups here")
-FORGED = "import sys; from functional_clf import drawing, drawing_process as d; {}; d.main()"
+FORGED = (
+    "import sys; from functional_clf.reports import drawing, drawing_process as d; {}; d.main()"
+)
 """A drawing process in which something is not as it should be."""
 
 
@@ -276,7 +278,9 @@ PARENTS = {
 @needs_groups
 @pytest.mark.parametrize(("before", "within", "code"), PARENTS.values(), ids=PARENTS)
 def test_no_child_outlives_its_parent(before, within, code):
-    before = before + "\nfrom functional_clf import draughtsmen; draughtsmen.cores = lambda: 2"
+    before = (
+        before + "\nfrom functional_clf.reports import draughtsmen; draughtsmen.cores = lambda: 2"
+    )
     args = [sys.executable, "-W", "error", "-c", PARENT.format(before, within)]
     done = subprocess.run(args, capture_output=True, text=True, timeout=60)
     assert group_is_gone(int(done.stdout))

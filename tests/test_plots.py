@@ -8,9 +8,11 @@ from matplotlib.font_manager import fontManager
 
 from functional_clf import Study, circles, mlp_recipe
 from functional_clf.data.dataset import Dataset
-from functional_clf.record.folder import PLOTS
 from functional_clf.reports import drawing, plots, signature
 from functional_clf.reports.lettering import drawable, fonts_for
+from functional_clf.reports.pictures import NAMES as PICTURES
+
+FILES = {f"{name}.png" for name in PICTURES}
 
 
 def own(n_features, scale=1.0):
@@ -49,7 +51,7 @@ def test_data_of_any_number_of_features_are_drawn(n_features, tmp_path, caplog):
     written = {path.name for path in plots.write_plots(results, tmp_path / "plots")}
     assert {path.name for path in (tmp_path / "plots").iterdir()} == written
     skipped = [] if n_features == 2 else ["boundaries.png"]
-    assert written == set(PLOTS) - set(skipped)
+    assert written == FILES - set(skipped)
     assert [record.getMessage() for record in caplog.records] == [
         f"{name} is not drawn: the data have {n_features} features, and a plane has 2"
         for name in skipped
@@ -78,7 +80,7 @@ def test_models_that_diverge_are_drawn_as_such(tmp_path):
     for model, seeds in (("base", [0, 1, 2]), ("new", [1])):
         for value in results.params[model][1].values():
             value[seeds] = np.nan
-    assert len(plots.write_plots(results, tmp_path / "plots")) == len(PLOTS)
+    assert len(plots.write_plots(results, tmp_path / "plots")) == len(FILES)
     top, _, bottom, other, *_ = plots.boundaries_figure(results).axes
     assert [text.get_text() for text in top.texts] == ["diverged: it predicts nothing"]
     assert bottom.get_title() == "base\nvotes of 0 seeds, 3 diverged"
@@ -97,7 +99,7 @@ def test_a_picture_that_fails_costs_no_other_and_leaves_none_of_before(
     plots.write_plots(results, tmp_path / "plots")
     monkeypatch.setattr(drawing, "curves_figure", fail)
     written = {path.name for path in plots.write_plots(results, tmp_path / "plots")}
-    assert written == set(PLOTS) - {"curves.png"}
+    assert written == FILES - {"curves.png"}
     assert {path.name for path in (tmp_path / "plots").iterdir()} == written
     (line,) = [record.getMessage() for record in caplog.records]
     assert line.startswith("curves.png is not drawn: ")
@@ -175,18 +177,14 @@ def test_whatever_a_picture_shows_is_in_the_digest_of_the_results():
 
 
 def test_data_of_three_classes_have_no_boundaries():
-    """No study makes such results yet; what gathers them for pictures does not mind."""
-    results = study(own(2))
-    draw = results.study.dataset.sample
-
-    def three(seed):
-        x, y = draw(seed)
-        return x, np.arange(len(y)) % 3
-
-    object.__setattr__(results.study.dataset, "sample", three)
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    dataset = Dataset("three", 60, lambda seed: (x, np.arange(60) % 3), is_fixed=True, n_classes=3)
+    wide = mlp_recipe("wide", (2, 5, 3), "relu", "adam", 0.01, epochs=2)
+    results = Study(dataset, (wide,), seeds=2, engine="eager").run()
     figure = plots.data_figure(results)
     assert len({tuple(one.get_facecolor()[0]) for one in figure.axes[0].collections}) == 6
     assert len(legend(figure)) == 6
+    assert plots.curves_figure(results).axes[0].get_ylabel() == "loss (cross-entropy)"
     with pytest.raises(ValueError, match="the data have 3 classes, and a boundary parts 2"):
         plots.boundaries_figure(results)
 
@@ -203,7 +201,7 @@ def test_any_name_is_drawn_letter_by_letter(names, tmp_path):
     dataset = circles(60)
     object.__setattr__(dataset, "name", f"{names[1]} $x$ {names[0]}")
     results = named(dataset, names)
-    assert len(plots.write_plots(results, tmp_path / "plots")) == len(PLOTS)
+    assert len(plots.write_plots(results, tmp_path / "plots")) == len(FILES)
     shown = legend(plots.curves_figure(results))
     assert len(shown) == len(set(shown)) == 4
     assert not any(matplotlib.cbook.is_math_text(text) for text in shown)
@@ -236,7 +234,7 @@ def test_equal_differences_fall_into_one_bin():
 def test_a_users_settings_of_matplotlib_do_not_reach_the_pictures(tmp_path):
     results = study(circles(60))
     with matplotlib.rc_context({"text.usetex": True, "font.family": "cmex10"}):
-        assert len(plots.write_plots(results, tmp_path / "plots")) == len(PLOTS)
+        assert len(plots.write_plots(results, tmp_path / "plots")) == len(FILES)
 
 
 def test_letters_come_from_a_font_that_has_them_or_are_escaped(tmp_path):

@@ -23,6 +23,7 @@ from functional_clf.record.names import params_name
 from functional_clf.record.rows import ChunkResult
 from functional_clf.record.store import Store
 from functional_clf.study.curves import bands
+from functional_clf.study.execution import Execution
 from functional_clf.study.study import Study
 
 JOB = ["--samples", "20", "--epochs", "4", "--engine", "eager", "--no-plots"]
@@ -146,9 +147,10 @@ def test_memory_does_not_grow_with_the_number_of_seeds(tmp_path):
     for n_seeds in (1_000, 20_000):
         out = tmp_path / str(n_seeds)
         with Store(out) as store:
-            trainer = configuration._trainer(torch.device("cpu"))
+            trainer = Execution(configuration)._trainer(torch.device("cpu"))
             store.adopt(
-                configuration._configuration(configuration.identity(), trainer, "eager"), {}
+                Execution(configuration)._configuration(configuration.identity(), trainer, "eager"),
+                {},
             )
             for start in range(0, n_seeds, 16):
                 chunk = range(start, min(start + 16, n_seeds))

@@ -335,6 +335,10 @@ def _band(
 ) -> None:
     """Median and middle 90 % over seeds."""
     low, middle, high = band
+    if len(epochs) == 1:  # not trained in epochs: its result is a level
+        axes.axhline(middle[0], linestyle=line, color=style.color, label=named)
+        axes.axhspan(low[0], high[0], color=style.color, alpha=0.18, linewidth=0)
+        return
     median = np.where(np.isfinite(middle), middle, np.nan)
     axes.plot(
         epochs, median, line, color=style.color, marker=style.marker, markersize=4,

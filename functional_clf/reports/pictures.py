@@ -3,7 +3,6 @@
 Nothing here needs torch, polars or matplotlib.
 """
 
-import io
 import json
 import struct
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import IO, Any
 
 import numpy as np
+import safetensors
+import safetensors.numpy
 from numpy import ndarray
 
 NAMES = ("data", "curves", "accuracies", "boundaries")
@@ -164,11 +165,8 @@ def packed(value: Any) -> bytes:
     """
     arrays: list[ndarray] = []
     tree = json.dumps(_tree(value, arrays)).encode()
-    content = io.BytesIO()
-    content.write(struct.pack(">QQ", len(tree), len(arrays)) + tree)
-    for array in arrays:
-        np.save(content, array, allow_pickle=False)
-    return content.getvalue()
+    named = {str(number): np.ascontiguousarray(array) for number, array in enumerate(arrays)}
+    return struct.pack(">Q", len(tree)) + tree + safetensors.numpy.save(named)
 
 
 def unpacked(content: bytes) -> Any:
@@ -177,12 +175,16 @@ def unpacked(content: bytes) -> Any:
     Raises:
         ValueError: when it is something else.
     """
-    stream = io.BytesIO(content)
     try:
-        size, count = struct.unpack(">QQ", stream.read(16))
-        tree = json.loads(stream.read(size))
-        return _grown(tree, [np.load(stream, allow_pickle=False) for _ in range(count)])
-    except (struct.error, KeyError, TypeError, IndexError, EOFError) as error:
+        (size,) = struct.unpack_from(">Q", content)
+        start = struct.calcsize(">Q")
+        tree = json.loads(content[start : start + size])
+        named = safetensors.numpy.load(content[start + size :])
+        return _grown(tree, [named[str(number)] for number in range(len(named))])
+    except (
+        *(struct.error, KeyError, TypeError, IndexError, ValueError),
+        safetensors.SafetensorError,
+    ) as error:
         raise ValueError(f"these are no values of a picture: {reason_of(error)}") from error
 
 

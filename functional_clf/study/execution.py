@@ -243,7 +243,8 @@ class Execution:
             known = wanted if wanted in ENGINES else PLAIN.name
             store.refuse_other(self._configuration(identity, trainer, str(known)))
         missing = store.missing_seeds(plan.seeds)
-        bare = store.chunks_without_params(plan.seeds) if plan.save_params else []
+        has_weights = plan.save_params and len(plan.recipes) > 0
+        bare = store.chunks_without_params(plan.seeds) if has_weights else []
         again = {seeds[0] for seeds in bare}
         chunks = Chunks(missing, trainer.width, bare)
         steps = len(chunks) * sum(one.curve_epochs[-1] for one in plan.contestants)

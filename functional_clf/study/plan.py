@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterable
 from dataclasses import InitVar, dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -150,4 +151,20 @@ def _as_contestants(contestants: Any) -> tuple[Contestant, ...]:
         if not isinstance(one, Contestant) or isinstance(one, type):
             raise TypeError(f"contestants[{index}] is {short(one)}; {wanted}")
         name_text("a contestant", one.name)
+        _check_curve_epochs(one)
     return found
+
+
+def _check_curve_epochs(contestant: Contestant) -> None:
+    epochs = contestant.curve_epochs
+    is_rising = (
+        isinstance(epochs, tuple)
+        and len(epochs) > 0
+        and all(type(epoch) is int and epoch >= 0 for epoch in epochs)
+        and all(before < after for before, after in pairwise(epochs))
+    )
+    if not is_rising:
+        raise ValueError(
+            f"contestant {contestant.name!r}: curve_epochs is {short(epochs)}; it must be rising "
+            "whole numbers, as in (0, 50, 100), or (0,) where there are no epochs"
+        )

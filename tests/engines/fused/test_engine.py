@@ -77,7 +77,7 @@ def test_neither_neighbours_nor_the_place_change_a_bit(name):
 def test_how_samples_lie_in_memory_changes_no_bit():
     recipe, seeds = RECIPES["model_1"], range(3)
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds)
-    in_rows = pytree.tree_map(Tensor.contiguous, data)
+    in_rows = pytree.tree_map_only(Tensor, Tensor.contiguous, data)
     assert data.train.x.stride() != in_rows.train.x.stride()
     assert same_bits(train(recipe, start, data), train(recipe, start, in_rows))
 
@@ -214,7 +214,7 @@ def test_what_is_raised_after_some_steps_ends_the_training(error, call):
 def test_the_state_that_goes_in_is_not_changed():
     recipe, seeds = RECIPES["model_1"], range(3)
     start, data = init_chunk(recipe, seeds, CPU), chunk_of(seeds)
-    before = pytree.tree_map(Tensor.clone, (start, data))
+    before = pytree.tree_map_only(Tensor, Tensor.clone, (start, data))
     after, _ = FUSED.train(recipe, start, data, 5)
     assert same_bits(before, (start, data))
     assert not same_bits(after.params, start.params)

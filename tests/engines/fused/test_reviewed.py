@@ -279,7 +279,7 @@ def test_weights_that_require_grad_are_trained_like_others():
     recipe = replace(recipe, model=recipe.model._replace(init=learnable))
     start = init_chunk(recipe, [2, 5], torch.device("cpu"))
     assert start.params["w"].requires_grad
-    data = pytree.tree_map(lambda part: part.clone().requires_grad_(), data)
+    data = pytree.tree_map_only(Tensor, lambda part: part.clone().requires_grad_(), data)
     trained_, curves = collect(*FUSED.train(recipe, start, data, recipe.epochs))[:2]
     assert not curves.train.loss.requires_grad
     for key, value in wanted.params.items():
