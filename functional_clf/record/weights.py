@@ -97,7 +97,9 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Modul
     if not params:
         raise ValueError(f"model is {model!r}, which has no weights: there is nothing to load")
     try:
-        as_module = made_again(CONTESTANTS, models[model]).as_module
+        as_module = getattr(made_again(CONTESTANTS, models[model]), "as_module", None)
+        if as_module is None:
+            raise ValueError("it is no nn.Module")
     except ValueError as error:
         raise ValueError(
             f"model is {model!r}, whose network cannot be made again ({error}); "
