@@ -5,7 +5,7 @@ of label is another class of the same form.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -18,6 +18,7 @@ from functional_clf.core.losses import (
 from functional_clf.support.arguments import whole_number
 
 
+@runtime_checkable
 class Task(Protocol):
     """What is learned: pure functions of one replicate's logits and labels.
 

@@ -1,7 +1,7 @@
 """The form that all engines have."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 from torch.utils import _pytree as pytree
@@ -13,6 +13,7 @@ from functional_clf.data.batches import ChunkData
 Form = tuple[tuple[Any, ...], ...]
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Trains chunks of a recipe: a stack of replicates of one fixed width, in one go.
 

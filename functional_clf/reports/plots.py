@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy import ndarray
@@ -46,6 +46,7 @@ IN_ORDER_OF_WORK = ("curves", "boundaries", "accuracies", "data")
 and is gathered while the first is drawn."""
 
 
+@runtime_checkable
 class Artists(Protocol):
     """Whoever draws pictures, and hands back what came of each; of those they cannot, nothing."""
 

@@ -100,7 +100,7 @@ def test_a_task_is_its_loss_and_its_score():
     assert torch.equal(two.count_correct(logits[:, 0], y), count_correct(logits[:, 0], y))
 
 
-def test_the_number_of_classes_tells_the_task():
+def test_the_number_of_classes_tells_the_task_and_no_wrong_type_does():
     assert task_of(2) == Binary()
     assert task_of(3) == MultiClass(3) != MultiClass(4)
     assert len({task_of(3), task_of(3), task_of(5), task_of(2)}) == 3  # programs are found by it
@@ -122,7 +122,7 @@ def test_the_number_of_classes_tells_the_task():
         ((4, 3), (4, 3), "the labels have shape (4, 3); "),
     ],
 )
-def test_wrong_shapes_are_refused_in_one_line(function, logits, y, words):
+def test_wrong_types_of_shape_are_refused_in_one_line(function, logits, y, words):
     with pytest.raises(ValueError, match=r"^the (logits|labels) have shape ") as caught:
         function(torch.zeros(logits), torch.zeros(y), 3)
     assert str(caught.value).startswith(words)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LARGE = {"torch", "sklearn", "scipy", "polars", "matplotlib"}
 TRACING = {"sympy", "torch._inductor", "torch._dynamo"}
 SMALL = ["--samples", "80", "--epochs", "12", "--seeds", "4", "--out", "out"]

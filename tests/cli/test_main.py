@@ -14,7 +14,7 @@ import pytest
 import functional_clf
 from functional_clf.cli import main as main_command
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMALL = ["--samples", "80", "--epochs", "12", "--engine", "eager", "--seeds", "4", "--no-plots"]
 IN_PYTHON = "import sys; from functional_clf.cli.main import main; sys.exit(main())"
 
