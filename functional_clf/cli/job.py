@@ -15,12 +15,13 @@ from typing import NoReturn
 from rich.console import Console
 
 import functional_clf
+from functional_clf.cli.imports import import_for_new_data
 from functional_clf.cli.run_arguments import RunArguments
 from functional_clf.cli.screen import complain, shown_notices, shown_progress
 from functional_clf.contestants.mlp import mlp_recipe
 from functional_clf.record.database import StoreError, WriteError
 from functional_clf.record.folder import check_outputs, remove, start_over
-from functional_clf.record.names import file_name
+from functional_clf.record.names import FILE_NAME, file_name
 from functional_clf.record.rows import differences
 from functional_clf.record.weights import write_params
 from functional_clf.registry import DATASETS
@@ -127,6 +128,8 @@ def _run(
     if arguments.fresh and (rank is None or rank.is_first_start()):
         start_over(folder, outputs, lambda line: _announce(line, ask=rank is None))
     _on_terminate(folder)
+    if not (folder / FILE_NAME).exists():
+        import_for_new_data()
     try:
         with shown_progress(stderr) as on_progress:
             results = study.run(folder, on_progress, rank)

@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Sequence
 
+from functional_clf.cli.imports import uncollected
 from functional_clf.cli.run_arguments import PROGRAM, RunArguments, parse
 from functional_clf.cli.screen import complain, consoles
 from functional_clf.record.names import FILE_NAME
@@ -35,7 +36,8 @@ def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         artists = None
         if _will_draw(arguments):  # they import matplotlib while this process imports torch
             artists = stack.enter_context(Draughtsmen())
-        _import_quietly()
+        with uncollected():
+            _import_quietly()
         from functional_clf.cli.job import run_job
 
         return run_job(arguments, stdout, stderr, artists)
