@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -23,6 +24,36 @@ def test_every_snippet_runs_as_it_stands(snippet, tmp_path):
     assert done.stdout.strip()
 
 
+EXAMPLES = {
+    "lesson.py": (["6", "60"], ["model_1: ", "Verdict: better", "6 of 6 seeds failed"]),
+    "own_network.py": (["6", "20"], ["skip", "model_1", "Over 6 paired seeds", "moons(500"]),
+    "statistics_alone.py": ([], ["better\n", "wider", "no torch was imported"]),
+}
+
+
+def test_every_example_is_tried():
+    assert sorted(path.name for path in (ROOT / "examples").iterdir()) == sorted(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_short_and_runs_as_it_says(name, tmp_path):
+    path, (args, wanted) = ROOT / "examples" / name, EXAMPLES[name]
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 40
+    assert f"Run it with `python examples/{name}`" in text.partition('"""\n\n')[0]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path), *args],
+        cwd=tmp_path,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    for words in wanted:
+        assert words in done.stdout
+
+
 def test_the_functional_core_is_25_lines_or_so():
     core = next(snippet for snippet in SNIPPETS if "def train_step" in snippet)
     assert len([line for line in core.splitlines() if line.strip()]) <= 25
@@ -45,11 +76,13 @@ def test_every_option_it_names_exists(capsys):
 
 
 def test_every_file_it_shows_is_there():
-    for path in re.findall(r"\]\((?!http)([^)]+)\)", README):
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        path, _, anchor = link.partition("#")
         assert (ROOT / path).is_file()
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", (ROOT / path).read_text(encoding="utf-8"), re.M)
+            assert anchor in [heading.lower().replace(" ", "-") for heading in headings]
 
 
 def _environment():
-    import os
-
     return os.environ | {"PYTHONPATH": str(ROOT)}

@@ -28,7 +28,8 @@ from functional_clf import Comparison, Dataset, Recipe, Results, Study, circles,
 
 data: Dataset = circles(n_samples=200)
 recipe: Recipe = model_1(layer_sizes=(2, 8, 1), activation="tanh", epochs=5)
-study = Study(data, (recipe,), seeds=range(4), vary="split", margin=0.02)
+study = Study(data, (recipe,), seeds=4, vary="split", margin=0.02)
+more: range = Study(data, (recipe,), seeds=range(4, 8)).seeds
 results: Results = study.run("runs/small")
 comparison: Comparison = compare([0.9, 0.8], [0.7, 0.7], scope="data", margin=0.02)
 reveal_type(Study)

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Iterable
 from dataclasses import InitVar, dataclass, field
 from itertools import pairwise
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,6 +21,18 @@ from functional_clf.support.arguments import name_text, short, whole_number
 HALF_WAY = 0.75
 """The test accuracy half way from guessing between two balanced classes to perfect."""
 
+if TYPE_CHECKING:
+
+    class Seeds:
+        """To a type checker: given as a count or a range, a range from then on."""
+
+        def __get__(self, plan: Any, kind: Any) -> range: ...
+
+        def __set__(self, plan: Any, seeds: int | range) -> None: ...
+
+else:
+    Seeds = range
+
 
 @dataclass(frozen=True)
 class Plan(Options):
@@ -35,7 +47,7 @@ class Plan(Options):
 
     dataset: Dataset = field(default_factory=circles)
     contestants: tuple[Contestant, ...] = field(default_factory=lambda: (model_0(), model_1()))
-    seeds: range = STANDARD_SEEDS
+    seeds: Seeds = cast(Any, STANDARD_SEEDS)
     chunk: InitVar[int | None] = field(default=None, kw_only=True)
 
     def __post_init__(self, chunk: int | None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
