@@ -44,27 +44,27 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def chunk_width(device: torch.device, bytes_per_replicate: int) -> int:
+def fitting_chunk_size(device: torch.device, bytes_per_replicate: int) -> int:
     """How many replicates to train together: 16 on the CPU, 1024 on CUDA where memory allows.
 
     On the CPU a chunk shall fit into one core's cache. On CUDA it shall fill the device; where
-    the free memory is short of twice what a chunk needs, the width is halved until it is not.
+    the free memory is short of twice what a chunk needs, the size is halved until it is not.
 
     Args:
         device: where to train.
         bytes_per_replicate: what one replicate needs, roughly.
 
     Example:
-        >>> chunk_width(torch.device("cpu"), bytes_per_replicate=10**6)
+        >>> fitting_chunk_size(torch.device("cpu"), bytes_per_replicate=10**6)
         16
     """
     if device.type == "cpu":
         return CPU_CHUNK
     free, _ = torch.cuda.mem_get_info(device)
-    width = CUDA_CHUNK
-    while width > CPU_CHUNK and 2 * width * bytes_per_replicate > free:
-        width //= 2
-    return width
+    size = CUDA_CHUNK
+    while size > CPU_CHUNK and 2 * size * bytes_per_replicate > free:
+        size //= 2
+    return size
 
 
 def why_not_compile(device: torch.device) -> str | None:

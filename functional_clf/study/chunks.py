@@ -17,45 +17,47 @@ from functional_clf.support.arguments import short
 
 
 class Chunks(Sequence[list[int]]):
-    """Seeds in chunks of one width, the last one maybe shorter; made when looked at.
+    """Seeds in chunks of one size, the last one maybe smaller; made when looked at.
 
     Args:
         seeds: what to train, 8 bytes each however many there are.
-        width: seeds a chunk, at least 1.
+        chunk_size: seeds a chunk, at least 1.
         more: further chunks, made already.
 
     Example:
-        >>> list(Chunks(np.array([3, 5, 6, 9, 11]), width=2, more=[[1, 2]]))
+        >>> list(Chunks(np.array([3, 5, 6, 9, 11]), chunk_size=2, more=[[1, 2]]))
         [[3, 5], [6, 9], [11], [1, 2]]
     """
 
-    def __init__(self, seeds: np.ndarray, width: int, more: Sequence[Sequence[int]] = ()) -> None:
-        self.seeds, self.width, self.more = seeds, width, more
+    def __init__(
+        self, seeds: np.ndarray, chunk_size: int, more: Sequence[Sequence[int]] = ()
+    ) -> None:
+        self.seeds, self.chunk_size, self.more = seeds, chunk_size, more
 
     def __len__(self) -> int:
         return self._n_whole() + len(self.more)
 
     def _n_whole(self) -> int:
-        return -(-len(self.seeds) // self.width)
+        return -(-len(self.seeds) // self.chunk_size)
 
     def __getitem__(self, index: int) -> list[int]:  # pyright: ignore[reportIncompatibleMethodOverride] - no slices
         if not 0 <= index < len(self):
             raise IndexError(index)
         if index >= self._n_whole():
             return list(self.more[index - self._n_whole()])
-        return self.seeds[index * self.width : (index + 1) * self.width].tolist()
+        return self.seeds[index * self.chunk_size : (index + 1) * self.chunk_size].tolist()
 
 
 @dataclass(frozen=True)
 class ChunkTrainer:
-    """Trains chunks of one study, all of one width: a short chunk is padded with its last seed.
+    """Trains chunks of one study, all of one size: a short chunk is padded with its last seed.
 
     Args:
         dataset: what every replicate draws its samples from.
         contestants: the models to train, all on the same data.
         replicate: the named seeds that a replicate's seed fixes.
         test_size: share of the samples held out for testing, in (0, 1).
-        width: replicates trained together.
+        chunk_size: replicates trained together.
         device: where to train.
 
     Example:
@@ -65,7 +67,7 @@ class ChunkTrainer:
         >>> from functional_clf.data.seeds import replicate
         >>> trainer = ChunkTrainer(
         ...     circles(100), (model_0(epochs=2),), lambda seed: replicate(seed, "data"),
-        ...     test_size=0.2, width=4, device=torch.device("cpu"),
+        ...     test_size=0.2, chunk_size=4, device=torch.device("cpu"),
         ... )
         >>> training = Training(ENGINES["eager"])
         >>> result = trainer.train(training, seeds=[0, 1, 2], keep_params=False)
@@ -77,11 +79,11 @@ class ChunkTrainer:
     contestants: tuple[Contestant, ...]
     replicate: Callable[[int], Replicate]
     test_size: float
-    width: int
+    chunk_size: int
     device: torch.device
 
     def train(self, training: Training, seeds: Sequence[int], keep_params: bool) -> ChunkResult:
-        """Train every contestant on one chunk of at most `width` seeds.
+        """Train every contestant on one chunk of at most `chunk_size` seeds.
 
         Raises:
             ValueError: when a contestant does not return what it should.
@@ -108,7 +110,7 @@ class ChunkTrainer:
         return self._draw(seeds)[1]
 
     def _draw(self, seeds: Sequence[int]) -> tuple[list[Replicate], ChunkData]:
-        padded = [*seeds, *[seeds[-1]] * (self.width - len(seeds))]
+        padded = [*seeds, *[seeds[-1]] * (self.chunk_size - len(seeds))]
         replicates = [self.replicate(seed) for seed in padded]
         return replicates, draw_chunk(self.dataset, replicates, self.test_size, self.device)
 

@@ -18,8 +18,8 @@ from functional_clf.engines.base import Engine
 from functional_clf.engines.cache import CacheError, cache_folder
 from functional_clf.engines.choice import PLAIN, Job, choose, for_one_chunk
 from functional_clf.engines.machine import (
-    chunk_width,
     environment,
+    fitting_chunk_size,
     keep_freed_memory,
     one_torch_thread,
     resolve_device,
@@ -108,7 +108,7 @@ class Execution:
             params={name: store.params(name, plan.seeds[:PICTURED_SEEDS]) for name in plan.names},
             engine=engine,
             device=str(device),
-            chunk_size=trainer.width,
+            chunk_size=trainer.chunk_size,
             environment=environment(device),
             timings=timings,
             looks=looks,
@@ -185,16 +185,16 @@ class Execution:
     def _trainer(
         self, device: torch.device, recorded: Mapping[str, Any] | None = None
     ) -> ChunkTrainer:
-        """Of the width that a study began with, where nobody asks for another."""
+        """Of the chunk size that a study began with, where nobody asks for another."""
         keep_freed_memory()
         plan, begun_with = self.plan, (recorded or {}).get("chunk_size")
-        width = plan.chunk_size or (begun_with if isinstance(begun_with, int) else None)
+        chunk_size = plan.chunk_size or (begun_with if isinstance(begun_with, int) else None)
         return ChunkTrainer(
             plan.dataset,
             plan.contestants,
             plan.replicate,
             plan.test_size,
-            width or chunk_width(device, self._bytes_per_replicate(device)),
+            chunk_size or fitting_chunk_size(device, self._bytes_per_replicate(device)),
             device,
         )
 
@@ -246,7 +246,7 @@ class Execution:
         has_weights = plan.save_params and len(plan.recipes) > 0
         bare = store.chunks_without_params(plan.seeds) if has_weights else []
         again = {seeds[0] for seeds in bare}
-        chunks = Chunks(missing, trainer.width, bare)
+        chunks = Chunks(missing, trainer.chunk_size, bare)
         steps = len(chunks) * sum(one.curve_epochs[-1] for one in plan.contestants)
 
         with Workers(max(1, min(self._threads(trainer.device), len(chunks)))) as workers:
@@ -326,7 +326,7 @@ class Execution:
             "engine": engine,
             "device": trainer.device.type,
             "tf32": self.plan.tf32,
-            "chunk_size": trainer.width,
+            "chunk_size": trainer.chunk_size,
         }
 
 

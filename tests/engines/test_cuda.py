@@ -38,4 +38,4 @@ def test_the_width_is_halved_where_memory_is_short(monkeypatch):
     cuda = torch.device("cuda")
     for free, width in ((2**40, 1024), (2**31, 1024), (2**30, 512), (2**20, 16)):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 2**40))
-        assert machine.chunk_width(cuda, bytes_per_replicate=2**20) == width
+        assert machine.fitting_chunk_size(cuda, bytes_per_replicate=2**20) == width

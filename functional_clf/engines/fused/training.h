@@ -24,10 +24,10 @@ static double seconds(void)
 }
 
 /* Trains each replicate for `spans` spans of steps, in place; before each span that is marked it
- * records the metrics, a row of replicates a record. Now and then, and at the end, it tells
- * `after_steps` how many steps it has taken, which may ask it to stop. Returns 1 when it stopped,
- * 2 when memory is short, else 0. */
-int fit(const long replicates, const long spans, const long *steps, const long *is_recorded,
+ * writes down the metrics, a row of replicates a point of the curve. Now and then, and at the end,
+ * it tells `after_steps` how many steps it has taken, which may ask it to stop. Returns 1 when it
+ * stopped, 2 when memory is short, else 0. */
+int fit(const long replicates, const long spans, const long *steps, const long *is_read,
         char *const *leaves, const real *x_train, const real *y_train,
         const real *x_test, const real *y_test, real *train_loss, long *train_correct,
         real *test_loss, long *test_correct, int (*after_steps)(long))
@@ -42,14 +42,14 @@ int fit(const long replicates, const long spans, const long *steps, const long *
     for (long r = 0; r < replicates && !stop; r++) {
         for (int k = 0; k < LEAVES; k++)
             memcpy(state + places[k].offset, leaves[k] + r * places[k].bytes, places[k].bytes);
-        long record = r;
+        long point = r;
         for (long span = 0; span < spans && !stop; span++) {
-            if (is_recorded[span]) {
+            if (is_read[span]) {
                 evaluate_train(&work->evaluate_train, &work->state, x_train, y_train,
-                               train_loss + record, train_correct + record);
+                               train_loss + point, train_correct + point);
                 evaluate_test(&work->evaluate_test, &work->state, x_test, y_test,
-                              test_loss + record, test_correct + record);
-                record += replicates;
+                              test_loss + point, test_correct + point);
+                point += replicates;
             }
             for (long step = 0; step < steps[span]; step++)
                 take_step(&work->take_step, &work->state, x_train, y_train);
