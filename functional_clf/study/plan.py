@@ -47,7 +47,7 @@ class Plan(Options):
 
     dataset: Dataset = field(default_factory=circles)
     contestants: tuple[Contestant, ...] = field(default_factory=lambda: (model_0(), model_1()))
-    seeds: Seeds = cast(Any, STANDARD_SEEDS)
+    seeds: Seeds = field(default=cast(Any, STANDARD_SEEDS))
     chunk: InitVar[int | None] = field(default=None, kw_only=True)
 
     def __post_init__(self, chunk: int | None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
