@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from functional_clf.contestants.base import Contestant, Trained, Training
+from functional_clf.contestants.recipe import Recipe
+from functional_clf.core.same_bits import clone
 from functional_clf.core.types import Curves, Metrics
 from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.dataset import Dataset
@@ -94,7 +96,10 @@ class ChunkTrainer:
         curves: dict[str, np.ndarray] = {}
         params: dict[str, np.ndarray] = {}
         for one in self.contestants:
-            trained = _trained(one, one.train(data, replicates, training))
+            # Of a recipe it is known that it changes nothing; another may, and the next shall not
+            # see it.
+            own = data if isinstance(one, Recipe) else clone(data)
+            trained = _trained(one, one.train(own, replicates, training))
             points = _points(one, trained, data)
             rows += _rows(one.name, points, trained, replicates[:n_kept], data)
             curves |= {f"{one.name}/{key}": value[:, :n_kept] for key, value in points.items()}

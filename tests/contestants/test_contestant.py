@@ -337,3 +337,45 @@ def test_several_ranks_train_it_to_the_same_bits(tmp_path):
         results = study.run(tmp_path, rank=leading)
         assert code.result(60) == 0
     assert_frame_equal(results.seeds, study.run().seeds, check_exact=True)
+
+
+class Vandal(Majority):
+    """Changes the samples that it is given."""
+
+    def train(self, data, replicates, training):
+        found = super().train(data, replicates, training)
+        for part in (*data.train, *data.test):
+            part.zero_()
+        return found
+
+
+def test_what_it_does_to_its_samples_nobody_else_meets():
+    model = model_1(epochs=12)
+    alone = Study(uneven(), (model,), seeds=4, engine="eager").run()
+    beside = Study(uneven(), (Vandal("vandal"), model), seeds=4, engine="eager").run()
+    assert_frame_equal(beside.of("model_1"), alone.of("model_1"))
+
+
+@pytest.mark.parametrize("epochs", [(), [0], (2, 1), (0, 0), (0.5,), (-1,), None, 3])
+def test_epochs_that_are_none_are_one_clear_error(epochs):
+    class Odd(Majority):
+        curve_epochs = epochs
+
+    with pytest.raises(ValueError, match=r"contestant 'odd': curve_epochs is .*; it must be ris"):
+        study_of(3, contestants=(Odd("odd"),))
+
+
+TRAINED = []
+
+
+class Counted(Majority):
+    def train(self, data, replicates, training):
+        globals()["TRAINED"].append(len(replicates))
+        return super().train(data, replicates, training)
+
+
+def test_without_weights_nothing_is_trained_again_for_them(tmp_path):
+    study = study_of(3, contestants=(Counted("counted"),), save_params=True)
+    for _ in range(2):
+        study.run(tmp_path)
+    assert len(TRAINED) == 1
