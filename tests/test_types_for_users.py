@@ -119,3 +119,12 @@ def test_the_version_is_that_of_the_installed_package():
 def test_what_is_no_public_name_is_refused():
     with pytest.raises(AttributeError, match="nonsense"):
         _ = functional_clf.nonsense
+
+
+@pytest.mark.parametrize(
+    ("room", "name"),
+    [("data", "Dataset"), ("data", "circles"), ("data", "ChunkData"), ("study", "Study")],
+)
+def test_a_room_gives_what_a_module_of_its_name_gave(room, name):
+    found = getattr(importlib.import_module(f"functional_clf.{room}"), name)
+    assert found.__module__.startswith(f"functional_clf.{room}.")

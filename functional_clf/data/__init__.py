@@ -1,1 +1,5 @@
 """Data sets, their splits, and a chunk's tensors out of replicate seeds."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,5 @@
+# What may be imported from the room itself.
+from .batches import ChunkData as ChunkData
+from .dataset import Dataset as Dataset
+from .generators import circles as circles
+from .generators import moons as moons
