@@ -1,5 +1,6 @@
 """What a type checker, and an import, see of the package from outside."""
 
+import importlib
 import os
 import re
 import subprocess
