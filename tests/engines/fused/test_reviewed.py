@@ -18,6 +18,9 @@ from functional_clf.data.seeds import replicate
 from functional_clf.engines.fused import engine, library
 from functional_clf.engines.fused.engine import FUSED, _why_not_fuse
 from functional_clf.engines.fused.trace import UnfusableError
+from functional_clf.engines.vmapped import EAGER
+
+fused, eager = FUSED.train, EAGER.train
 
 SHAPES = {"w": (4, 2), "b": (4,), "v": (4,), "u": (4, 4), "pos": (500,)}
 
