@@ -55,16 +55,19 @@ def run_job(
         stderr: for progress and notices.
         artists: who draws the pictures; None draws them in this process.
     """
-    rank = None
+    rank = folder = None
     try:
         rank = launched_rank()
         study = study_of(arguments)
+        folder = run_folder(study, arguments.out)
         if arguments.replay is not None:
-            return 0 if rank is not None and rank.index > 0 else _replay(study, arguments, stdout)
+            return 0 if rank is not None and rank.index > 0 else _replay(folder, arguments, stdout)
         if rank is not None and rank.index > 0:
             return _assist(study, rank)
         with shown_notices(stderr):
-            _run(study, arguments, stdout, stderr, rank, artists)
+            _run(study, folder, arguments, stdout, stderr, rank, artists)
+    except KeyboardInterrupt:
+        _leave(folder, "interrupted", INTERRUPTED)
     except (RankError, WriteError) as error:
         complain(error)
         return 1
@@ -115,6 +118,7 @@ def run_folder(study: Study, out: Path | None) -> Path:
 
 def _run(
     study: Study,
+    folder: Path,
     arguments: RunArguments,
     stdout: Console,
     stderr: Console,
@@ -122,7 +126,7 @@ def _run(
     artists: Draughtsmen | None,
 ) -> None:
     """Run a study, write its files, and print what it found."""
-    folder, names = run_folder(study, arguments.out), study.names
+    names = study.names
     outputs = derived_files(folder, names)
     check_outputs(folder, outputs)
     if arguments.fresh and (rank is None or rank.is_first_start()):
@@ -130,11 +134,8 @@ def _run(
     _on_terminate(folder)
     if not (folder / FILE_NAME).exists():
         import_for_new_data()
-    try:
-        with shown_progress(stderr) as on_progress:
-            results = study.run(folder, on_progress, rank)
-    except KeyboardInterrupt:
-        _leave(folder, "interrupted", INTERRUPTED)
+    with shown_progress(stderr) as on_progress:
+        results = study.run(folder, on_progress, rank)
     results = replace(results, timings={"import": IMPORT_SECONDS, **results.timings})
     calibration = None
     with timed(results.timings, "statistics"):
@@ -167,10 +168,10 @@ def _run(
     stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
 
 
-def _replay(study: Study, arguments: RunArguments, stdout: Console) -> int:
+def _replay(folder: Path, arguments: RunArguments, stdout: Console) -> int:
     """Train one seed again and say what came of it, a line a model; 0 where every bit is equal."""
     seed = arguments.replay or 0
-    found = replay(run_folder(study, arguments.out), seed)
+    found = replay(folder, seed)
     for model in found.models:
         what = "losses, counts, learning curves" + (" and weights" if model.has_params else "")
         verdict = f"DIFFERS: {'; '.join(model.differences)}" if model.differences else "identical"
@@ -200,12 +201,11 @@ def _assist(study: Study, rank: Rank) -> int:
         os._exit(INTERRUPTED)
 
 
-def _leave(folder: Path, why: str, code: int) -> NoReturn:
+def _leave(folder: Path | None, why: str, code: int) -> NoReturn:
     """End at once: a compilation in another thread would hold the interpreter for seconds."""
-    print(
-        printable(f"{why}: finished chunks are kept in {folder}; the same command continues"),
-        file=sys.stderr,
-    )
+    kept = "" if folder is None else f": finished chunks are kept in {folder}; "
+    line = f"{why}{kept}the same command continues" if kept else why
+    print(printable(line), file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -1,11 +1,10 @@
 """`functional-clf COMMAND ...`: the commands by name."""
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 
 import functional_clf
+from functional_clf.cli.interrupts import end_quietly, hold_back, let_through
 from functional_clf.cli.screen import complain
 from functional_clf.registry import Registry
 
@@ -23,8 +22,6 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: command-line arguments; None takes them from the process.
     """
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until a command takes over
     name, *rest = list(sys.argv[1:] if args is None else args) or ["--help"]
     if name in ("-h", "--help"):
         print(USAGE)
@@ -35,4 +32,9 @@ def main(args: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         complain(ValueError(f"command is {name!r}; it must be one of {', '.join(COMMANDS)}"))
         return 2
-    return COMMANDS[name](rest, program=f"functional-clf {name}")
+    end_quietly()
+    hold_back()  # until the command takes over; before NumPy is imported
+    try:
+        return COMMANDS[name](rest, program=f"functional-clf {name}")
+    finally:
+        let_through()

@@ -5,11 +5,10 @@ Arguments are parsed before anything large is imported, so that a wrong one is t
 
 import contextlib
 import os
-import signal
-import threading
 from collections.abc import Sequence
 
 from functional_clf.cli.imports import uncollected
+from functional_clf.cli.interrupts import end_quietly, hold_back, let_through, raise_again
 from functional_clf.cli.run_arguments import PROGRAM, RunArguments, parse
 from functional_clf.cli.screen import complain, consoles
 from functional_clf.record.names import FILE_NAME
@@ -57,18 +56,11 @@ def _is_first_rank() -> bool:
 
 def _import_quietly() -> None:
     """Import what the job needs, torch above all; Ctrl-C ends that without a traceback."""
-    if threading.current_thread() is threading.main_thread():
-        # Polars installs a handler that would swallow Ctrl-C; the mask holds it back till that is
-        # undone.
-        held_back = {signal.SIGINT} if hasattr(signal, "pthread_sigmask") else None
-        if held_back:
-            signal.pthread_sigmask(signal.SIG_BLOCK, held_back)
-        import polars as _
+    hold_back()
+    import polars as _
 
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        if held_back:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, held_back)
-    import functional_clf.cli.job as _  # noqa: F401
+    end_quietly()  # polars has changed it
+    let_through()
+    import functional_clf.cli.job as _  # noqa: F401, F811
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    raise_again()

@@ -87,13 +87,14 @@ class Recipe:
         Raises:
             UnreadableError: when that cannot be told.
         """
-        return reading_of(*self.functions.values())
+        of_a_kind = () if type(self) is Recipe else (type(self).train,)
+        return reading_of(*self.functions.values(), *of_a_kind)
 
     @property
     def is_own(self) -> bool:
         """Whether its functions are this package's own, which are pure."""
         try:
-            return self.reading().is_own
+            return type(self) is Recipe and self.reading().is_own
         except UnreadableError:
             return False
 

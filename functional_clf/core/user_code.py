@@ -7,36 +7,38 @@ program made from the functions is still the one to run, and tells that a call h
 something outside itself.
 """
 
+import collections
 import copyreg
 import dis
 import functools
 import hashlib
 import logging
-import os
 import sys
-import sysconfig
 import threading
 import types
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from functional_clf.core.homes import (
+    PACKAGE_NAME,
+    home_of,
+    installed_package,
+    is_own_file,
+    module_home,
+)
+
 ONE_AT_A_TIME = threading.RLock()
 """Held while a user's function runs in a worker thread: it may share objects with other threads."""
 
-Home = Literal["known", "installed", "user"]
-"""Whose code is: of this package and what it builds on, of another installed one, or the user's."""
-
-_PACKAGE_NAME = __name__.partition(".")[0]
-_PACKAGE = os.path.dirname(os.path.realpath(sys.modules[_PACKAGE_NAME].__file__ or ""))
 _ACTIVATIONS = (torch.relu, torch.tanh, torch.sigmoid, functional.silu, functional.gelu)
 _LOOKS_UP = ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME")
 _LOCK = type(threading.Lock())
-_KNOWN = ("torch", "numpy", "scipy", "sklearn")
+_TYPE_CHECKERS = ("jaxtyping", "beartype", "typeguard")
 _HEAP_TYPE = 1 << 9  # CPython's flag of a class that was made while Python ran
 _IN_C = (
     *(types.BuiltinFunctionType, types.WrapperDescriptorType, types.MethodDescriptorType),
@@ -92,6 +94,7 @@ def reading_of(*functions: Callable[..., Any]) -> Reading:
         try:
             for function in functions:
                 reader.read(function)
+            reader.read_modules()
         except RecursionError:
             raise UnreadableError("values that are nested too deeply") from None
     return Reading(reader.hash.hexdigest(), reader.is_own)
@@ -104,6 +107,7 @@ class _Reader:
         self.hash = hashlib.blake2b(digest_size=12)
         self.is_own = True
         self._names: set[str] = set()  # that the code read so far looks up
+        self._modules: list[tuple[types.ModuleType, set[str]]] = []  # and what was read of them
         self._seen: dict[int, int] = {}
         self._alive: list[Any] = []  # else an id could be used twice
 
@@ -120,6 +124,10 @@ class _Reader:
             self._alive.append(value)
         if isinstance(value, Tensor):
             self._read_tensor(value)
+            # What torch itself notes there, such as for its compiler, decides no number.
+            own = {key: item for key, item in vars(value).items() if not key.startswith("_")}
+            if own:
+                self.read(own)
         elif isinstance(value, np.ndarray | np.generic):
             self._read_array(np.asarray(value))
             self._read_rest(value, np.ndarray, np.generic, np.memmap)
@@ -149,18 +157,33 @@ class _Reader:
 
     def _read_rest(self, value: Any, *plain: type) -> None:
         """What a subclass adds to a value that was read: its code, and its own attributes."""
-        if type(value) in plain or _module_home(type(value).__module__) == "known":
+        if type(value) in plain:
             return
-        self.read(type(value))
+        if isinstance(value, collections.defaultdict):
+            self.read(value.default_factory)
+        if module_home(type(value).__module__) != "known":
+            self.read(type(value))
         self.read(getattr(value, "__dict__", None))
 
     def _read_module(self, module: types.ModuleType) -> None:
-        """Of a user's module, what the code read so far may look up in it."""
         self._add("module", module.__name__)
-        if _module_home(module.__name__) == "user":
-            for name in sorted(self._names & set(vars(module))):
-                self._add("attribute", name)
-                self.read(vars(module)[name])
+        if module_home(module.__name__) == "user":
+            self._modules.append((module, set()))
+
+    def read_modules(self) -> None:
+        """Of a user's modules, what all the code that was read may look up in them.
+
+        At the end, since code that is read later may look up more in a module that was met before.
+        """
+        is_done = False
+        while not is_done:
+            is_done = True
+            for module, known in list(self._modules):
+                for name in sorted((self._names & set(vars(module))) - known):
+                    is_done = False
+                    known.add(name)
+                    self._add("attribute", module.__name__, name)
+                    self.read(vars(module)[name])
 
     def _read_tensor(self, tensor: Tensor) -> None:
         try:
@@ -195,8 +218,8 @@ class _Reader:
         if wrapped is not None and _is_type_check(function):
             self.read(wrapped)
             return
-        home = _home(function.__code__.co_filename)
-        if _is_in(os.path.realpath(function.__code__.co_filename), _PACKAGE):
+        home = home_of(function.__code__.co_filename)
+        if is_own_file(function.__code__.co_filename):
             self._add("own", function.__qualname__)  # whichever module it may move to
         elif home != "user":  # a decorator may have given it the name of what it wraps
             self._add("library", function.__module__, function.__qualname__)
@@ -238,11 +261,11 @@ class _Reader:
 
     def _read_class(self, cls: type) -> None:
         is_made_in_python = cls.__flags__ & _HEAP_TYPE  # by exec, it may name any module
-        if _module_home(cls.__module__) != "user" and not (
+        if module_home(cls.__module__) != "user" and not (
             cls.__module__ == "builtins" and is_made_in_python
         ):
             module = str(cls.__module__)  # no text, of some classes that are made in C
-            is_own = module.partition(".")[0] == _PACKAGE_NAME
+            is_own = module.partition(".")[0] == PACKAGE_NAME
             self._add("own" if is_own else "library", "" if is_own else module)
             self._add(cls.__qualname__)
             return
@@ -330,7 +353,7 @@ class _Reader:
 def _is_type_check(function: types.FunctionType) -> bool:
     """Whether a function only checks the types of what passes to and from another."""
     file = function.__code__.co_filename
-    return any(checker in file for checker in ("jaxtyping", "beartype", "typeguard"))
+    return file.startswith("<@beartype(") or installed_package(file) in _TYPE_CHECKERS
 
 
 def _is_sized(value: Any) -> bool:
@@ -352,7 +375,7 @@ def _is_pure(function: Any) -> bool:
     if any(function is one for one in _ACTIVATIONS):
         return True
     code = getattr(function, "__code__", None)
-    return code is not None and _is_in(os.path.realpath(code.co_filename), _PACKAGE)
+    return code is not None and is_own_file(code.co_filename)
 
 
 def _slots(cls: type) -> list[str]:
@@ -361,33 +384,3 @@ def _slots(cls: type) -> list[str]:
         slots = vars(base).get("__slots__", ())
         found += [slots] if isinstance(slots, str) else list(slots)
     return [name for name in found if name not in ("__dict__", "__weakref__")]
-
-
-@functools.cache
-def _home(file: str) -> Home:
-    """Whose a source file is."""
-    path = os.path.realpath(file)
-    if file.startswith("<frozen ") or _is_in(path, _PACKAGE):
-        return "known"
-    parts = path.split(os.sep)
-    for folder in ("site-packages", "dist-packages"):
-        if folder in parts:
-            package = parts[parts.index(folder) + 1].removesuffix(".py")
-            return "known" if package in _KNOWN else "installed"
-    pythons = (sysconfig.get_path(name) for name in ("stdlib", "platstdlib"))
-    return "known" if any(_is_in(path, folder) for folder in pythons) else "user"
-
-
-def _is_in(path: str, folder: str) -> bool:
-    return path.startswith(os.path.realpath(folder) + os.sep)
-
-
-@functools.cache
-def _module_home(name: Any) -> Home:
-    """Whose a module is."""
-    if not isinstance(name, str):  # of some classes that are made in C
-        return "known"
-    if name.partition(".")[0] in (*sys.builtin_module_names, "builtins"):
-        return "known"
-    file = getattr(sys.modules.get(name), "__file__", None)
-    return "user" if file is None else _home(file)

@@ -137,7 +137,8 @@ class Dataset:
     def is_own(self) -> bool:
         """Whether it is one of this package's generators, whose settings say all of it."""
         try:
-            return self.kind is not None and reading_of(self.draw).is_own
+            is_plain = type(self) is Dataset and self.kind is not None
+            return is_plain and reading_of(self.draw).is_own
         except UnreadableError:
             return False
 
@@ -149,7 +150,8 @@ class Dataset:
 
     def _code(self) -> str | None:
         try:
-            return reading_of(self.draw).digest
+            of_a_kind = () if type(self) is Dataset else (type(self).sample,)
+            return reading_of(self.draw, *of_a_kind).digest
         except UnreadableError:
             return None
 

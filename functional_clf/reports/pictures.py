@@ -199,6 +199,7 @@ def receive(stream: IO[bytes]) -> bytes:
     """Read one message; empty at the end, and also where the other side has ended in its midst.
 
     Example:
+        >>> import io
         >>> stream = io.BytesIO()
         >>> send(stream, b"hello")
         >>> receive(io.BytesIO(stream.getvalue())), receive(io.BytesIO(stream.getvalue()[:-1]))

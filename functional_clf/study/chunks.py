@@ -1,21 +1,21 @@
 """One chunk from its seeds to its result: draw, train, and keep what matters."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from functional_clf.contestants.base import Contestant, Trained, Training
+from functional_clf.contestants.base import Contestant, Training
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.core.same_bits import clone
-from functional_clf.core.types import Curves, Metrics
+from functional_clf.core.user_code import ONE_AT_A_TIME
 from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.seeds import Replicate
 from functional_clf.record.rows import ChunkResult
-from functional_clf.support.arguments import short
+from functional_clf.study.outcomes import Outcome, checked_outcome
 
 
 class Chunks(Sequence[list[int]]):
@@ -96,19 +96,35 @@ class ChunkTrainer:
         curves: dict[str, np.ndarray] = {}
         params: dict[str, np.ndarray] = {}
         for one in self.contestants:
-            # Of a recipe it is known that it changes nothing; another may, and the next shall not
-            # see it.
-            own = data if isinstance(one, Recipe) else clone(data)
-            trained = _trained(one, one.train(own, replicates, training))
-            points = _points(one, trained, data)
-            rows += _rows(one.name, points, trained, replicates[:n_kept], data)
-            curves |= {f"{one.name}/{key}": value[:, :n_kept] for key, value in points.items()}
-            if keep_params:
-                for key, value in trained.params.items():
-                    params[f"{one.name}/{key}"] = np.asarray(value[:n_kept])
-        return ChunkResult(
-            rows, {key: np.ascontiguousarray(value) for key, value in curves.items()}, params
-        )
+            trained = self._train(one, data, replicates, training)
+            kept = checked_outcome(one.name, one.curve_epochs, trained, data)
+            rows += _rows(one.name, kept, replicates[:n_kept], data)
+            for key, value in kept.points.items():
+                curves[f"{one.name}/{key}"] = np.ascontiguousarray(value[:, :n_kept])
+            for key, value in kept.params.items() if keep_params else ():
+                params[f"{one.name}/{key}"] = value[:n_kept]
+        return ChunkResult(rows, curves, params)
+
+    def _train(
+        self,
+        contestant: Contestant,
+        data: ChunkData,
+        replicates: Sequence[Replicate],
+        training: Training,
+    ) -> Any:
+        """Train one contestant.
+
+        Of recipes it is known that they are pure. Any other may change what it meets; nobody else
+        shall see it.
+        """
+        if type(contestant) is Recipe:
+            return contestant.train(data, replicates, training)
+        dtype = torch.get_default_dtype()
+        with ONE_AT_A_TIME:  # it may seed a generator that another thread draws from
+            try:
+                return contestant.train(clone(data), tuple(replicates), training)
+            finally:
+                torch.set_default_dtype(dtype)
 
     def draw(self, seeds: Sequence[int]) -> ChunkData:
         """The samples of one chunk."""
@@ -120,62 +136,15 @@ class ChunkTrainer:
         return replicates, draw_chunk(self.dataset, replicates, self.test_size, self.device)
 
 
-def _trained(contestant: Contestant, value: Any) -> Trained:
-    """What a contestant's `train` returned, which has the form that it should have."""
-    if not (
-        isinstance(value, Trained)
-        and isinstance(value.params, Mapping)
-        and isinstance(value.curves, Curves)
-        and all(isinstance(part, Metrics) for part in (value.curves.train, value.curves.test))
-    ):
-        raise ValueError(
-            f"model {contestant.name!r}: train returned {short(value)}; it must return "
-            "Trained(params, curves, diverged), with Metrics in its curves"
-        )
-    return value
-
-
-def _points(contestant: Contestant, trained: Trained, data: ChunkData) -> dict[str, np.ndarray]:
-    """The learning curves by name, arrays `(point, replicate)`, checked."""
-    kept: dict[str, np.ndarray] = {}
-    n_points, width = len(contestant.curve_epochs), len(data.train.y)
-    for part, metrics, batch in (
-        ("train", trained.curves.train, data.train),
-        ("test", trained.curves.test, data.test),
-    ):
-        loss, correct = np.asarray(metrics.loss), np.asarray(metrics.correct)
-        for key, values in (("loss", loss), ("correct", correct)):
-            if values.shape != (n_points, width):
-                raise ValueError(
-                    f"model {contestant.name!r}: its {part} {key} has shape {values.shape}; it "
-                    f"must be (point, replicate), {(n_points, width)}"
-                )
-        n_samples = batch.y.shape[1]
-        if correct.dtype.kind not in "iu" or correct.min() < 0 or correct.max() > n_samples:
-            raise ValueError(
-                f"model {contestant.name!r}: its {part} correct must be counts between 0 and "
-                f"{n_samples}"
-            )
-        kept |= {f"{part}_loss": loss, f"{part}_correct": correct.astype(np.int32)}
-    if np.shape(trained.diverged) != (width,) or any(
-        np.shape(value)[:1] != (width,) for value in trained.params.values()
-    ):
-        raise ValueError(
-            f"model {contestant.name!r}: diverged and params must have one entry a replicate"
-        )
-    return kept
-
-
 def _rows(
     name: str,
-    points: dict[str, np.ndarray],
-    trained: Trained,
+    kept: Outcome,
     replicates: Sequence[Replicate],
     data: ChunkData,
 ) -> list[tuple[Any, ...]]:
     """A row a replicate, of the last point of its curves."""
     n_train, n_test = data.train.y.shape[1], data.test.y.shape[1]
-    last = {key: values[-1].tolist() for key, values in points.items()}
+    last = {key: values[-1].tolist() for key, values in kept.points.items()}
     return [
         (
             name,
@@ -186,7 +155,7 @@ def _rows(
             n_test,
             last["train_loss"][lane],
             last["test_loss"][lane],
-            bool(trained.diverged[lane]),
+            bool(kept.diverged[lane]),
         )
         for lane, one in enumerate(replicates)
     ]

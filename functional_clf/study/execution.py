@@ -243,8 +243,9 @@ class Execution:
             known = wanted if wanted in ENGINES else PLAIN.name
             store.refuse_other(self._configuration(identity, trainer, str(known)))
         missing = store.missing_seeds(plan.seeds)
-        has_weights = plan.save_params and len(plan.recipes) > 0
-        bare = store.chunks_without_params(plan.seeds) if has_weights else []
+        bare = []
+        if plan.save_params and self._has_weights(store):
+            bare = store.chunks_without_params(plan.seeds)
         again = {seeds[0] for seeds in bare}
         chunks = Chunks(missing, trainer.chunk_size, bare)
         steps = len(chunks) * sum(one.curve_epochs[-1] for one in plan.contestants)
@@ -284,6 +285,13 @@ class Execution:
             if leader is not None:
                 leader.end(0)
         return report
+
+    def _has_weights(self, store: Store) -> bool:
+        """Whether there are weights of any contestant to keep, as far as is known."""
+        plan = self.plan
+        return bool(plan.recipes) or any(
+            len(store.seeds_with_params(name, plan.seeds)) for name in plan.names
+        )
 
     def _prepared_engine(
         self, workers: Workers, store: Store, job: Job | None, tick: Callable[[str], None]

@@ -352,3 +352,21 @@ def test_degenerate_data_has_a_defined_conclusion(args, estimate, verdict, words
     assert found["verdict"] == verdict or verdict is None
     assert words in printed
     assert "nan" not in printed.lower()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Ctrl-C is not held back here")
+@pytest.mark.parametrize("more", [(), ("--replay", "1")], ids=["run", "replay"])
+@pytest.mark.parametrize("delay", [0.1, 0.3, 0.45, 0.6, 1.0, 1.6, 2.2, 2.8])
+def test_ctrl_c_at_any_time_is_no_traceback_and_is_not_lost(delay, more, tmp_path):
+    if more:
+        assert run.main([*SMALL, "--seeds", "3", "--no-plots", "--out", str(tmp_path)]) == 0
+    args = SMALL if more else ["--seeds", "3000"]  # which would take minutes
+    job = subprocess.Popen(
+        command(*args, *more, "--out", tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    time.sleep(delay)
+    job.send_signal(signal.SIGINT)
+    _, said = job.communicate(timeout=30)
+    ends = {-signal.SIGINT, 130, *([0] if more else [])}  # a replay may have ended by itself
+    assert job.returncode in ends
+    assert b"Traceback" not in said

@@ -2,9 +2,10 @@
 
 import itertools
 import json
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file
 
 from functional_clf import Contestant, Study, circles, load_seed, mlp_recipe, model_1
 from functional_clf.contestants.base import Trained, described
+from functional_clf.contestants.recipe import Recipe
 from functional_clf.core.types import Curves, Metrics
 from functional_clf.data.dataset import Dataset
 from functional_clf.record.database import StoreError
@@ -272,10 +274,16 @@ def with_metrics(change, part="test"):
         (with_metrics(lambda m: m._replace(correct=m.correct + 13)), "between 0 and 12"),
         (with_metrics(lambda m: m._replace(correct=-1 - m.correct)), "between 0 and 12"),
         (with_metrics(lambda m: m._replace(correct=m.correct / 12)), "between 0 and 12"),
-        (lambda t: t._replace(diverged=t.diverged[:3]), "diverged and params must have one entry"),
-        (lambda t: t._replace(diverged=False), "diverged and params must have one entry"),
-        (lambda t: t._replace(params={"w": torch.ones(3, 2)}), "diverged and params must have one"),
-        (lambda t: t._replace(params={"w": torch.ones(())}), "diverged and params must have one"),
+        (lambda t: t._replace(diverged=t.diverged[:3]), "diverged is of bool and shape"),
+        (lambda t: t._replace(diverged=False), "diverged is of bool and shape"),
+        (
+            lambda t: t._replace(params={"w": torch.ones(3, 2)}),
+            "numbers with one entry",
+        ),
+        (
+            lambda t: t._replace(params={"w": torch.ones(())}),
+            "numbers with one entry",
+        ),
         (lambda t: None, "train returned None; it must return Trained"),
         (lambda t: (1, 2, 3), "train returned (1, 2, 3); it must return Trained"),
         (lambda t: t._replace(curves=None), "train returned "),
@@ -379,3 +387,125 @@ def test_without_weights_nothing_is_trained_again_for_them(tmp_path):
     for _ in range(2):
         study.run(tmp_path)
     assert len(TRAINED) == 1
+
+
+class Reordering(Majority):
+    """Does what it likes with what it is given."""
+
+    def train(self, data, replicates, training):
+        torch.set_default_dtype(torch.float64)
+        np.random.seed(replicates[0].init_seed)  # noqa: NPY002 - it is what is tested
+        with pytest.raises(AttributeError):
+            replicates.reverse()
+        return super().train(data, replicates, training)
+
+
+def test_neither_seeds_nor_modes_of_another_are_changed():
+    model = model_1(epochs=12)
+    alone = Study(uneven(), (model,), seeds=4, engine="eager").run()
+    beside = Study(uneven(), (Reordering("other"), model), seeds=4, engine="eager").run()
+    assert torch.get_default_dtype() == torch.float32
+    assert_frame_equal(beside.of("model_1"), alone.of("model_1"))
+
+
+def test_it_draws_from_global_generators_while_nobody_else_does():
+    def draw(seed):
+        np.random.seed(seed)  # noqa: NPY002
+        time.sleep(0.002)
+        x = np.random.randn(40, 2)  # noqa: NPY002
+        return x, (x[:, 0] > 0).astype(int)
+
+    class Random(Majority):
+        def train(self, data, replicates, training):
+            np.random.seed(replicates[0].init_seed)  # noqa: NPY002
+            time.sleep(0.002)
+            found = super().train(data, replicates, training)
+            np.random.randint(9)  # noqa: NPY002
+            return found
+
+    contestants = Random("random"), model_1(epochs=3)
+    one, two = (
+        Study(
+            Dataset("drawn", 40, draw), contestants, seeds=24, engine="eager", chunk_size=4,
+            threads=threads,
+        ).run().seeds
+        for threads in (1, 2)
+    )  # fmt: skip
+    assert_frame_equal(one, two)
+
+
+def changed(**parts):
+    """A contestant whose outcome has some other parts; each is made out of what was there."""
+
+    class Changed(Majority):
+        def train(self, data, replicates, training):
+            found = super().train(data, replicates, training)
+            return found._replace(
+                **{name: make(getattr(found, name)) for name, make in parts.items()}
+            )
+
+    return Changed("changed")
+
+
+def other_loss(loss):
+    return lambda curves: curves._replace(test=curves.test._replace(loss=loss(curves.test.loss)))
+
+
+def test_a_loss_that_is_not_finite_is_a_seed_that_diverged():
+    one = changed(curves=other_loss(lambda loss: loss * torch.nan))
+    results = Study(uneven(), (one,), seeds=3, engine="eager").run()
+    assert results.seeds["diverged"].all()
+    assert results.failures("changed") == (3, [0, 1, 2])
+
+
+@pytest.mark.parametrize(
+    ("one", "words"),
+    [
+        (changed(curves=lambda c: c._replace(epochs=(7,))), "its curves are of the epochs"),
+        (changed(curves=lambda c: c._replace(epochs=7)), "train returned"),
+        (changed(curves=other_loss(lambda loss: loss.to(torch.bfloat16))), "its test loss is"),
+        (changed(curves=other_loss(lambda loss: loss.to(torch.complex64))), "of complex64"),
+        (changed(curves=other_loss(lambda loss: np.array([["x"] * loss.shape[1]]))), "must be flo"),
+        (changed(params=lambda p: {"seeds": np.zeros(16)}), "has the key 'seeds'"),
+        (changed(params=lambda p: {"w": np.full(16, "x")}), "its param 'w' is of <U1"),
+        (changed(diverged=lambda d: np.full(16, np.nan)), "diverged is of float64"),
+        (changed(diverged=lambda d: np.full(16, "False")), "diverged is of <U5"),
+    ],
+)
+def test_an_outcome_of_another_kind_is_one_line_that_names_the_model(one, words):
+    with pytest.raises(ValueError, match=f"model 'changed': .*{words}") as caught:
+        Study(uneven(), (one,), seeds=3, engine="eager").run()
+    assert "\n" not in str(caught.value)
+
+
+def test_what_requires_grad_is_taken():
+    one = changed(
+        curves=other_loss(lambda loss: loss.clone().requires_grad_()),
+        params=lambda p: {"w": torch.ones(16, 2, requires_grad=True)},
+    )
+    results = Study(uneven(), (one,), seeds=3, engine="eager").run()
+    assert results.params["changed"][1]["w"].shape == (3, 2)
+
+
+def test_a_kind_of_recipe_or_data_set_is_told_from_the_plain_one(tmp_path):
+    class Zero(Recipe):
+        def train(self, data, replicates, training):
+            found = super().train(data, replicates, training)
+            zero = found.curves.test._replace(correct=0 * found.curves.test.correct)
+            return found._replace(curves=found.curves._replace(test=zero))
+
+    class Flipped(Dataset):
+        def sample(self, seed):
+            found = super().sample(seed)
+            return found._replace(y=1 - found.y)
+
+    plain, data = model_1(epochs=5), circles(60)
+    zero = Zero(**{one.name: getattr(plain, one.name) for one in fields(plain)})
+    flipped = Flipped(**{one.name: getattr(data, one.name) for one in fields(data)})
+    for other, same in ((zero, plain), (flipped, data)):
+        assert not other.is_own
+        assert other.describe() != same.describe()
+    Study(data, (plain,), seeds=3, engine="eager").run(tmp_path)
+    for study in (Study(data, (zero,), 5), Study(flipped, (plain,), 5)):
+        with pytest.raises(StoreError, match="holds another study"):
+            study.run(tmp_path)

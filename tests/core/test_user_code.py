@@ -7,6 +7,8 @@ import sys
 import threading
 import types
 import warnings
+from collections import defaultdict
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 import torch
 from torch import nn
 
+import functional_clf
 from functional_clf import adam, mlp, sgd
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.core.user_code import UnreadableError, reading_of
@@ -372,3 +375,81 @@ def test_another_process_reads_the_same():
         for _ in range(2)
     }
     assert len(found) == 1
+
+
+def test_what_a_module_holds_is_read_whichever_function_meets_it_first():
+    settings = types.ModuleType("some_settings")
+    settings.width, settings.scale = 4, 1.0
+    names = {"settings": settings}
+    exec(
+        "def init(x): return settings.width\n"
+        "def apply(x): return helper(x, settings.width)\n"
+        "def helper(x, width): return x * settings.scale",
+        names,
+    )
+    for functions in ((names["init"], names["helper"]), (names["apply"],)):
+        before = reading_of(*functions).digest
+        assert reading_of(*functions).digest == before
+        settings.scale += 1
+        assert reading_of(*functions).digest != before
+
+
+@pytest.mark.parametrize("file", ["<string>", "typed.py", "<stdin>"])
+def test_code_that_lies_in_no_folder_is_a_users(file, monkeypatch):
+    monkeypatch.chdir(Path(functional_clf.__file__).parent)
+    found = []
+    for number in (1, 2):
+        names = {}
+        exec(compile(f"def power(x): return x * {number}", file, "exec"), names)
+        found.append(reading_of(names["power"]))
+    assert found[0].digest != found[1].digest
+    assert not found[0].is_own
+
+
+def test_a_script_is_a_users_whatever_has_started_it(tmp_path):
+    script = tmp_path / "script.py"
+    found = []
+    for number in (1, 2):
+        script.write_text(
+            "from functional_clf.core.user_code import reading_of\n"
+            "class Part:\n"
+            f"    def draw(self): return {number}\n"
+            "print(reading_of(Part().draw).digest)\n"
+        )
+        command = [sys.executable, "-m", "cProfile", "-o", str(tmp_path / "p"), str(script)]
+        found.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert found[0] != found[1]
+
+
+def test_a_folder_called_like_a_type_checker_hides_nothing(tmp_path):
+    folder = tmp_path / "jaxtyping_of_mine"
+    folder.mkdir()
+    file = folder / "script.py"
+    file.write_text(
+        "import functools\n"
+        "def times(k):\n"
+        "    def decorate(function):\n"
+        "        @functools.wraps(function)\n"
+        "        def outer(x): return k * function(x)\n"
+        "        return outer\n"
+        "    return decorate\n"
+    )
+    names = {}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    one, other = (names["times"](k)(torch.relu) for k in (1, 100))
+    assert reading_of(one).digest != reading_of(other).digest
+    assert not reading_of(one).is_own
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (np.ma.array([1.0, 2.0], mask=[0, 1]), np.ma.array([1.0, 2.0], mask=[0, 0])),
+        (defaultdict(int), defaultdict(list)),
+    ],
+)
+def test_what_a_known_type_holds_beside_its_values_is_read(one, other):
+    def read_of(value):
+        return reading_of(lambda x: value).digest
+
+    assert read_of(one) != read_of(other)

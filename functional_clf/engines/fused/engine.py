@@ -210,7 +210,7 @@ def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) 
         with ONE_AT_A_TIME:
             return program(recipe, task, state, batch, sizes)
 
-    if not recipe.is_own or not isinstance(task, Binary | MultiClass):
+    if not recipe.is_own or type(task) not in (Binary, MultiClass):
         return make()
     forms = [[str(leaf.dtype), list(leaf.shape)] for leaf in pytree.tree_leaves(state)]
     spec = {"code": code, "task": repr(task), "sizes": repr(sizes), "features": features}

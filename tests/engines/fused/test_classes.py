@@ -277,3 +277,17 @@ def test_what_is_not_known_is_refused_in_a_line(name):
     assert told in (_why_not_fuse(recipe, data) or "")
     with pytest.raises(UnfusableError, match=told):
         FUSED.train(recipe, init_chunk(recipe, range(2), CPU), data, 2)
+
+
+@pytest.mark.parametrize("scale", [1.0, 50.0])
+def test_a_kind_of_a_known_task_has_a_program_of_its_own(scale):
+    @dataclass(frozen=True)
+    class Scaled(MultiClass):
+        def loss(self, logits, y):
+            return scale * super().loss(logits, y)
+
+    recipe, data = recipe_of(layers(4, 3), 5), chunk(2, 20, 10, 4, 3, torch.float32)
+    start = init_chunk(recipe, range(2), CPU)
+    _, plain = FUSED.train(recipe, start, data, 1)
+    _, scaled = FUSED.train(recipe, start, data._replace(task=Scaled(3)), 1)
+    torch.testing.assert_close(scaled.train.loss[0], scale * plain.train.loss[0])
