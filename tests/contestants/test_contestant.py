@@ -509,3 +509,12 @@ def test_a_kind_of_recipe_or_data_set_is_told_from_the_plain_one(tmp_path):
     for study in (Study(data, (zero,), 5), Study(flipped, (plain,), 5)):
         with pytest.raises(StoreError, match="holds another study"):
             study.run(tmp_path)
+
+
+def test_weights_of_what_is_no_recipe_are_added_later_too(tmp_path):
+    one = changed(params=lambda params: {"w": torch.ones(16, 2)})
+    study = Study(uneven(), (one,), seeds=300, engine="eager")
+    study.run(tmp_path)
+    replace(study, save_params=True).run(tmp_path)
+    [path] = write_params(tmp_path, ["changed"], range(300))
+    assert load_file(path)["seeds"].tolist() == list(range(300))
