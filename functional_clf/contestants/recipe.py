@@ -87,8 +87,8 @@ class Recipe:
         Raises:
             UnreadableError: when that cannot be told.
         """
-        of_a_kind = () if type(self) is Recipe else (type(self).train,)
-        return reading_of(*self.functions.values(), *of_a_kind)
+        overridden = () if type(self) is Recipe else (type(self).train,)
+        return reading_of(*self.functions.values(), *overridden)
 
     @property
     def is_own(self) -> bool:

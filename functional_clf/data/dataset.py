@@ -150,8 +150,8 @@ class Dataset:
 
     def _code(self) -> str | None:
         try:
-            of_a_kind = () if type(self) is Dataset else (type(self).sample,)
-            return reading_of(self.draw, *of_a_kind).digest
+            overridden = () if type(self) is Dataset else (type(self).sample,)
+            return reading_of(self.draw, *overridden).digest
         except UnreadableError:
             return None
 

@@ -28,7 +28,7 @@ def split_sizes(n_samples: int, test_size: float) -> tuple[int, int]:
         >>> split_sizes(1000, 0.2)
         (800, 200)
     """
-    share_of_test(test_size)
+    check_test_size(test_size)
     n_test = int(np.ceil(test_size * n_samples))
     if n_test >= n_samples:
         raise ValueError(
@@ -37,14 +37,14 @@ def split_sizes(n_samples: int, test_size: float) -> tuple[int, int]:
     return n_samples - n_test, n_test
 
 
-def share_of_test(test_size: float) -> None:
+def check_test_size(test_size: float) -> None:
     """See that a share leaves something on both sides, of enough samples.
 
     Raises:
         ValueError: when it is outside (0, 1).
 
     Example:
-        >>> share_of_test(0.2)
+        >>> check_test_size(0.2)
     """
     if not 0 < test_size < 1:
         raise ValueError(f"test_size is {test_size}; it must be above 0 and below 1, as in 0.2")

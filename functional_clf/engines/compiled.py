@@ -77,7 +77,7 @@ class Compiled:
         if device.type != "cuda":
             advance = _compiled_advance(recipe, task, code, form_of((state, data.train, data.test)))
             return fit(advance, state, data.train, data.test, epochs, after_steps)
-        with torch.cuda.device(device):  # a capture is of the current device, may be another
+        with torch.cuda.device(device):  # else the capture is of the current device
             _, eval_step = vmapped_steps(recipe, task)
             precision = torch.get_float32_matmul_precision()
             if code is None:

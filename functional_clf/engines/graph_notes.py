@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from functional_clf.core.types import Batch
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines.cache import cache_folder, open_trusted
 from functional_clf.registry import CONTESTANTS, ENGINES, made_again
+from functional_clf.support.processes import child_environment
 
 COLD_SECONDS = (16.0, 9.0)
 """Compiling the first graph of a process, and each further one (2 cores, torch 2.13)."""
@@ -99,15 +99,13 @@ def children(recipes: Sequence[Recipe], data: ChunkData) -> Iterator[Callable[[]
     """
     # The package of this process, and nothing out of the current folder.
     command = [sys.executable, "-P", "-m", __name__]
-    paths = [_parent_folder(), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     started = [
         subprocess.Popen(
             [*command, json.dumps(_spec(recipe, data))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            env=child_environment(),
         )
         for recipe in recipes
         if _can_be_made_again(recipe)
@@ -123,12 +121,6 @@ def children(recipes: Sequence[Recipe], data: ChunkData) -> Iterator[Callable[[]
         for child in started:
             child.kill()
             child.wait()
-
-
-def _parent_folder() -> str:
-    """Where the package lies."""
-    package = sys.modules[__name__.partition(".")[0]]
-    return str(Path(package.__file__ or "").parents[1])
 
 
 def _spec(recipe: Recipe, data: ChunkData) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from functional_clf.reports.pictures import (
     send,
     unpacked,
 )
+from functional_clf.support.processes import available_cores, child_environment
 
 if TYPE_CHECKING:
     from functional_clf.study.results import Results
@@ -58,9 +59,9 @@ class Draughtsmen:
         self._has_ended = False
 
     def __enter__(self) -> Self:
-        if cores() > 1:
+        if available_cores() > 1:
             with suppress(OSError):
-                self._child = _start(cores())
+                self._child = _start(available_cores())
         return self
 
     def __exit__(
@@ -134,21 +135,7 @@ class Draughtsmen:
         return drawn
 
 
-def cores() -> int:
-    """How many cores this process may use.
-
-    Example:
-        >>> cores() >= 1
-        True
-    """
-    with suppress(AttributeError, OSError):  # not on every system
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _start(at_once: int) -> subprocess.Popen[bytes]:
-    # The package of this process.
-    paths = [str(Path(__file__).parents[2]), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     # Threads of a matrix library do not help, and a process that has some should not fork.
     one_thread = dict.fromkeys(
         ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"),
@@ -159,7 +146,7 @@ def _start(at_once: int) -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, **one_thread, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        env=child_environment() | one_thread,
         start_new_session=True,  # Ctrl-C is for this process; and all of them can be killed
     )
 

@@ -78,10 +78,11 @@ class Execution:
             store = None
             if folder is not None and (folder / FILE_NAME).exists():
                 store = stack.enter_context(Store(folder))
-            if store is None or not self._is_complete(store):
+            is_complete = store is not None and self._is_complete(store)
+            if not is_complete:
                 with one_torch_thread():
                     check_plan(self.plan, has_folder=folder is not None)
-            device = self._device(store)
+            device = self._device(is_complete)
             store = store or stack.enter_context(Store(folder))
             return self._run(identity, device, store, on_progress, leader)
 
@@ -160,14 +161,14 @@ class Execution:
         """The engine that was asked for by name."""
         return None if self.plan.engine == "auto" else ENGINES[self.plan.engine]
 
-    def _device(self, store: Store | None = None) -> torch.device:
+    def _device(self, is_complete: bool = False) -> torch.device:
         """Where to train; sees that the engine that was asked for can work there."""
         plan = self.plan
         with suppress(CacheError):  # before torch, even to run eager, asks for its own
             cache_folder()
         device = resolve_device(plan.device if self.rank is None else self.rank.device(plan.device))
         engine = self._asked()
-        if engine is None or (store is not None and self._is_complete(store)):
+        if engine is None or is_complete:
             return device
         one = [plan.replicate(plan.seeds[0])]
         data = draw_chunk(plan.dataset, one, plan.test_size, device)
@@ -219,12 +220,12 @@ class Execution:
         if device.type == "cpu":  # where nobody asks
             return 0
         n_features = self.plan.dataset.sample(0).x.shape[1]
-        widths = [UNKNOWN_WIDTH]
+        widths = []
         for recipe in self.plan.recipes:
             params = init_chunk(recipe, [0], torch.device("cpu")).params
             outputs = [param.shape[1] for param in params.values() if param.ndim > 2]
             widths.append(n_features + sum(outputs) if outputs else UNKNOWN_WIDTH)
-        return 8 * 4 * self.plan.dataset.n_samples * max(widths[1:] or widths)
+        return 8 * 4 * self.plan.dataset.n_samples * max(widths, default=UNKNOWN_WIDTH)
 
     def _train_missing(
         self,

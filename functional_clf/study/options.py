@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from functional_clf.data.seeds import Vary, as_seeds
-from functional_clf.data.splits import share_of_test
+from functional_clf.data.splits import check_test_size
 from functional_clf.registry import ENGINES
 from functional_clf.support.arguments import real_number, short, whole_number
 
@@ -88,7 +88,7 @@ class Options:
                 self._set(name, whole_number(name, value, 1))
         for name in ("test_size", "margin", "alpha"):
             self._set(name, real_number(name, getattr(self, name)))
-        share_of_test(self.test_size)
+        check_test_size(self.test_size)
         if not LEAST_ALPHA <= self.alpha < 1:
             raise ValueError(
                 f"alpha is {self.alpha}; it must be at least {LEAST_ALPHA} and below 1, as in 0.05"

@@ -10,6 +10,8 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from functional_clf.support.processes import available_cores
+
 CONNECT_SECONDS = 60.0
 LOST_AFTER_SECONDS = 60.0
 """A rank without a pulse for so long is given up: what it was training is dealt out again."""
@@ -102,15 +104,3 @@ def launched_rank(environ: Mapping[str, str] = os.environ) -> Rank | None:
         store=store,
         restarts=int(environ.get("TORCHELASTIC_RESTART_COUNT", 0)),
     )
-
-
-def available_cores() -> int:
-    """Cores that this process may run on.
-
-    Example:
-        >>> available_cores() >= 1
-        True
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

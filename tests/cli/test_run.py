@@ -189,7 +189,7 @@ def test_what_is_of_other_results_does_not_stay(tmp_path, capsys):
 def test_pictures_that_cannot_be_had_cost_nothing_else(tmp_path, capsys, monkeypatch):
     args = [*SMALL, "--seeds", 3, "--out", tmp_path]
     assert in_process(*args, capsys=capsys)[0] == 0
-    monkeypatch.setattr(draughtsmen, "cores", lambda: 1)  # else another process draws
+    monkeypatch.setattr(draughtsmen, "available_cores", lambda: 1)  # else another process draws
     monkeypatch.setitem(sys.modules, "functional_clf.reports.drawing", None)  # matplotlib fails
     args[args.index(3)] = 4  # those of 3 seeds are there
     code, printed, said = in_process(*args, capsys=capsys)

@@ -30,7 +30,7 @@ def results():
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr(draughtsmen, "cores", lambda: 2)
+    monkeypatch.setattr(draughtsmen, "available_cores", lambda: 2)
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def test_where_no_child_can_be_had_pictures_are_drawn_here(
     results, tmp_path, here, monkeypatch, caplog
 ):
     with monkeypatch.context() as patch:
-        patch.setattr(draughtsmen, "cores", lambda: 1)
+        patch.setattr(draughtsmen, "available_cores", lambda: 1)
         with Draughtsmen() as artists:
             assert artists._child is None
             assert len(artists.write(results, tmp_path / "one")) == 4
@@ -278,9 +278,8 @@ PARENTS = {
 @needs_groups
 @pytest.mark.parametrize(("before", "within", "code"), PARENTS.values(), ids=PARENTS)
 def test_no_child_outlives_its_parent(before, within, code):
-    before = (
-        before + "\nfrom functional_clf.reports import draughtsmen; draughtsmen.cores = lambda: 2"
-    )
+    two_cores = "from functional_clf.reports import draughtsmen as d; d.available_cores = lambda: 2"
+    before = f"{before}\n{two_cores}"
     args = [sys.executable, "-W", "error", "-c", PARENT.format(before, within)]
     done = subprocess.run(args, capture_output=True, text=True, timeout=60)
     assert group_is_gone(int(done.stdout))
