@@ -9,9 +9,8 @@ from numpy import ndarray
 
 from functional_clf.core.tasks import Binary, Task
 from functional_clf.core.types import Batch
-from functional_clf.data.dataset import Dataset
+from functional_clf.data.dataset import Dataset, Parts, Sample
 from functional_clf.data.seeds import Replicate
-from functional_clf.data.splits import split
 
 
 class ChunkData(NamedTuple):
@@ -23,7 +22,11 @@ class ChunkData(NamedTuple):
 
 
 def draw_chunk(
-    dataset: Dataset, replicates: Sequence[Replicate], test_size: float, device: torch.device
+    dataset: Dataset,
+    replicates: Sequence[Replicate],
+    test_size: float,
+    device: torch.device,
+    task: Task | None = None,
 ) -> ChunkData:
     """Draw and split the data of each replicate, and stack them.
 
@@ -32,6 +35,7 @@ def draw_chunk(
         replicates: the chunk, in order.
         test_size: share of the rows held out for testing, in (0, 1).
         device: where the tensors shall live.
+        task: what the labels are; None for the data set's own.
 
     Returns:
         Tensors of torch's default floating-point type: x `(replicate, sample, feature)`, y
@@ -51,22 +55,25 @@ def draw_chunk(
     # Replicates may share their data, and padding shares all.
     draws = {seed: dataset.sample(seed) for seed in {one.data_seed for one in replicates}}
     splits = {
-        seed: split(dataset.n_samples, test_size, seed)
-        for seed in {one.split_seed for one in replicates}
+        seed: dataset.split(test_size, seed) for seed in {one.split_seed for one in replicates}
     }
     if len(features := {sample.x.shape[1] for sample in draws.values()}) > 1:
         raise ValueError(
             f"data set {dataset.name!r} draws {min(features)} features with one seed and "
             f"{max(features)} with another"
         )
+    prepared: dict[tuple[int, int], Parts] = {}
     trains, tests = [], []
     for one in replicates:
-        (x, y), rows = draws[one.data_seed], splits[one.split_seed]
-        where = f"data set {dataset.name!r}, seed {one.seed}"
-        check_all_classes(y[rows.train], dataset.n_classes, where)
-        trains.append((x[rows.train], y[rows.train]))
-        tests.append((x[rows.test], y[rows.test]))
-    return ChunkData(_stack(trains, device), _stack(tests, device), dataset.task)
+        which = one.data_seed, one.split_seed
+        if which not in prepared:
+            drawn, rows = draws[one.data_seed], splits[one.split_seed]
+            where = f"data set {dataset.name!r}, seed {one.seed}"
+            check_all_classes(drawn.y[rows.train], dataset.n_classes, where)
+            prepared[which] = dataset.prepared(drawn, rows)
+        trains.append(prepared[which].train)
+        tests.append(prepared[which].test)
+    return ChunkData(_stack(trains, device), _stack(tests, device), task or dataset.task)
 
 
 def check_all_classes(y: ndarray, n_classes: int, where: str) -> None:
@@ -98,7 +105,7 @@ def check_all_classes(y: ndarray, n_classes: int, where: str) -> None:
         )
 
 
-def _stack(samples: Sequence[tuple[ndarray, ndarray]], device: torch.device) -> Batch:
+def _stack(samples: Sequence[Sample], device: torch.device) -> Batch:
     # Samples run along memory, as the models' layers take them; the shape is unchanged.
     columns = np.ascontiguousarray(np.stack([x.T for x, _ in samples]))
     return Batch(

@@ -12,6 +12,7 @@ from numpy import ndarray
 
 from functional_clf.core.tasks import Task, task_of
 from functional_clf.core.user_code import ONE_AT_A_TIME, UnreadableError, reading_of
+from functional_clf.data.splits import Split, split, split_sizes
 from functional_clf.support.arguments import name_text, plain_settings, short, whole_number
 from functional_clf.support.errors import one_line
 
@@ -21,6 +22,13 @@ class Sample(NamedTuple):
 
     x: Float[ndarray, "sample feature"]
     y: Float[ndarray, " sample"]
+
+
+class Parts(NamedTuple):
+    """The samples that one replicate learns from and those it is tested on, ready for a model."""
+
+    train: Sample
+    test: Sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +114,66 @@ class Dataset:
             return _checked(drawn, self.n_samples, self.n_classes)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from error
+
+    @property
+    def n_features(self) -> int:
+        """How many numbers a model is given of a sample."""
+        return self.sample(0).x.shape[1]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What its classes are called, in the order of their numbers."""
+        return tuple(map(str, range(self.n_classes)))
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """What the columns of a draw are called."""
+        return tuple(f"feature {number}" for number in range(self.sample(0).x.shape[1]))
+
+    @property
+    def has_own_test(self) -> bool:
+        """Whether the test samples are given apart, so that no split is drawn."""
+        return False
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a user should know of it, a line each."""
+        return ()
+
+    def sizes(self, test_size: float) -> tuple[int, int]:
+        """`(n_train, n_test)`, the same in every split.
+
+        Args:
+            test_size: share of the rows held out for testing, in (0, 1).
+
+        Raises:
+            ValueError: when it is outside (0, 1) or leaves a part empty.
+        """
+        return split_sizes(self.n_samples, test_size)
+
+    def split(self, test_size: float, seed: int) -> Split:
+        """A split of its rows, which the seed fixes.
+
+        Args:
+            test_size: share of the rows held out for testing, in (0, 1).
+            seed: random state, 0 to 2**32 - 1.
+
+        Raises:
+            ValueError: as `sizes`.
+        """
+        return split(self.n_samples, test_size, seed)
+
+    def prepared(self, drawn: Sample, rows: Split) -> Parts:
+        """Both parts of a split as models are given them.
+
+        Args:
+            drawn: from `sample`.
+            rows: from `split`.
+
+        Returns:
+            Samples in torch's default floating-point type, of `n_features` each.
+        """
+        return Parts(*(Sample(drawn.x[part], drawn.y[part]) for part in rows))
 
     def describe(self) -> dict[str, Any]:
         """What identifies this data set, as plain values.

@@ -299,12 +299,10 @@ def _named(results: "Results") -> dict[str, Any]:
 
 def _draw(results: "Results", seed: int):
     """One seed's samples and split, drawn again: a seed fixes them."""
-    from functional_clf.data.splits import split
-
     study = results.study
     one = study.replicate(seed)
     x, y = study.dataset.sample(one.data_seed)
-    return x, y, split(study.dataset.n_samples, study.test_size, one.split_seed)
+    return x, y, study.dataset.split(study.test_size, one.split_seed)
 
 
 def _decisions(results: "Results", recipe: "Recipe", plane: ndarray) -> ModelDecisions:

@@ -219,7 +219,7 @@ class Execution:
         """What one replicate's training step needs, roughly: its activations, a few times over."""
         if device.type == "cpu":  # where nobody asks
             return 0
-        n_features = self.plan.dataset.sample(0).x.shape[1]
+        n_features = self.plan.dataset.n_features
         widths = []
         for recipe in self.plan.recipes:
             params = init_chunk(recipe, [0], torch.device("cpu")).params

@@ -14,7 +14,6 @@ from functional_clf.contestants.recipe import Recipe
 from functional_clf.data.dataset import Dataset, floating_dtype
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replicate, replicate
-from functional_clf.data.splits import split_sizes
 from functional_clf.study.options import STANDARD_SEEDS, Options
 from functional_clf.support.arguments import name_text, short, whole_number
 
@@ -67,7 +66,7 @@ class Plan(Options):
                 f"contestants are named {self.names}; names must differ and hold no '/'"
             )
         super().__post_init__()
-        split_sizes(self.dataset.n_samples, self.test_size)
+        self.dataset.sizes(self.test_size)
         self._set("seeds", self._check_design(self.seeds))
         if self.design == "crossed" and len(self.contestants) != 2:
             raise ValueError(
@@ -118,7 +117,7 @@ class Plan(Options):
     @property
     def sizes(self) -> tuple[int, int]:
         """`(n_train, n_test)`: samples of one replicate."""
-        return split_sizes(self.dataset.n_samples, self.test_size)
+        return self.dataset.sizes(self.test_size)
 
     @functools.cached_property
     def failure_threshold(self) -> float:

@@ -17,7 +17,6 @@ from functional_clf.core.user_code import UnreadableError
 from functional_clf.data.batches import check_all_classes, draw_chunk
 from functional_clf.data.dataset import Dataset, Sample
 from functional_clf.data.seeds import replicate
-from functional_clf.data.splits import split, split_sizes
 from functional_clf.stats import validation
 from functional_clf.study.plan import Plan
 from functional_clf.study.purity import check_recipe
@@ -56,7 +55,7 @@ def check_plan(plan: Plan, has_folder: bool) -> None:
     must_vary = plan.varies == "init" or plan.design == "crossed"
     for recipe in plan.recipes:
         warnings += check_recipe(recipe, data, init_seeds, must_vary)
-    for warning in warnings:
+    for warning in (*dataset.notices, *warnings):
         logger.warning("%s", warning)
 
 
@@ -154,10 +153,10 @@ def check_splits(dataset: Dataset, test_size: float, split_seeds: Mapping[int, i
         >>> check_splits(circles(100), 0.2, {0: 1, 1: 4})
     """
     y = dataset.sample(0).y
-    _, n_test = split_sizes(dataset.n_samples, test_size)
+    _, n_test = dataset.sizes(test_size)
     _, counts = np.unique(y, return_counts=True)
     if counts.min() > n_test:
         return  # more than the test part could take away
     for seed, split_seed in split_seeds.items():
-        train = split(dataset.n_samples, test_size, split_seed).train
+        train = dataset.split(test_size, split_seed).train
         check_all_classes(y[train], dataset.n_classes, f"data set {dataset.name!r}, seed {seed}")

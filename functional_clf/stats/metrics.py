@@ -1,0 +1,66 @@
+"""What a model may be scored by, and what must be known of a score to compare two."""
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """A score of a model's predictions on test samples.
+
+    Attributes:
+        name: as arguments and files name it: scikit-learn's, where it has one.
+        words: as sentences name it.
+        is_share: whether it is a share, shown in percent and its differences in points.
+        higher_is_better: whether the larger of two scores is the better one.
+        upper: the largest there can be; None where there is no such. The smallest is 0.
+        default_margin: the difference that is said to matter where nobody says; None where none
+            fits, and one must be given.
+        is_count: whether it is a number of samples by that of all, so that equal scores are equal.
+    """
+
+    name: str
+    words: str
+    is_share: bool = True
+    higher_is_better: bool = True
+    upper: float | None = 1.0
+    default_margin: float | None = 0.01
+    is_count: bool = False
+
+
+ACCURACY = Metric("accuracy", "accuracy", is_count=True)
+
+METRICS: Mapping[str, Metric] = {
+    one.name: one
+    for one in (
+        ACCURACY,
+        Metric("balanced_accuracy", "balanced accuracy"),
+        Metric(
+            "log_loss", "log loss", is_share=False, higher_is_better=False, upper=None,
+            default_margin=None,
+        ),
+        # Of several classes, the squared distances of all of them are added up: 2 at most.
+        Metric(
+            "brier_score", "Brier score", is_share=False, higher_is_better=False, upper=2.0,
+            default_margin=None,
+        ),
+        Metric("roc_auc", "ROC AUC"),
+        Metric("f1_macro", "macro F1"),
+    )
+}  # fmt: skip
+"""All metrics by name; accuracy first, which counts of correct predictions tell."""
+
+
+def named(name: str) -> Metric:
+    """Return the metric of a name.
+
+    Raises:
+        ValueError: when there is no such.
+
+    Example:
+        >>> named("roc_auc").words
+        'ROC AUC'
+    """
+    if not isinstance(name, str) or name not in METRICS:
+        raise ValueError(f"metric is {name!r}; it must be one of {', '.join(METRICS)}")
+    return METRICS[name]
