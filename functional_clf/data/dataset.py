@@ -131,6 +131,11 @@ class Dataset:
         return tuple(f"feature {number}" for number in range(self.sample(0).x.shape[1]))
 
     @property
+    def is_table(self) -> bool:
+        """Whether it is a table, whose rows are prepared by what a training part tells."""
+        return False
+
+    @property
     def has_own_test(self) -> bool:
         """Whether the test samples are given apart, so that no split is drawn."""
         return False
@@ -174,6 +179,19 @@ class Dataset:
             Samples in torch's default floating-point type, of `n_features` each.
         """
         return Parts(*(Sample(drawn.x[part], drawn.y[part]) for part in rows))
+
+    def prepared_points(self, points: ndarray, rows: Split) -> ndarray:
+        """Any points as models are given them that were trained on a split.
+
+        Args:
+            points: `(point, column)`, in the units of what `sample` draws.
+            rows: from `split`.
+
+        Returns:
+            `(point, n_features)`.
+        """
+        del rows  # nothing is fitted to a training part here
+        return points
 
     def describe(self) -> dict[str, Any]:
         """What identifies this data set, as plain values.
