@@ -27,6 +27,7 @@ def test_every_snippet_runs_as_it_stands(snippet, tmp_path):
 EXAMPLES = {
     "lesson.py": (["6", "60"], ["model_1: ", "Verdict: better", "6 of 6 seeds failed"]),
     "own_network.py": (["6", "20"], ["skip", "model_1", "Over 6 paired seeds", "moons(500"]),
+    "own_table.py": (["6", "30"], ["breast_cancer", "balanced", "ROC AUC", "6 paired seeds"]),
     "statistics_alone.py": ([], ["better\n", "wider", "no torch was imported"]),
 }
 

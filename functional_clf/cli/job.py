@@ -1,6 +1,8 @@
 """What the main job does once its arguments are known."""
 
+import functools
 import hashlib
+import inspect
 import json
 import logging
 import os
@@ -8,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,7 +20,11 @@ import functional_clf
 from functional_clf.cli.imports import import_for_new_data
 from functional_clf.cli.run_arguments import RunArguments
 from functional_clf.cli.screen import complain, shown_notices, shown_progress
-from functional_clf.contestants.mlp import mlp_recipe
+from functional_clf.contestants.base import Contestant, Template
+from functional_clf.contestants.mlp import of_settings
+from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN, MlpSettings
+from functional_clf.data.dataset import Dataset
+from functional_clf.data.tables import table
 from functional_clf.record.database import StoreError, WriteError
 from functional_clf.record.folder import check_outputs, remove, start_over
 from functional_clf.record.names import FILE_NAME, file_name
@@ -33,6 +39,7 @@ from functional_clf.study.execution import timed
 from functional_clf.study.options import Options
 from functional_clf.study.replay import replay
 from functional_clf.study.study import Study
+from functional_clf.support.arguments import short
 from functional_clf.support.text import printable
 from functional_clf.workers.ranks import Rank, RankError, launched_rank
 
@@ -61,7 +68,9 @@ def run_job(
         study = study_of(arguments)
         folder = run_folder(study, arguments.out)
         if arguments.replay is not None:
-            return 0 if rank is not None and rank.index > 0 else _replay(folder, arguments, stdout)
+            if rank is not None and rank.index > 0:
+                return 0
+            return _replay(folder, arguments, stdout, study.dataset)
         if rank is not None and rank.index > 0:
             return _assist(study, rank)
         with shown_notices(stderr):
@@ -90,15 +99,63 @@ def study_of(arguments: RunArguments) -> Study:
         >>> study_of(RunArguments(epochs=5)).contestants[0].curve_epochs
         (0, 1, 2, 3, 4, 5)
     """
-    models = {"model_0": arguments.model_0, "model_1": arguments.model_1}
-    if arguments.epochs is not None:
-        models = {name: replace(one, epochs=arguments.epochs) for name, one in models.items()}
+    dataset = data_of(arguments)
     return Study(
-        DATASETS[arguments.data](arguments.samples, arguments.noise),
-        tuple(mlp_recipe(name, **asdict(one)) for name, one in models.items()),
+        dataset,
+        tuple(_model(name, arguments, dataset) for name in ("model_0", "model_1")),
         arguments.seeds,
         **{name: getattr(arguments, name) for name in Options.__dataclass_fields__},
     )
+
+
+def data_of(arguments: RunArguments) -> Dataset:
+    """The data set that the arguments ask for.
+
+    Raises:
+        ValueError: when there is none such; the message names the argument.
+
+    Example:
+        >>> data_of(RunArguments(data="iris")).class_names
+        ('setosa', 'versicolor', 'virginica')
+    """
+    asked = {
+        "n_samples": arguments.samples,
+        "noise": arguments.noise,
+        "n_classes": arguments.classes,
+        "target": arguments.target,
+        "drop": arguments.drop or None,
+        "groups": arguments.groups,
+        "stratify": None if arguments.stratify else False,
+        "test": arguments.test,
+        "split_column": arguments.split_column,
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
+    is_named = arguments.data in DATASETS
+    factory = DATASETS[arguments.data] if is_named else functools.partial(table, arguments.data)
+    known = inspect.signature(factory).parameters
+    for name, value in given.items():
+        if name not in known:
+            argument = {"n_samples": "samples", "n_classes": "classes"}.get(name, name)
+            what = arguments.data if is_named else "a table"
+            raise ValueError(f"{argument} is {short(value)}; {what} takes none, leave it out")
+    if not is_named and arguments.target is None:
+        raise ValueError(
+            f"target is None; of {arguments.data} it must be the column that holds the labels"
+        )
+    return factory(**given)
+
+
+def _model(name: str, arguments: RunArguments, dataset: Dataset) -> Contestant:
+    settings: MlpSettings = getattr(arguments, name)
+    if arguments.epochs is not None:
+        settings = replace(settings, epochs=arguments.epochs)
+    if settings.hidden is None and settings.layer_sizes is None:
+        standard = TABLE_HIDDEN if dataset.is_table else LESSON_HIDDEN
+        settings = replace(settings, hidden=standard[name])
+    model = of_settings(name, settings)
+    if isinstance(model, Template):
+        return model.sized(dataset.n_features, dataset.n_classes)
+    return model
 
 
 def run_folder(study: Study, out: Path | None) -> Path:
@@ -158,6 +215,8 @@ def _run(
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return
     stdout.print(report.models_table(results))
+    if study.has_metrics:
+        stdout.print(report.metrics_table(results))
     if study.design == "crossed":
         stdout.print(report.components_table(results))
     if calibration is not None:
@@ -168,10 +227,11 @@ def _run(
     stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
 
 
-def _replay(folder: Path, arguments: RunArguments, stdout: Console) -> int:
+def _replay(folder: Path, arguments: RunArguments, stdout: Console, dataset: Dataset) -> int:
     """Train one seed again and say what came of it, a line a model; 0 where every bit is equal."""
     seed = arguments.replay or 0
-    found = replay(folder, seed)
+    # A table of somebody's own cannot be made again of what is recorded: it is what was given now.
+    found = replay(folder, seed, dataset if dataset.kind == "table" else None)
     for model in found.models:
         what = "losses, counts, learning curves" + (" and weights" if model.has_params else "")
         verdict = f"DIFFERS: {'; '.join(model.differences)}" if model.differences else "identical"

@@ -12,6 +12,7 @@ import tyro
 
 from functional_clf.contestants.settings import MODEL_0, MODEL_1, MlpSettings
 from functional_clf.registry import DATASETS, ENGINES
+from functional_clf.stats.metrics import ACCURACY, METRICS
 from functional_clf.study.options import STANDARD_SEEDS, Options
 from functional_clf.support.arguments import whole_number
 
@@ -88,9 +89,20 @@ class RunArguments(Options, _SeedsFirst):
         replay: train this one seed of the run folder's study again, and compare every bit.
         plots: draw the pictures; --no-plots skips them.
         json: print results.json on standard output, and nothing else there.
-        data: which of scikit-learn's data sets.
-        samples: samples in one draw.
-        noise: standard deviation of the Gaussian noise on each coordinate.
+        data: what to learn: a data set that is drawn anew with each seed (circles, moons, blobs,
+            spirals), one of scikit-learn's tables (iris, wine, breast_cancer, digits), or the path
+            of a table of your own: CSV, TSV, Parquet or Arrow.
+        target: the column of a table's labels, of any type.
+        drop: columns of a table to leave out.
+        groups: a column of a table; no group is on both sides of a split.
+        stratify: have the classes alike in both parts of a table's splits, unless groups are asked
+            for; --no-stratify leaves it to chance.
+        test: a table of test samples, apart; then only initial weights are redrawn.
+        split_column: a column of a table that says train or test of each row, likewise.
+        samples: samples in one draw, of data that are drawn. Default: 1000.
+        noise: standard deviation of the Gaussian noise on each coordinate, of data that are drawn.
+            Default: 0.03, of blobs 0.5.
+        classes: how many, of blobs and spirals. Default: 3.
         epochs: full-batch training steps of both models; overrides each model's own.
         model_0: the baseline.
         model_1: the challenger.
@@ -104,9 +116,17 @@ class RunArguments(Options, _SeedsFirst):
     replay: int | None = None
     plots: bool = True
     json: bool = False
-    data: Annotated[str, _one_of(DATASETS)] = "circles"
-    samples: int = 1000
-    noise: float = 0.03
+    metric: Annotated[str, _one_of(METRICS)] = ACCURACY.name
+    data: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "circles"
+    target: Annotated[str | None, tyro.conf.arg(aliases=["--label"])] = None
+    drop: tuple[str, ...] = ()
+    groups: str | None = None
+    stratify: bool = True
+    test: Path | None = None
+    split_column: str | None = None
+    samples: int | None = None
+    noise: float | None = None
+    classes: int | None = None
     epochs: int | None = None
     model_0: MlpSettings = field(default=MODEL_0)
     model_1: MlpSettings = field(default=MODEL_1)
@@ -114,8 +134,21 @@ class RunArguments(Options, _SeedsFirst):
     def __post_init__(self) -> None:
         super().__post_init__()
         seeds = self._check_design(self.seeds)
-        if self.epochs is not None:
-            whole_number("epochs", self.epochs, 1)
+        for name, least in (("epochs", 1), ("samples", 1), ("classes", 2)):
+            if (value := getattr(self, name)) is not None:
+                whole_number(name, value, least)
+        for name in ("model_0", "model_1"):
+            asked: MlpSettings = getattr(self, name)
+            if asked.hidden is not None and asked.layer_sizes is not None:
+                raise ValueError(
+                    f"{name}.hidden is {asked.hidden} and {name}.layer_sizes is "
+                    f"{asked.layer_sizes}; give one of them"
+                )
+        if self.data not in DATASETS and not Path(self.data).exists():
+            raise ValueError(
+                f"data is {self.data!r}; it must be one of {', '.join(DATASETS)}, or the path of a "
+                "table, and there is no such file"
+            )
         if self.self_calibration:
             self._check_calibration(seeds)
         if self.replay is not None:

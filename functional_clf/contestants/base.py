@@ -23,11 +23,14 @@ class Trained(NamedTuple):
     params: the final weights by name, with a leading replicate axis; empty where there are none.
     curves: metrics `(point, replicate)` on train and test data; the last point is the result.
     diverged: of each replicate, whether its training has come to nothing.
+    logits: of the test samples after training, `(replicate, sample)` for two classes, else with a
+        last class axis; None where nobody wants them, or it has none.
     """
 
     params: Params
     curves: Curves
     diverged: Bool[np.ndarray, " replicate"]
+    logits: Tensor | None = None
 
 
 class Training(NamedTuple):
@@ -36,10 +39,13 @@ class Training(NamedTuple):
     engine: runs what is a pure function of one replicate for many (`engines.base.Engine`).
     after_steps: to be called with a number of training steps just taken, for the progress shown;
         what it raises must end the training.
+    wants_logits: whether the test samples' logits are asked for, to be scored by other metrics
+        than accuracy.
     """
 
     engine: Any
     after_steps: Callable[[int], None] = lambda steps: None
+    wants_logits: bool = False
 
 
 @runtime_checkable
@@ -73,6 +79,25 @@ class Contestant(Protocol):
             data: the chunk's samples, with a leading replicate axis.
             replicates: their named seeds; initial weights are drawn from `init_seed`.
             training: what to train with.
+        """
+        ...
+
+
+@runtime_checkable
+class Template(Protocol):
+    """A contestant that is made once the data are known, whose sizes follow theirs."""
+
+    @property
+    def name(self) -> str:
+        """What the contestant will be called."""
+        ...
+
+    def sized(self, n_features: int, n_classes: int) -> Contestant:
+        """The contestant for such data.
+
+        Args:
+            n_features: numbers that it is given of a sample.
+            n_classes: labels are the numbers 0 to `n_classes - 1`.
         """
         ...
 

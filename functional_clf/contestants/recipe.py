@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.base import Trained, Training, collect
 from functional_clf.core.train import curve_epochs, init_state, stack
-from functional_clf.core.types import Model, Optimizer, TrainState
-from functional_clf.core.user_code import Reading, UnreadableError, reading_of
+from functional_clf.core.types import Model, Optimizer, Params, TrainState
+from functional_clf.core.user_code import ONE_AT_A_TIME, Reading, UnreadableError, reading_of
 from functional_clf.data.batches import ChunkData
 from functional_clf.data.seeds import Replicate
 from functional_clf.support.arguments import name_text, plain_settings, short, whole_number
@@ -117,7 +117,15 @@ class Recipe:
         """Train the replicates of a chunk together, by an engine."""
         init_seeds = [one.init_seed for one in replicates]
         state = init_chunk(self, init_seeds, data.train.x.device)
-        return collect(*training.engine.train(self, state, data, self.epochs, training.after_steps))
+        state, curves = training.engine.train(self, state, data, self.epochs, training.after_steps)
+        trained = collect(state, curves)
+        if not training.wants_logits:
+            return trained
+        return trained._replace(logits=self._logits(state.params, data.test.x))
+
+    def _logits(self, params: Params, x: Tensor) -> Tensor:
+        with torch.no_grad(), ONE_AT_A_TIME if not self.is_own else contextlib.nullcontext():
+            return torch.func.vmap(self.model.apply)(params, x).cpu()
 
 
 def _functions(name: str, value: Any, form: type[Any]) -> Any:

@@ -1,5 +1,7 @@
 """The losses and the scores of classifiers, on one replicate's logits."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -27,6 +29,34 @@ def bce_with_logits(
     _check_shapes(logits, y)
     # In terms of log sigmoid(z): one exponential a sample, also in the gradient.
     return ((1 - y) * logits - torch.nn.functional.logsigmoid(logits)).mean()
+
+
+def weighted_bce_with_logits(
+    logits: Float[Tensor, " sample"],
+    y: Float[Tensor, " sample"],
+    class_weights: Sequence[float],
+) -> Float[Tensor, ""]:
+    """Mean binary cross-entropy in which a sample weighs what its class does: `mean(w_y loss)`.
+
+    Args:
+        logits: log-odds of class 1, `(sample,)`.
+        y: labels 0.0 or 1.0, `(sample,)`.
+        class_weights: of class 0 and of class 1, above 0.
+
+    Returns:
+        The mean over the samples, a 0-d tensor.
+
+    Raises:
+        ValueError: when logits and labels are not of one shape `(sample,)`.
+
+    Example:
+        >>> weighted_bce_with_logits(torch.zeros(2), torch.tensor([0.0, 1.0]), (0.5, 1.5))
+        tensor(0.6931)
+    """
+    _check_shapes(logits, y)
+    losses = (1 - y) * logits - torch.nn.functional.logsigmoid(logits)
+    of_0, of_1 = class_weights
+    return ((of_0 + (of_1 - of_0) * y) * losses).mean()
 
 
 def count_correct(logits: Float[Tensor, " sample"], y: Float[Tensor, " sample"]) -> Int[Tensor, ""]:
@@ -77,6 +107,39 @@ def cross_entropy(
     _check_class_shapes(logits, y, n_classes)
     log_shares = torch.log_softmax(logits, -1)
     return -torch.where(_is_label(y, n_classes), log_shares, 0.0).sum(-1).mean()
+
+
+def weighted_cross_entropy(
+    logits: Float[Tensor, "sample class"],
+    y: Float[Tensor, " sample"],
+    class_weights: Sequence[float],
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy in which a sample weighs what its class does: `mean(w_y loss)`.
+
+    Args:
+        logits: unnormalised log-probabilities, `(sample, class)`.
+        y: class numbers from 0 on, `(sample,)`, in the floating-point type of the logits.
+        class_weights: of each class, above 0.
+
+    Returns:
+        The mean over the samples, a 0-d tensor.
+
+    Raises:
+        ValueError: when the logits are not `(sample, class)`, or the labels not `(sample,)`.
+
+    Example:
+        >>> weighted_cross_entropy(torch.zeros(2, 3), torch.tensor([0.0, 2.0]), (0.5, 1.0, 1.5))
+        tensor(1.0986)
+    """
+    n_classes = len(class_weights)
+    _check_class_shapes(logits, y, n_classes)
+    log_shares = torch.log_softmax(logits, -1)
+    # Added up class by class, as a program holds numbers better than a tensor of them.
+    classes = _classes(y, n_classes)
+    weights = torch.zeros_like(classes)
+    for number, weight in enumerate(class_weights):
+        weights = torch.where(classes == number, weight, weights)
+    return -torch.where(_is_label(y, n_classes), weights * log_shares, 0.0).sum(-1).mean()
 
 
 def count_correct_of_classes(

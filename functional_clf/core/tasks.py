@@ -4,8 +4,10 @@ A task is carried through the training and the evaluation step, which know of ne
 of label is another class of the same form.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -14,8 +16,10 @@ from functional_clf.core.losses import (
     count_correct,
     count_correct_of_classes,
     cross_entropy,
+    weighted_bce_with_logits,
+    weighted_cross_entropy,
 )
-from functional_clf.support.arguments import whole_number
+from functional_clf.support.arguments import real_number, whole_number
 
 
 @runtime_checkable
@@ -48,11 +52,22 @@ class Task(Protocol):
 class Binary:
     """Two classes, told apart by one logit: binary cross-entropy.
 
+    Args:
+        class_weights: what a sample of either class weighs in the loss; None for 1 each.
+
+    Raises:
+        ValueError: when they are not two numbers above 0.
+
     Example:
         >>> import torch
         >>> Binary().count_correct(torch.tensor([-1.0, 2.0]), torch.tensor([0.0, 1.0]))
         tensor(2)
     """
+
+    class_weights: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "class_weights", _weights(self.class_weights, 2))
 
     @property
     def n_classes(self) -> int:
@@ -62,11 +77,13 @@ class Binary:
     @property
     def loss_name(self) -> str:
         """What the loss is called."""
-        return "binary cross-entropy"
+        return "binary cross-entropy" + _weighted(self.class_weights)
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """See `bce_with_logits`."""
-        return bce_with_logits(logits, y)
+        """See `bce_with_logits`, and `weighted_bce_with_logits`."""
+        if self.class_weights is None:
+            return bce_with_logits(logits, y)
+        return weighted_bce_with_logits(logits, y, self.class_weights)
 
     def count_correct(self, logits: Tensor, y: Tensor) -> Tensor:
         """See `losses.count_correct`."""
@@ -79,10 +96,11 @@ class MultiClass:
 
     Args:
         n_classes: how many, at least 2.
+        class_weights: what a sample of each class weighs in the loss; None for 1 each.
 
     Raises:
-        TypeError: when it is not a whole number.
-        ValueError: when it is below 2.
+        TypeError: when n_classes is not a whole number.
+        ValueError: when it is below 2, or the weights are not as many numbers above 0.
 
     Example:
         >>> import torch
@@ -92,29 +110,66 @@ class MultiClass:
     """
 
     n_classes: int
+    class_weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_classes", whole_number("n_classes", self.n_classes, 2))
+        object.__setattr__(self, "class_weights", _weights(self.class_weights, self.n_classes))
 
     @property
     def loss_name(self) -> str:
         """What the loss is called."""
-        return "cross-entropy"
+        return "cross-entropy" + _weighted(self.class_weights)
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """See `cross_entropy`."""
-        return cross_entropy(logits, y, self.n_classes)
+        """See `cross_entropy`, and `weighted_cross_entropy`."""
+        if self.class_weights is None:
+            return cross_entropy(logits, y, self.n_classes)
+        return weighted_cross_entropy(logits, y, self.class_weights)
 
     def count_correct(self, logits: Tensor, y: Tensor) -> Tensor:
         """See `count_correct_of_classes`."""
         return count_correct_of_classes(logits, y, self.n_classes)
 
 
-def task_of(n_classes: int) -> Task:
+def task_of(n_classes: int, class_weights: Sequence[float] | None = None) -> Task:
     """The task of telling so many classes apart: with one logit where they are two.
 
+    Args:
+        n_classes: how many, at least 2.
+        class_weights: what a sample of each class weighs in the loss; None for 1 each.
+
     Example:
-        >>> task_of(2), task_of(3)
-        (Binary(), MultiClass(n_classes=3))
+        >>> task_of(3)
+        MultiClass(n_classes=3, class_weights=None)
     """
-    return Binary() if n_classes == 2 else MultiClass(n_classes)
+    weights = None if class_weights is None else tuple(class_weights)
+    return Binary(weights) if n_classes == 2 else MultiClass(n_classes, weights)
+
+
+def balanced_weights(counts: Sequence[int]) -> tuple[float, ...]:
+    """Weights by which all classes weigh the same: `n / (n_classes n_c)`, as in scikit-learn.
+
+    Args:
+        counts: the samples of each class, at least 1 each.
+
+    Example:
+        >>> balanced_weights([30, 10])
+        (0.6666666666666666, 2.0)
+    """
+    return tuple(sum(counts) / (len(counts) * count) for count in counts)
+
+
+def _weights(class_weights: Any, n_classes: int) -> tuple[float, ...] | None:
+    if class_weights is None:
+        return None
+    found = tuple(real_number("class_weights", weight) for weight in class_weights)
+    if len(found) != n_classes or not all(0 < weight < math.inf for weight in found):
+        raise ValueError(
+            f"class_weights is {class_weights}; it must be {n_classes} numbers above 0, one a class"
+        )
+    return found
+
+
+def _weighted(class_weights: tuple[float, ...] | None) -> str:
+    return "" if class_weights is None else ", classes weighted"

@@ -46,6 +46,7 @@ class Dataset:
             data, only of new splits and new training runs.
         n_classes: labels are 0 to `n_classes - 1`, in every draw all of them; 2 or more.
         kind: in the registry of data sets, the factory that makes it out of its settings.
+        n_columns: numbers in a sample; None where a draw has to tell.
 
     Raises:
         TypeError: when an argument is of the wrong type.
@@ -67,6 +68,7 @@ class Dataset:
     is_fixed: bool = False
     n_classes: int = 2
     kind: str | None = None
+    n_columns: int | None = None
 
     def __post_init__(self) -> None:
         name_text("a data set", self.name)
@@ -118,7 +120,7 @@ class Dataset:
     @property
     def n_features(self) -> int:
         """How many numbers a model is given of a sample."""
-        return self.sample(0).x.shape[1]
+        return self.n_columns or self.sample(0).x.shape[1]
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -128,7 +130,7 @@ class Dataset:
     @property
     def feature_names(self) -> tuple[str, ...]:
         """What the columns of a draw are called."""
-        return tuple(f"feature {number}" for number in range(self.sample(0).x.shape[1]))
+        return tuple(f"feature {number}" for number in range(self.n_features))
 
     @property
     def is_table(self) -> bool:

@@ -46,6 +46,7 @@ def circles(n_samples: int = 1000, noise: float = 0.03, factor: float = 0.8) -> 
         lambda: circles_references(noise, factor)._asdict(),
         is_fixed=noise == 0,
         kind="circles",
+        n_columns=2,
     )
 
 
@@ -84,6 +85,7 @@ def moons(n_samples: int = 1000, noise: float = 0.03) -> Dataset:
         lambda: moons_references(noise)._asdict(),
         is_fixed=noise == 0,
         kind="moons",
+        n_columns=2,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
+from functional_clf.stats.metrics import ACCURACY
+
 SEED_COLUMNS: Mapping[str, Any] = {
     "model": pl.String,
     "seed": pl.Int64,
@@ -32,7 +34,9 @@ class ChunkResult(NamedTuple):
     """What one finished chunk leaves behind, padding already removed.
 
     rows: values of `SEED_COLUMNS`, one a (model, seed).
-    curves: by "model/curve", arrays `(point, replicate)`.
+    curves: by "model/curve", arrays `(point, replicate)`; and where predictions are scored, by
+        "model/scores/metric" and "model/majority/metric" arrays `(replicate,)`, and by
+        "model/confusion" one of `(true, predicted, replicate)`.
     params: by "model/key", arrays with a leading replicate axis; empty where weights are not kept.
     """
 
@@ -47,11 +51,13 @@ class Looks(NamedTuple):
     first_margin: the margin of the first look; None where there was none.
     first_alpha: its alpha, likewise.
     earlier: how many looks there were at other seeds before the first one at these.
+    first_metric: by what models were compared at the first look.
     """
 
     first_margin: float | None = None
     first_alpha: float | None = None
     earlier: int = 0
+    first_metric: str = ACCURACY.name
 
 
 def rows_with_lanes(result: ChunkResult) -> list[tuple[Any, ...]]:

@@ -22,6 +22,7 @@ from functional_clf.record.rows import (
     differences,
     rows_with_lanes,
 )
+from functional_clf.stats.metrics import ACCURACY
 from functional_clf.support.forks import use_threads
 
 ROWS_AT_ONCE = 8192
@@ -83,15 +84,16 @@ class Store(Database):
                 "settings it has"
             )
 
-    def look(self, seeds: range, margin: float, alpha: float) -> Looks:
+    def look(self, seeds: range, margin: float, alpha: float, metric: str = ACCURACY.name) -> Looks:
         """Note that the results of these seeds are looked at, by these rules.
 
         Looking again at the same seeds by the same rules is the same look.
 
         Args:
             seeds: which ones.
-            margin: the accuracy difference that is said to matter.
+            margin: the difference that is said to matter, in the metric's unit.
             alpha: one minus the confidence.
+            metric: what models are compared by.
 
         Returns:
             How they were looked at before.
@@ -100,17 +102,21 @@ class Store(Database):
             >>> with Store(None) as store:
             ...     _ = store.look(range(8), margin=0.01, alpha=0.05)
             ...     store.look(range(64), margin=0.02, alpha=0.05)
-            Looks(first_margin=0.01, first_alpha=0.05, earlier=1)
+            Looks(first_margin=0.01, first_alpha=0.05, earlier=1, first_metric='accuracy')
         """
         found = self._query("SELECT value FROM meta WHERE key = 'looks'")
         looks: list[list[Any]] = json.loads(found[0][0]) if found else []
-        this = [seeds.start, seeds.stop, margin, alpha]
+        this = [seeds.start, seeds.stop, margin, alpha, metric]
+        if metric == ACCURACY.name:  # as it was written before there were others
+            del this[-1]
         if this not in looks:
             looks.append(this)
             with self._errors(), self._transaction():
                 self._write_meta("looks", json.dumps(looks))
         seen = list(dict.fromkeys((start, stop) for start, stop, *_ in looks))
-        return Looks(looks[0][2], looks[0][3], seen.index((seeds.start, seeds.stop)))
+        first_margin, first_alpha, *first_metric = looks[0][2:]
+        earlier = seen.index((seeds.start, seeds.stop))
+        return Looks(first_margin, first_alpha, earlier, *first_metric)
 
     def finished_seeds(self) -> set[int]:
         """The seeds whose results are here, of all models."""
@@ -267,6 +273,15 @@ class Store(Database):
         """The learning curves of one model, by name (`CURVES`), arrays `(point, seed)`."""
         return self._gather("curves", model, seeds, names=CURVES, axis=1)
 
+    def scores(self, model: str, seeds: range) -> dict[str, np.ndarray]:
+        """What is recorded of one model's predictions besides counts, seeds in order and last.
+
+        Returns:
+            By name, arrays `(seed,)`: "scores/METRIC", "majority/METRIC" (whoever always predicts
+            the largest class); and "confusion", `(true, predicted, seed)`. Empty where nothing is.
+        """
+        return self._gather("curves", model, seeds, names=None, axis=-1, leave_out=CURVES)
+
     def params(self, model: str, seeds: range) -> tuple[list[int], dict[str, np.ndarray]]:
         """The weights kept of one model: the seeds that have them, and their stacked params."""
         found = self.seeds_with_params(model, seeds).tolist()
@@ -279,6 +294,7 @@ class Store(Database):
         seeds: range,
         names: Sequence[str] | None,
         axis: int,
+        leave_out: Sequence[str] = (),
     ) -> dict[str, np.ndarray]:
         """Arrays of one model out of the chunks' blobs, in order of seed."""
         parts: dict[str, list[np.ndarray]] = {}
@@ -297,6 +313,8 @@ class Store(Database):
             order += found
             for key in own:
                 name = key.removeprefix(f"{model}/")
+                if name in leave_out:
+                    continue
                 parts.setdefault(name, []).append(np.take(arrays[key], lanes, axis))
         if not order:
             return {}

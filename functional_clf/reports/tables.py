@@ -17,11 +17,13 @@ from rich.text import Text
 
 from functional_clf.record.folder import write_whole
 from functional_clf.stats import CrossedComparison, SelfCalibration, wording
+from functional_clf.stats.metrics import METRICS, Metric
 from functional_clf.study.results import Results
 from functional_clf.support.text import printable, shortened
 
 FORMAT = 3
 """Of results.json; raised when a field changes its meaning or goes."""
+LARGEST_CLASS = "always the largest class"
 NAME_CELLS = 8
 """A table does not cut names shorter; where it has less room, it becomes lines."""
 
@@ -35,6 +37,7 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
             **study.identity(),
             "seeds": [study.seeds.start, study.seeds.stop],
             "data_seeds": study.data_seeds if study.design == "crossed" else None,
+            "metric": study.metric,
             "margin": study.margin,
             "alpha": study.alpha,
             "failure_below": study.failure_threshold,
@@ -45,10 +48,29 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
         "device": results.device,
         "environment": dict(results.environment),
         "timings": {stage: round(seconds, 4) for stage, seconds in results.timings.items()},
+        **({"data": _data_dict(results)} if study.dataset.is_table else {}),
         "models": {name: _model_dict(results, name) for name in study.names},
         "comparisons": [comparison.to_dict() for comparison in results.comparisons()],
         "self_calibration": None if calibration is None else calibration.to_dict(),
         "conclusion": results.conclusion,
+    }
+
+
+def _data_dict(results: Results) -> dict[str, Any]:
+    """What the models were given of a table."""
+    dataset, (n_train, n_test) = results.study.dataset, results.study.sizes
+    majority = {
+        name: None if (scores := results.majority_scores(name)) is None else _finite(scores.mean())
+        for name in METRICS
+    }
+    return {
+        "classes": list(dataset.class_names),
+        "columns": list(dataset.feature_names),
+        "features": dataset.n_features,
+        "n_train": n_train,
+        "n_test": n_test,
+        "notices": list(dataset.notices),
+        "largest_class": majority,
     }
 
 
@@ -71,6 +93,31 @@ def models_table(results: Results) -> Group:
                 f"{summary['failed']} of {summary['seeds']}" if part == "test" else "",
             )
     return Group(_title(results), table)
+
+
+def metrics_table(results: Results) -> Group:
+    """Each model's mean test score over seeds by every metric, and its interval."""
+    confidence = wording.confidence(results.study.alpha)
+    table = FigureTable(("metric", "of"), ("mean", confidence, "min", "median", "max"))
+    for metric in METRICS.values():
+        for name in results.study.names:
+            summary = _score_dict(results, name, metric)
+            if summary is not None:
+                interval = summary["interval"]
+                figures = (summary[key] for key in ("mean", "min", "median", "max"))
+                mean, *others = (_figure(figure, metric) for figure in figures)
+                ends = "-"
+                if interval is not None:
+                    ends = " to ".join(_figure(end, metric) for end in interval)
+                table.add_row(f"{metric.words}{_unit(metric)}", name, mean, ends, *others)
+        if (majority := results.majority_scores(metric.name)) is not None and np.isfinite(
+            majority
+        ).all():
+            table.add_row(
+                f"{metric.words}{_unit(metric)}", LARGEST_CLASS, _figure(majority.mean(), metric),
+                "", "", "", "",
+            )  # fmt: skip
+    return Group(Text("Test scores; for log loss and Brier score less is better"), table)
 
 
 def references_line(results: Results) -> str:
@@ -256,7 +303,44 @@ def _model_dict(results: Results, model: str) -> dict[str, Any]:
         "failed": failed,
         "diverged": len(diverged),
         "diverged_seeds": diverged,
+        **({"test_scores": _scores_dict(results, model)} if results.study.has_metrics else {}),
     }
+
+
+def _scores_dict(results: Results, model: str) -> dict[str, Any]:
+    found = {metric.name: _score_dict(results, model, metric) for metric in METRICS.values()}
+    confusions = results.confusions(model)
+    # As it is over all seeds: rows are true classes.
+    total = None if confusions is None else confusions.sum(0).tolist()
+    return {**found, "confusion": total}
+
+
+def _score_dict(results: Results, model: str, metric: Metric) -> dict[str, Any] | None:
+    """One model's test scores over seeds; None where they are not recorded."""
+    try:
+        recorded = results.scores(model, metric.name)
+    except ValueError:
+        return None
+    scores = recorded[np.isfinite(recorded)]
+    if not len(scores):
+        return None
+    interval = results.mean_interval(model, metric=metric.name)
+    return {
+        "mean": float(scores.mean()),
+        "interval": None if interval is None else list(interval),
+        "min": float(scores.min()),
+        "median": float(np.median(scores)),
+        "max": float(scores.max()),
+        "undefined": len(recorded) - len(scores),
+    }
+
+
+def _figure(score: float, metric: Metric) -> str:
+    return _percent(score) if metric.is_share else f"{score:.4f}"
+
+
+def _unit(metric: Metric) -> str:
+    return ", %" if metric.is_share else ""
 
 
 def _accuracy_dict(results: Results, model: str, part: Literal["train", "test"]) -> dict[str, Any]:

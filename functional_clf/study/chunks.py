@@ -10,12 +10,14 @@ import torch
 from functional_clf.contestants.base import Contestant, Training
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.core.same_bits import clone
+from functional_clf.core.tasks import Task
 from functional_clf.core.user_code import ONE_AT_A_TIME
 from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.seeds import Replicate
 from functional_clf.record.rows import ChunkResult
 from functional_clf.study.outcomes import Outcome, checked_outcome
+from functional_clf.study.scores import majority_scores, scores_of
 
 
 class Chunks(Sequence[list[int]]):
@@ -61,6 +63,8 @@ class ChunkTrainer:
         test_size: share of the samples held out for testing, in (0, 1).
         chunk_size: replicates trained together.
         device: where to train.
+        task: what the labels are, and how classes weigh; None for the data set's own.
+        metrics: whether predictions are scored by more than accuracy.
 
     Example:
         >>> from functional_clf.contestants.mlp import model_0
@@ -83,6 +87,8 @@ class ChunkTrainer:
     test_size: float
     chunk_size: int
     device: torch.device
+    task: Task | None = None
+    metrics: bool = False
 
     def train(self, training: Training, seeds: Sequence[int], keep_params: bool) -> ChunkResult:
         """Train every contestant on one chunk of at most `chunk_size` seeds.
@@ -92,6 +98,11 @@ class ChunkTrainer:
         """
         replicates, data = self._draw(seeds)
         n_kept = len(seeds)  # the rest is padding
+        training = training._replace(wants_logits=self.metrics)
+        y_train, y_test = (batch.y[:n_kept].cpu().numpy() for batch in (data.train, data.test))
+        majority = {}
+        if self.metrics:
+            majority = majority_scores(y_train, y_test, data.task.n_classes)
         rows: list[tuple[Any, ...]] = []
         curves: dict[str, np.ndarray] = {}
         params: dict[str, np.ndarray] = {}
@@ -101,6 +112,9 @@ class ChunkTrainer:
             rows += _rows(one.name, kept, replicates[:n_kept], data)
             for key, value in kept.points.items():
                 curves[f"{one.name}/{key}"] = np.ascontiguousarray(value[:, :n_kept])
+            scored = {} if kept.logits is None else _scored(kept.logits[:n_kept], y_test, data.task)
+            scored |= {f"majority/{metric}": values for metric, values in majority.items()}
+            curves |= {f"{one.name}/{key}": values for key, values in scored.items()}
             for key, value in kept.params.items() if keep_params else ():
                 params[f"{one.name}/{key}"] = value[:n_kept]
         return ChunkResult(rows, curves, params)
@@ -133,7 +147,16 @@ class ChunkTrainer:
     def _draw(self, seeds: Sequence[int]) -> tuple[list[Replicate], ChunkData]:
         padded = [*seeds, *[seeds[-1]] * (self.chunk_size - len(seeds))]
         replicates = [self.replicate(seed) for seed in padded]
-        return replicates, draw_chunk(self.dataset, replicates, self.test_size, self.device)
+        return replicates, draw_chunk(
+            self.dataset, replicates, self.test_size, self.device, self.task
+        )
+
+
+def _scored(logits: np.ndarray, y: np.ndarray, task: Task) -> dict[str, np.ndarray]:
+    """Scores and confusion matrices as a record keeps them, replicates last."""
+    found = scores_of(logits, y, task.n_classes)
+    scores = {f"scores/{metric}": values for metric, values in found.metrics.items()}
+    return {**scores, "confusion": found.confusion}
 
 
 def _rows(

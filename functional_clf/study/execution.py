@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -33,7 +33,7 @@ from functional_clf.study.curves import bands
 from functional_clf.study.plan import Plan
 from functional_clf.study.preflight import check_plan
 from functional_clf.study.progress import Progress, no_progress
-from functional_clf.study.results import PICTURED_SEEDS, EngineReport, Results
+from functional_clf.study.results import PICTURED_SEEDS, EngineReport, Results, with_scores
 from functional_clf.support.arguments import short
 from functional_clf.support.errors import one_line
 from functional_clf.support.forks import use_threads
@@ -101,10 +101,14 @@ class Execution:
         plan, timings = self.plan, dict[str, float]()
         trainer = self._trainer(device, store.configuration)
         engine = self._train_missing(identity, trainer, store, timings, on_progress, leader)
-        looks = store.look(plan.seeds, plan.margin, plan.alpha)
+        looks = store.look(plan.seeds, cast(float, plan.margin), plan.alpha, plan.metric)
+        scores = {
+            name: store.scores(name, plan.seeds) if plan.has_metrics else {} for name in plan.names
+        }
         return Results(
             study=plan,
-            _table=store.seeds(plan.seeds),
+            _table=with_scores(store.seeds(plan.seeds), scores),
+            _scores=scores,
             curves={name: bands(store.curve_blocks(name, plan.seeds)) for name in plan.names},
             params={name: store.params(name, plan.seeds[:PICTURED_SEEDS]) for name in plan.names},
             engine=engine,
@@ -171,7 +175,7 @@ class Execution:
         if engine is None or is_complete:
             return device
         one = [plan.replicate(plan.seeds[0])]
-        data = draw_chunk(plan.dataset, one, plan.test_size, device)
+        data = draw_chunk(plan.dataset, one, plan.test_size, device, plan.task)
         if lack := engine.why_not(plan.recipes, data):
             raise ValueError(f"engine is {plan.engine!r}, but {lack}; use another --engine")
         if engine.is_quick:
@@ -197,6 +201,8 @@ class Execution:
             plan.test_size,
             chunk_size or fitting_chunk_size(device, self._bytes_per_replicate(device)),
             device,
+            plan.task,
+            plan.has_metrics,
         )
 
     def _threads(self, device: torch.device) -> int:

@@ -1,5 +1,6 @@
 """What a study may be asked for besides its data and its contestants; needs no torch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -9,6 +10,7 @@ import numpy as np
 from functional_clf.data.seeds import Vary, as_seeds
 from functional_clf.data.splits import check_test_size
 from functional_clf.registry import ENGINES
+from functional_clf.stats.metrics import ACCURACY, METRICS
 from functional_clf.support.arguments import real_number, short, whole_number
 
 Design = Literal["paired", "crossed"]
@@ -40,11 +42,18 @@ class Options:
             CPU, 1024 on CUDA where its memory allows.
         threads: chunks trained at the same time on the CPU, each on one core; no result depends on
             it. Default: what torch would use (OMP_NUM_THREADS).
-        margin: accuracy difference that matters in practice, as a share: 0.01 is one percentage
-            point. Set it before you look.
+        metric: what the conclusion is about: accuracy, balanced_accuracy, log_loss, brier_score,
+            roc_auc (one class against the rest) or f1_macro, of the test samples.
+        margin: difference that matters in practice, in the metric's unit; of a share, 0.01 is one
+            percentage point. Set it before you look. Default: 0.01 of a share; log loss and Brier
+            score have none.
         alpha: one minus the confidence of the intervals, at least 1e-9 and below 1.
-        failure_below: test accuracy, as a share, below which a seed counts as failed. Default:
-            0.75 for data whose best accuracy is known, else the share of the largest class.
+        failure_below: test accuracy, as a share, below which a seed counts as failed. Default: half
+            way from guessing to perfect for data whose best accuracy is known; for a table,
+            and for other metrics, the score of always predicting the largest class of the
+            training part; else the share of the largest class.
+        class_weight: balanced: in the training loss every class weighs the same, and a sample what
+            n / (n_classes * n_c) says of its class in all rows; None: every sample weighs the same.
         save_params: keep the weights of every seed, and export them; no result depends on it.
 
     Raises:
@@ -66,9 +75,11 @@ class Options:
     tf32: bool = False
     chunk_size: int | None = None
     threads: int | None = None
-    margin: float = 0.01
+    metric: str = ACCURACY.name
+    margin: float | None = None
     alpha: float = 0.05
     failure_below: float | None = None
+    class_weight: Literal["balanced"] | None = None
     save_params: bool = False
 
     def __post_init__(self) -> None:
@@ -86,21 +97,48 @@ class Options:
         for name in ("chunk_size", "threads"):
             if (value := getattr(self, name)) is not None:
                 self._set(name, whole_number(name, value, 1))
-        for name in ("test_size", "margin", "alpha"):
+        for name in ("test_size", "alpha"):
             self._set(name, real_number(name, getattr(self, name)))
         check_test_size(self.test_size)
         if not LEAST_ALPHA <= self.alpha < 1:
             raise ValueError(
                 f"alpha is {self.alpha}; it must be at least {LEAST_ALPHA} and below 1, as in 0.05"
             )
-        if not 0 <= self.margin < 1:
-            raise ValueError(f"margin is {self.margin}; it must be at least 0 and below 1")
+        check_choice("metric", self.metric, tuple(METRICS))
+        self._set("margin", self._checked_margin())
+        if self.class_weight not in (None, "balanced"):
+            raise ValueError(
+                f"class_weight is {short(self.class_weight)}; it must be 'balanced' or None"
+            )
         if self.failure_below is not None:
             self._set("failure_below", real_number("failure_below", self.failure_below))
             if not 0 <= self.failure_below <= 1:
                 raise ValueError(
                     f"failure_below is {self.failure_below}; it must be between 0 and 1"
                 )
+            if self.metric != ACCURACY.name:
+                raise ValueError(
+                    f"failure_below is {self.failure_below}, an accuracy, and metric is "
+                    f"{self.metric!r}; leave one out"
+                )
+
+    def _checked_margin(self) -> float:
+        """The margin, or the usual one of the metric."""
+        metric = METRICS[self.metric]
+        if self.margin is None:
+            if metric.default_margin is None:
+                raise ValueError(
+                    f"margin is None; {metric.words} has no usual one, so it must be the "
+                    "difference that matters, as in 0.01"
+                )
+            return metric.default_margin
+        margin = real_number("margin", self.margin)
+        if metric.is_share and not 0 <= margin < 1:
+            raise ValueError(f"margin is {margin}; it must be at least 0 and below 1")
+        if not 0 <= margin < (metric.upper or math.inf):
+            least = "at least 0" + ("" if metric.upper is None else f" and below {metric.upper:g}")
+            raise ValueError(f"margin is {margin}; of {metric.words} it must be {least}")
+        return margin
 
     def _check_design(self, seeds: range) -> range:
         """The seeds of this design, where it is one."""
@@ -109,6 +147,8 @@ class Options:
         for name in ("data_seeds", "init_seeds"):
             if getattr(self, name) < 2:
                 raise ValueError(f"{name} is {getattr(self, name)}; a crossed grid needs 2 or more")
+        if self.metric != ACCURACY.name:
+            raise ValueError(f"metric is {self.metric!r}; a crossed design compares accuracies")
         if self.vary not in ("auto", "data"):
             raise ValueError(f"vary is {self.vary!r}; a crossed design varies data and weights")
         cells = range(self.data_seeds * self.init_seeds)

@@ -19,11 +19,13 @@ class Outcome(NamedTuple):
     points: learning curves by name, `(point, replicate)`.
     params: weights by name, each with a leading replicate axis.
     diverged: `(replicate,)`, also where a loss on the curves is not finite.
+    logits: of the test samples, `(replicate, sample)` or with a last class axis; None of none.
     """
 
     points: dict[str, np.ndarray]
     params: dict[str, np.ndarray]
     diverged: np.ndarray
+    logits: np.ndarray | None = None
 
 
 def checked_outcome(
@@ -84,7 +86,20 @@ def checked_outcome(
             )
         diverged = diverged | ~np.isfinite(loss).all(0)
         points |= {f"{part}_loss": loss, f"{part}_correct": correct.astype(np.int32)}
-    return Outcome(points, _params(model, trained.params, width), diverged)
+    logits = None if trained.logits is None else _logits(model, trained.logits, data)
+    return Outcome(points, _params(model, trained.params, width), diverged, logits)
+
+
+def _logits(model: str, logits: Any, data: ChunkData) -> np.ndarray:
+    array = _array(f"{model}: its logits", logits)
+    n_classes = data.task.n_classes
+    wanted = (*data.test.y.shape, *(() if n_classes == 2 else (n_classes,)))
+    if array.dtype.kind != "f" or array.shape != wanted:
+        raise ValueError(
+            f"{model}: its logits are of {array.dtype} and shape {array.shape}; they must be "
+            f"floats of the test samples, {wanted}"
+        )
+    return array
 
 
 def _check_form(model: str, trained: Any) -> None:

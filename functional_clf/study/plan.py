@@ -1,24 +1,24 @@
 """What is studied: the data, the contestants, the seeds; checked, and told from any other study."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from functional_clf.contestants.base import Contestant, described
+from functional_clf.contestants.base import Contestant, Template, described
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.contestants.recipe import Recipe
+from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN
+from functional_clf.core.tasks import Task, balanced_weights, task_of
 from functional_clf.data.dataset import Dataset, floating_dtype
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replicate, replicate
+from functional_clf.stats.metrics import ACCURACY
 from functional_clf.study.options import STANDARD_SEEDS, Options
 from functional_clf.support.arguments import name_text, short, whole_number
-
-HALF_WAY = 0.75
-"""The test accuracy half way from guessing between two balanced classes to perfect."""
 
 if TYPE_CHECKING:
 
@@ -29,8 +29,15 @@ if TYPE_CHECKING:
 
         def __set__(self, plan: Any, seeds: int | range) -> None: ...
 
+    class Contestants:
+        """To a type checker: given with templates among them, contestants from then on."""
+
+        def __get__(self, plan: Any, kind: Any) -> tuple[Contestant, ...]: ...
+
+        def __set__(self, plan: Any, contestants: Sequence[Contestant | Template]) -> None: ...
+
 else:
-    Seeds = range
+    Seeds, Contestants = range, tuple
 
 
 @dataclass(frozen=True)
@@ -39,13 +46,15 @@ class Plan(Options):
 
     Args:
         dataset: what every replicate draws its samples from.
-        contestants: the models to compare, recipes above all; names differ.
+        contestants: the models to compare, recipes above all, or templates whose sizes follow the
+            data; names differ. Default: model_0 and model_1, for a table multinomial logistic
+            regression and a network.
         seeds: the replicates to train: a count, or a range of seeds.
         chunk: the former name of `chunk_size`.
     """
 
     dataset: Dataset = field(default_factory=circles)
-    contestants: tuple[Contestant, ...] = field(default_factory=lambda: (model_0(), model_1()))
+    contestants: Contestants = field(default=cast(Any, None))
     seeds: Seeds = field(default=cast(Any, STANDARD_SEEDS))
     chunk: InitVar[int | None] = field(default=None, kw_only=True)
 
@@ -59,7 +68,9 @@ class Plan(Options):
             raise TypeError(
                 f"dataset is {short(self.dataset)}; it must be a Dataset, as circles() makes one"
             )
-        self._set("contestants", _as_contestants(self.contestants))
+        if self.contestants is None:
+            self._set("contestants", _standard_models(self.dataset))
+        self._set("contestants", _as_contestants(self.contestants, self.dataset))
         self._set("seeds", as_seeds(self.seeds))
         if len(set(self.names)) < len(self.names) or any("/" in name for name in self.names):
             raise ValueError(
@@ -76,9 +87,15 @@ class Plan(Options):
 
     def _check_scope(self) -> None:
         """Claim nothing of new data where there are none."""
-        fixed = self.dataset.is_fixed
+        fixed, has_own_test = self.dataset.is_fixed, self.dataset.has_own_test
         if self.vary == "auto":
-            self._set("vary", "split" if fixed and self.design == "paired" else "data")
+            of_fixed = "init" if has_own_test else "split"
+            self._set("vary", of_fixed if fixed and self.design == "paired" else "data")
+        if has_own_test and self.vary == "split":
+            raise ValueError(
+                f"vary is 'split', but the test samples of {self.dataset} are given apart; it must "
+                "be 'init'"
+            )
         if fixed and self.vary == "data":
             asked = "design is 'crossed'" if self.design == "crossed" else "vary is 'data'"
             raise ValueError(
@@ -119,13 +136,32 @@ class Plan(Options):
         """`(n_train, n_test)`: samples of one replicate."""
         return self.dataset.sizes(self.test_size)
 
+    @property
+    def has_metrics(self) -> bool:
+        """Whether predictions are scored by more than accuracy: always of a table."""
+        return self.dataset.is_table or self.metric != ACCURACY.name
+
     @functools.cached_property
-    def failure_threshold(self) -> float:
-        """`failure_below`, or where it is not given what fits the data, as a share."""
+    def task(self) -> Task:
+        """What the labels are, and how classes weigh in the loss."""
+        if self.class_weight is None:
+            return self.dataset.task
+        _, counts = np.unique(self.dataset.sample(0).y, return_counts=True)
+        return task_of(self.dataset.n_classes, balanced_weights(counts.tolist()))
+
+    @functools.cached_property
+    def failure_threshold(self) -> float | None:
+        """`failure_below`, or where it is not given what fits the data, as a share.
+
+        None where a seed is held against always predicting the largest class.
+        """
         if self.failure_below is not None:
             return self.failure_below
+        if self.has_metrics:
+            return None
         if self.dataset.references():
-            return HALF_WAY
+            guessing = 1 / self.dataset.n_classes
+            return (guessing + 1) / 2
         _, counts = np.unique(self.dataset.sample(0).y, return_counts=True)
         return float(counts.max() / counts.sum())
 
@@ -140,6 +176,10 @@ class Plan(Options):
         """
         # Rows may be added to a crossed grid later; another number of columns renames its cells.
         crossed = {"init_seeds": self.init_seeds} if self.design == "crossed" else {}
+        # What is new is named where it is not as it always was: older folders go on.
+        asked = {} if self.class_weight is None else {"class_weight": self.class_weight}
+        if self.has_metrics and not self.dataset.is_table:
+            asked["metrics"] = "recorded"
         return {
             "design": self.design,
             **crossed,
@@ -148,16 +188,31 @@ class Plan(Options):
             "vary": self.vary,
             "test_size": self.test_size,
             "dtype": floating_dtype().name,
+            **asked,
         }
 
 
-def _as_contestants(contestants: Any) -> tuple[Contestant, ...]:
+def _standard_models(dataset: Dataset) -> tuple[Template, ...]:
+    """The lesson's two models, or for a table its two, whose sizes follow the data."""
+    hidden = TABLE_HIDDEN if dataset.is_table else LESSON_HIDDEN
+    return model_0(hidden=hidden["model_0"]), model_1(hidden=hidden["model_1"])
+
+
+def _as_contestants(contestants: Any, dataset: Dataset) -> tuple[Contestant, ...]:
     wanted = "it must be a tuple of contestants, as in (model_0(), model_1())"
-    if isinstance(contestants, Contestant | str) or not isinstance(contestants, Iterable):
+    if isinstance(contestants, Contestant | Template | str) or not isinstance(
+        contestants, Iterable
+    ):
         raise TypeError(f"contestants is {short(contestants)}; {wanted}")
-    found = tuple(contestants)
-    if not found:
+    given = tuple(contestants)
+    if not given:
         raise ValueError("contestants is empty; it needs at least one")
+    found = tuple(
+        one.sized(dataset.n_features, dataset.n_classes)
+        if isinstance(one, Template) and not isinstance(one, type)
+        else one
+        for one in given
+    )
     for index, one in enumerate(found):
         if not isinstance(one, Contestant) or isinstance(one, type):
             raise TypeError(f"contestants[{index}] is {short(one)}; {wanted}")

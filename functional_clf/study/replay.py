@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from functional_clf.data.dataset import Dataset
 from functional_clf.data.seeds import MAX_SEED
 from functional_clf.record.rows import SEED_COLUMNS, ChunkResult, differences
 from functional_clf.record.store import Store
@@ -32,12 +33,14 @@ class Replays(NamedTuple):
     replayed_on: Mapping[str, Any]
 
 
-def replay(folder: Path, seed: int) -> Replays:
+def replay(folder: Path, seed: int, dataset: Dataset | None = None) -> Replays:
     """Train one seed of a study again, as its record says, and compare every bit.
 
     Args:
         folder: the run folder.
         seed: one of its seeds.
+        dataset: what it was trained on, where that cannot be made again out of what is recorded,
+            as a table from a file.
 
     Returns:
         What was found.
@@ -60,7 +63,7 @@ def replay(folder: Path, seed: int) -> Replays:
         if not (store.configuration and is_possible) or len(store.missing_seeds(only)):
             raise ValueError(f"seed is {seed}; {folder} has no results of it")
         try:
-            study = study_of(store.configuration, seed)
+            study = study_of(store.configuration, seed, dataset)
         except ValueError as error:
             raise ValueError(f"{folder} cannot be replayed: {error}") from error
         recorded_on = store.environment_of(seed)
@@ -68,7 +71,7 @@ def replay(folder: Path, seed: int) -> Replays:
         curves = {
             f"{name}/{key}": value
             for name in names
-            for key, value in store.curves(name, only).items()
+            for key, value in (store.curves(name, only) | store.scores(name, only)).items()
         }
         params = {
             f"{name}/{key}": value
@@ -86,12 +89,13 @@ def replay(folder: Path, seed: int) -> Replays:
     )
 
 
-def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
+def study_of(configuration: Mapping[str, Any], seed: int, dataset: Dataset | None = None) -> Study:
     """The study that a run folder records, around one of its seeds.
 
     Args:
         configuration: as in the folder's record.
         seed: the only seed, or in a crossed design one of the cells.
+        dataset: as in `replay`.
 
     Raises:
         ValueError: when its data or models are of nobody's making here.
@@ -115,13 +119,16 @@ def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
                 "data_seeds": max(2, seed // columns + 1),
             }
         study = Study(
-            dataset=made_again(DATASETS, settings["dataset"]),
+            dataset=dataset or _data_of(settings["dataset"]),
             contestants=tuple(
                 made_again(CONTESTANTS, model) for model in settings["models"].values()
             ),
             engine=settings["engine"],
             device=settings["device"],
             **{key: settings[key] for key in ("vary", "test_size", "tf32", "chunk_size")},
+            class_weight=settings.get("class_weight"),
+            # Which of them does not matter: it has all of them recorded.
+            metric="roc_auc" if "metrics" in settings else "accuracy",
             **grid,
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -130,6 +137,15 @@ def study_of(configuration: Mapping[str, Any], seed: int) -> Study:
     if different := differences(recorded, study.identity()):
         raise ValueError(f"what it records is not what is made here: {different}")
     return study
+
+
+def _data_of(description: Mapping[str, Any]) -> Dataset:
+    if description.get("kind") == "table":
+        raise ValueError(
+            f"its data are the table {description.get('name')!r}; give it again, as by --data and "
+            "--target"
+        )
+    return made_again(DATASETS, description)
 
 
 def _differences(recorded: ChunkResult, again: ChunkResult, model: str) -> list[str]:

@@ -19,7 +19,8 @@ from functional_clf.stats import (
     compare_all,
     compare_crossed,
     crossed_interval,
-    score_t_interval,
+    mean_interval,
+    metrics,
     self_calibration,
 )
 from functional_clf.study.curves import Band
@@ -69,10 +70,14 @@ class Results:
     environment: Mapping[str, Any]
     timings: dict[str, float]
     looks: Looks = field(default_factory=Looks)
+    _scores: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
     @property
     def seeds(self) -> pl.DataFrame:
         """One tidy row a (model, seed); see `functional_clf.record.store.SEED_COLUMNS`.
+
+        Where predictions are scored, a column a metric follows; a score that the test samples do
+        not define is null.
 
         Raises:
             RuntimeError: in a process forked from one that has run a study.
@@ -124,20 +129,82 @@ class Results:
         table = self.of(model)
         return (table[f"{part}_correct"] / table[f"n_{part}"]).to_numpy()
 
-    def compare(self, model: str, baseline: str) -> AnyComparison:
-        """Compare two models seed by seed, as the difference `model - baseline` in test accuracy.
+    def scores(self, model: str, metric: str) -> np.ndarray:
+        """The test score of each seed of one model by a metric, in order of seed.
+
+        Args:
+            model: whose.
+            metric: a name in `stats.METRICS`.
+
+        Returns:
+            Floats in the metric's unit; NaN where the test samples do not define it.
+
+        Raises:
+            ValueError: when there is no such model or metric, or it is not recorded.
+        """
+        if metrics.named(metric) == metrics.ACCURACY:
+            return self.accuracies(model)
+        self.of(model)
+        found = self._scores.get(model, {}).get(f"scores/{metric}")
+        if found is None:
+            raise ValueError(
+                f"metric is {metric!r}, which is not recorded of {model}; it is of tables, and "
+                f"where a study is asked for it: Study(..., metric={metric!r})"
+            )
+        return found
+
+    def majority_scores(self, metric: str) -> np.ndarray | None:
+        """What always predicting the largest class of the training part scores, seed by seed.
+
+        Args:
+            metric: a name in `stats.METRICS`.
+
+        Returns:
+            In order of seed; None where predictions are not scored.
+        """
+        metrics.named(metric)
+        recorded = next(iter(self._scores.values()), {})
+        return recorded.get(f"majority/{metric}")
+
+    def confusions(self, model: str) -> np.ndarray | None:
+        """Of each seed, test samples by class and prediction of one model.
+
+        Returns:
+            Counts `(seed, true, predicted)`; None where predictions are not scored.
+        """
+        self.of(model)
+        found = self._scores.get(model, {}).get("confusion")
+        return None if found is None else np.moveaxis(found, -1, 0)
+
+    def compare(
+        self, model: str, baseline: str, metric: str | None = None, margin: float | None = None
+    ) -> AnyComparison:
+        """Compare two models seed by seed, as the difference `model - baseline` of test scores.
 
         Args:
             model: the challenger's name.
             baseline: whom it challenges.
+            metric: what to compare by; the study's by default. Of another one the conclusion says
+                that it was chosen after looking.
+            margin: the difference that matters, in the unit of such another metric; by default its
+                usual one.
 
         Returns:
             The comparison, whose claim reaches as far as the study's `vary` or `design` allows.
 
         Raises:
-            ValueError: when there is no such model.
+            ValueError: when there is no such model, the metric is not recorded, or it has no usual
+                margin and none is given.
         """
-        return self._compare((baseline, model))[0]
+        metric = metric or self.study.metric
+        if margin is None and metric != self.study.metric:
+            margin = metrics.named(metric).default_margin
+            if margin is None:
+                raise ValueError(
+                    f"margin is None; {metric} has no usual one, so it must be the difference that "
+                    "matters, as in 0.01"
+                )
+        return self._compare((baseline, model), metric, margin)[0]
 
     def comparisons(self) -> Sequence[AnyComparison]:
         """Every pair of models, later minus earlier; with more than two, adjusted for their number.
@@ -167,63 +234,115 @@ class Results:
         """
         if self.study.design == "crossed":
             raise ValueError("design is 'crossed'; self-calibration needs a paired design")
-        columns = [self._column(name, "test_correct") for name in (model, baseline)]
-        return self_calibration(*columns, rules=self.rules, total=self.study.sizes[1])
+        columns = [self._scored(name, self.study.metric) for name in (model, baseline)]
+        return self_calibration(*columns, rules=self.rules, total=self._total(self.study.metric))
 
-    def mean_interval(self, model: str, part: Literal["train", "test"] = "test") -> Interval | None:
-        """The interval of one model's mean accuracy, in [0, 1]; None without any spread."""
-        accuracies, alpha = self.accuracies(model, part), self.study.alpha
+    def mean_interval(
+        self, model: str, part: Literal["train", "test"] = "test", metric: str = "accuracy"
+    ) -> Interval | None:
+        """The interval of one model's mean score; None without any spread.
+
+        Args:
+            model: whose.
+            part: of which samples; of those to train on, accuracy alone is recorded.
+            metric: a name in `stats.METRICS`.
+
+        Raises:
+            ValueError: when there is no such model, part or metric, or it is not recorded.
+        """
+        if part == "train" and metric != metrics.ACCURACY.name:
+            raise ValueError(f"metric is {metric!r}; of training samples only accuracy is recorded")
+        is_accuracy = metric == metrics.ACCURACY.name
+        scores = self.accuracies(model, part) if is_accuracy else self.scores(model, metric)
         if self.study.design == "crossed":
-            interval = crossed_interval(self._grid(accuracies), alpha)
-        else:
-            n_train, n_test = self.study.sizes
-            overlap = n_test / n_train if self.study.varies == "split" else 0
-            interval = score_t_interval(  # of its difference from 0
-                accuracies,
-                np.zeros_like(accuracies),
-                alpha,
-                variance_factor=1 / len(accuracies) + overlap,
-                step=1 / (n_train if part == "train" else n_test),
-            )
-        return interval and Interval(max(interval.low, 0.0), min(interval.high, 1.0))
+            interval = crossed_interval(self._grid(scores), self.study.alpha)
+            return interval and Interval(max(interval.low, 0.0), min(interval.high, 1.0))
+        if not np.isfinite(scores).all():
+            return None
+        n_train, n_test = self.study.sizes
+        step = self._step(metric) or 1 / (n_train if part == "train" else n_test)
+        return mean_interval(scores, self._rules(metric, step))
 
     def failures(self, model: str) -> tuple[int, list[int]]:
         """How many seeds of one model failed or diverged, and which of them diverged."""
         diverged = self._column(model, "diverged")
+        threshold, metric = self.study.failure_threshold, metrics.named(self.study.metric)
+        if threshold is None:
+            threshold = self.majority_scores(metric.name)
+        sign = 1 if metric.higher_is_better else -1
         # Rounded, as 1 - 16 / 50 is not .68 to the last bit.
-        lacking = np.round(self.study.failure_threshold - self.accuracies(model), 12) > 0
+        lacking = np.round(sign * (threshold - self.scores(model, metric.name)), 12) > 0
         failed = diverged | lacking
         return int(failed.sum()), self._column(model, "seed")[diverged].tolist()
 
     @functools.cached_property
     def rules(self) -> Rules:
         """What every comparison of this study is held to."""
+        return self._rules(self.study.metric, self._step(self.study.metric))
+
+    def _rules(self, metric: str, step: float | None, margin: float | None = None) -> Rules:
         study, (n_train, n_test) = self.study, self.study.sizes
-        known = study.dataset.references().items()
+        if margin is None:
+            is_asked = metric == study.metric
+            margin = study.margin if is_asked else metrics.named(metric).default_margin or 0.0
         return Rules(
-            scope=study.varies,
+            scope="test_set" if study.dataset.has_own_test else study.varies,
             n_train=n_train,
             n_test=n_test,
-            margin=study.margin,
+            metric=metric,
+            step=step,
+            margin=margin,
             alpha=study.alpha,
-            failure_below=study.failure_threshold,
-            references={name.replace("_", " "): accuracy for name, accuracy in known},
+            failure_below=study.failure_threshold if metric == study.metric else None,
+            references=self._references(metric),
             setting=str(study.dataset),
             first_margin=self.looks.first_margin,
             first_alpha=self.looks.first_alpha,
             earlier_looks=self.looks.earlier,
+            first_metric=self.looks.first_metric,
         )
 
-    def _compare(self, names: Sequence[str]) -> Sequence[AnyComparison]:
-        correct = {name: self._column(name, "test_correct") for name in names}
+    def _references(self, metric: str) -> dict[str, float]:
+        """Scores to hold the models against, by name."""
+        known = self.study.dataset.references() if metric == metrics.ACCURACY.name else {}
+        named = {name.replace("_", " "): accuracy for name, accuracy in known.items()}
+        if (majority := self.majority_scores(metric)) is not None and np.isfinite(majority).all():
+            named["always the largest class"] = float(majority.mean())
+        return named
+
+    def _step(self, metric: str) -> float | None:
+        """How much one test sample can change a score, at most; None for a share of all of them.
+
+        It changes what is averaged over classes by its part of its own class, of which the smallest
+        one counts; F1 by that of two classes, and the areas of the other classes, too.
+        """
+        if metric not in ("balanced_accuracy", "roc_auc", "f1_macro"):
+            return None
+        confusions = (self.confusions(name) for name in self.study.names)
+        counts = next((one.sum(2) for one in confusions if one is not None), None)
+        if counts is None or not counts.any():
+            return None
+        n_test, n_classes = self.study.sizes[1], counts.shape[1]
+        own, others = 1 / counts[counts > 0].min(), 1 / max(1, n_test - counts.max())
+        if metric == "roc_auc":
+            return own if n_classes == 2 else (own + (n_classes - 1) * others) / n_classes
+        return own / n_classes if metric == "balanced_accuracy" else 2 * own / n_classes
+
+    def _compare(
+        self, names: Sequence[str], metric: str | None = None, margin: float | None = None
+    ) -> Sequence[AnyComparison]:
+        metric = metric or self.study.metric
+        scored = {name: self._scored(name, metric) for name in names}
         diverged = {name: self._column(name, "diverged") for name in names}
-        total = self.study.sizes[1]
+        total = self._total(metric)
         if self.study.design == "paired":
-            return compare_all(correct, self.rules, total=total, diverged=diverged)
+            rules = self._rules(metric, self._step(metric), margin)
+            majority = None if rules.failure_below is not None else self.majority_scores(metric)
+            return compare_all(scored, rules, total=total, diverged=diverged, majority=majority)
         baseline, model = names
         crossed = compare_crossed(
-            self._grid(correct[model]),
-            self._grid(correct[baseline]),
+            self._grid(scored[model]),
+            self._grid(scored[baseline]),
             self.rules,
             total=total,
             names=(model, baseline),
@@ -232,8 +351,52 @@ class Results:
         )
         return [crossed]
 
+    def _scored(self, model: str, metric: str) -> np.ndarray:
+        """What is compared: counts of correct predictions, or scores.
+
+        Raises:
+            ValueError: when a score is not defined.
+        """
+        if metric == metrics.ACCURACY.name:
+            return self._column(model, "test_correct")
+        scores = self.scores(model, metric)
+        if (lacking := np.isnan(scores)).any():
+            seed = self._column(model, "seed")[lacking][0]
+            raise ValueError(
+                f"metric is {metric!r}; of seed {seed} it is not defined, as a class has no test "
+                "sample"
+            )
+        return scores
+
+    def _total(self, metric: str) -> int | None:
+        return self.study.sizes[1] if metric == metrics.ACCURACY.name else None
+
     def _column(self, model: str, column: str) -> np.ndarray:
         return self.of(model)[column].to_numpy()
 
     def _grid(self, values: np.ndarray) -> np.ndarray:
         return values.reshape(self.study.data_seeds, self.study.init_seeds)
+
+
+def with_scores(
+    table: pl.DataFrame, scores: Mapping[str, Mapping[str, np.ndarray]]
+) -> pl.DataFrame:
+    """The table of seeds with a column a metric, where predictions are scored.
+
+    Args:
+        table: in order of model and seed.
+        scores: by model and name, as `Store.scores` has them.
+    """
+    names = dict.fromkeys(name for one in scores.values() for name in one if "scores/" in name)
+    parts = []
+    for (model,), part in table.group_by("model", maintain_order=True):
+        nothing = np.full(part.height, np.nan)
+        columns = {
+            name.removeprefix("scores/"): scores[str(model)].get(name, nothing) for name in names
+        }
+        parts.append(
+            part.with_columns(
+                pl.Series(name, values).fill_nan(None) for name, values in columns.items()
+            )
+        )
+    return pl.concat(parts) if names else table

@@ -1,7 +1,9 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from functional_clf.core.losses import (
@@ -10,7 +12,7 @@ from functional_clf.core.losses import (
     count_correct_of_classes,
     cross_entropy,
 )
-from functional_clf.core.tasks import Binary, MultiClass, task_of
+from functional_clf.core.tasks import Binary, MultiClass, balanced_weights, task_of
 
 
 def labels_and_logits(n_classes, n, seed, scale=1.0):
@@ -127,3 +129,37 @@ def test_wrong_types_of_shape_are_refused_in_one_line(function, logits, y, words
         function(torch.zeros(logits), torch.zeros(y), 3)
     assert str(caught.value).startswith(words)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_weighted_losses_are_torchs_and_move_as_its_gradient(n_classes):
+    generator = torch.Generator().manual_seed(n_classes)
+    weights = tuple(0.3 + 0.7 * number for number in range(n_classes))
+    shape = (40,) if n_classes == 2 else (40, n_classes)
+    logits = torch.randn(shape, generator=generator, dtype=torch.float64, requires_grad=True)
+    labels = torch.randint(n_classes, (40,), generator=generator)
+    task = task_of(n_classes, weights)
+    if n_classes == 2:
+        each = torch.nn.functional.binary_cross_entropy_with_logits(
+            logits, labels.double(), reduction="none"
+        )
+    else:
+        each = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    wanted = (each * torch.tensor(weights, dtype=torch.float64)[labels]).mean()
+    found = task.loss(logits, labels.double())
+    torch.testing.assert_close(found, wanted, rtol=1e-13, atol=0)
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in (found, wanted)]
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-16)
+    assert task.loss_name.endswith("classes weighted")
+
+
+def test_balanced_weights_are_scikit_learns():
+    y = [0] * 30 + [1] * 10 + [2] * 5
+    wanted = compute_class_weight("balanced", classes=np.arange(3), y=y)
+    np.testing.assert_allclose(balanced_weights([30, 10, 5]), wanted, rtol=1e-15)
+
+
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, float("nan"))])
+def test_weights_that_are_none_are_refused(weights):
+    with pytest.raises(ValueError, match=r"class_weights is .*; it must be 2 numbers above 0"):
+        task_of(2, weights)
