@@ -1,4 +1,4 @@
-"""Which of two models is better, from paired accuracies over seeds: NumPy and SciPy only.
+"""Which of two models is better, from paired scores over seeds: NumPy and SciPy only.
 
 `compare` does the whole job, by `Rules` set beforehand; the pieces work alone on plain arrays.
 """
@@ -14,6 +14,8 @@ from functional_clf.stats.crossed import (
     variance_components,
 )
 from functional_clf.stats.crossed_comparison import CrossedComparison, Spread, compare_crossed
+from functional_clf.stats.mean_intervals import mean_interval
+from functional_clf.stats.metrics import METRICS, Metric
 from functional_clf.stats.multiplicity import holm
 from functional_clf.stats.rules import Rules
 from functional_clf.stats.score_limits import score_t_interval
@@ -25,12 +27,14 @@ from functional_clf.stats.summaries import Distribution, Failures, ModelSummary
 from functional_clf.stats.types import Interval, TTest, Verdict
 
 __all__ = [
+    "METRICS",
     "Comparison",
     "Component",
     "CrossedComparison",
     "Distribution",
     "Failures",
     "Interval",
+    "Metric",
     "ModelSummary",
     "Rules",
     "SelfCalibration",
@@ -50,6 +54,7 @@ __all__ = [
     "crossed_interval",
     "crossed_t_test",
     "holm",
+    "mean_interval",
     "paired_t_interval",
     "probability_of_superiority",
     "score_t_interval",

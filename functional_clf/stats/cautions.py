@@ -8,6 +8,7 @@ import numpy as np
 from functional_clf.stats import wording
 from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import clopper_pearson
+from functional_clf.stats.metrics import ACCURACY, Metric, named
 from functional_clf.stats.types import FloatArray, Interval
 from functional_clf.stats.verdicts import Claim, settled
 
@@ -22,19 +23,23 @@ _PARTS: dict[Claim, str] = {
 
 
 def seeds_to_settle(
-    differences: FloatArray, claims: frozenset[Claim], margin: float, alpha: float
+    differences: FloatArray,
+    claims: frozenset[Claim],
+    margin: float,
+    alpha: float,
+    upper: float = 1.0,
 ) -> int | None:
     """Return how many seeds like these the bounded interval needs to settle some claims.
 
-    The differences are repeated, in their order, until it does. None where 100 000 seeds (or
-    twice those given, if more) are not enough.
+    The differences, of scores in [0, `upper`], are repeated, in their order, until it does. None
+    where 100 000 seeds (or twice those given, if more) are not enough.
 
     >>> seeds_to_settle(np.zeros(5), frozenset({"within the margin"}), margin=0.01, alpha=0.05)
     423
     """
 
     def enough(n: int) -> bool:
-        bounded = betting_interval(np.resize(differences, n), -1, 1, alpha)
+        bounded = betting_interval(np.resize(differences, n), -upper, upper, alpha)
         return claims <= settled(bounded, margin)
 
     limit = max(_MOST_SEEDS, 2 * differences.size)
@@ -73,6 +78,19 @@ def more_seeds_words(needed: int | None) -> list[str]:
         f"The bounded CI, which decides here, would need {_about(needed)} seeds like these to "
         "settle it"
     ]
+
+
+def unbounded_words(
+    interval: Interval | None, margin: float, n_seeds: int, alpha: float
+) -> list[str]:
+    """Return how rare a collapse may be and unseen, where a score has no bound.
+
+    A collapse can then cost any amount, so it could overturn whatever is said.
+    """
+    if not settled(interval, margin):
+        return []
+    rate = wording.percent(clopper_pearson(0, n_seeds, alpha).high)
+    return [f"{_UNSEEN}, in at most {rate} % of seeds ({n_seeds} seen)"]
 
 
 def unseen_words(
@@ -135,21 +153,32 @@ def test_share_words(n_train: int, n_test: int) -> list[str]:
 
 
 def look_words(
-    rules: tuple[float, float], first_rules: tuple[float | None, float | None], earlier_looks: int
+    rules: tuple[float, float],
+    first_rules: tuple[float | None, float | None],
+    earlier_looks: int,
+    metric: Metric = ACCURACY,
+    first_metric: str | None = None,
 ) -> list[str]:
     """Return what was looked at before this conclusion was drawn.
+
+    Margins of two metrics are in two units, so nothing is said of those.
 
     Args:
         rules: margin and alpha, as the user set them.
         first_rules: those of the first look; None where not known.
         earlier_looks: how often results were looked at before.
+        metric: of these results.
+        first_metric: name of that of the first look; None where not known.
     """
     (margin, alpha), (first_margin, first_alpha) = rules, first_rules
     sentences = []
-    if first_margin is not None and first_margin != margin:
+    if first_metric is not None and first_metric != metric.name:
         sentences.append(
-            f"The margin was changed after looking: it was {100 * first_margin:g} pp at first"
+            f"The metric was changed after looking: it was {named(first_metric).words} at first"
         )
+    elif first_margin is not None and first_margin != margin:
+        first = wording.margin_size(first_margin, metric)
+        sentences.append(f"The margin was changed after looking: it was {first} at first")
     if first_alpha is not None and not math.isclose(first_alpha, alpha):  # divided and multiplied
         level = wording.confidence(first_alpha).removesuffix(" CI")
         sentences.append(f"The confidence was changed after looking: it was {level} at first")

@@ -6,10 +6,12 @@ from typing import Any, Unpack
 
 from numpy.typing import ArrayLike
 
-from functional_clf.stats import cautions, clauses, validation, wording
+from functional_clf.stats import cautions, clauses, metrics, validation, wording
 from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import Superiority, probability_of_superiority
 from functional_clf.stats.design import paired_design
+from functional_clf.stats.failing import failing_runs
+from functional_clf.stats.metrics import ACCURACY, Metric
 from functional_clf.stats.pairs import paired
 from functional_clf.stats.rules import Rules, RuleSettings, chosen
 from functional_clf.stats.scopes import Scope
@@ -31,20 +33,25 @@ from functional_clf.stats.summaries import (
 from functional_clf.stats.types import Interval, Verdict
 from functional_clf.stats.verdicts import decide, settled, verdict_words
 
+_OWN_NAMES = {"accuracy": "scores"}  # of a model's summary, where the metric is another
+_OF_METRICS = ("metric", "step", "majority", "first_metric")  # last in JSON, as they came last
+
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
     """Everything there is to report about model a against model b.
 
-    Accuracies and their differences are fractions in [0, 1] and [-1, 1], not percentage points.
+    Accuracies and their differences are fractions in [0, 1] and [-1, 1], not percentage points;
+    other scores are in the metric's own unit. Differences are always a minus b: of a metric that is
+    better when lower, a negative one speaks for a. Wins and the verdict say who is better.
     The rules it was made by are fields too, named and explained as in `Rules`.
 
     Attributes:
-        model_a: accuracies and failures of the first model.
-        model_b: accuracies and failures of the second.
+        model_a: scores (named `accuracy`) and failures of the first model.
+        model_b: the same of the second.
         scope: what each replicate redrew, which owns the words of the claim.
         n_pairs: replicates.
-        estimate: mean of accuracy_a - accuracy_b.
+        estimate: mean of score_a - score_b.
         interval: what the verdict is decided on; None where none can be given.
         method: what made the interval.
         standard_error: of the estimate; None where the differences have no spread.
@@ -58,10 +65,11 @@ class Comparison:
         sign_flip_pvalue: two-sided; None in the split scope, where it would reject a true null.
         smallest_pvalue: the smallest sign-flip p that so many non-zero differences can give; None
             in the split scope.
-        bounded_interval: guaranteed for the mean at any number of pairs; None in the split scope.
-        superiority: wins, ties, losses and how often a wins, with its interval.
+        bounded_interval: guaranteed for the mean at any number of pairs; None in the split scope,
+            and for a metric without an upper bound.
+        superiority: wins, ties, losses and how often a is the better, with its interval.
         differences: quantiles of the paired differences.
-        correlation: of the two accuracies over pairs; None where one of them does not vary.
+        correlation: of the two scores over pairs; None where one of them does not vary.
         variance_ratio: Var(a - b) / (Var a + Var b), below 1 where pairing helped; None without
             variance.
         n_test: test samples a run, by the rules or by the total of the counts.
@@ -70,10 +78,15 @@ class Comparison:
         guaranteed: whether the bounded interval alone settles all that the verdict's words claim.
         seeds_needed: how many seeds like these the bounded interval would need for that, or, where
             it is what decides, for a verdict on the mean seen; None where it needs no more, where
-            100 000 are not enough, and in the split scope.
+            100 000 are not enough, and where there is no bounded interval.
         n_comparisons: how many comparisons share the error rate `alpha` * `n_comparisons`.
         holm_pvalue: the scope's p value, Holm-adjusted over those comparisons; None for one.
         smallest_holm_pvalue: as `smallest_pvalue`, Holm-adjusted.
+        metric: what the scores are.
+        step: how much one test sample can change a score; None where that is not known.
+        majority: the scores of always predicting the majority class, below which a run failed;
+            None where they were not given.
+        first_metric: metric of the first look.
     """
 
     model_a: ModelSummary
@@ -111,6 +124,10 @@ class Comparison:
     n_comparisons: int = 1
     holm_pvalue: float | None = None
     smallest_holm_pvalue: float | None = None
+    metric: str = ACCURACY.name
+    step: float | None = None
+    majority: Distribution | None = None
+    first_metric: str | None = None
 
     @property
     def pvalue(self) -> float | None:
@@ -124,14 +141,17 @@ class Comparison:
         if self.scope.counts_reach:
             sentences.append(f"{self._count_words()}, {self.scope.counts_reach}")
         names = self.model_a.name, self.model_b.name
+        verdict = verdict_words(self._gain, self.margin, *names, self._metric)
         sentences += [
-            *clauses.failure_meaning(self.failure_below),
-            f"Verdict: {verdict_words(self.interval, self.margin, *names)}",
+            *self._failure_meaning(),
+            f"Verdict: {verdict}",
             *self._cautions(),
             *cautions.look_words(
                 (self.margin, self.alpha * self.n_comparisons),
                 (self.first_margin, self.first_alpha),
                 self.earlier_looks,
+                self._metric,
+                self.first_metric,
             ),
             f"Scope: {self.scope.claim(self.setting)}",
         ]
@@ -139,17 +159,53 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it all as plain data for JSON: no NaN or infinity, None for what is undefined."""
-        return plain(self) | {
-            "scope": self.scope.name,
-            "claim": self.scope.sentence(self.scope.claim(self.setting)),
-            "counts_claim": self.scope.counts_reach or self.scope.claim(self.setting),
-            "pvalue": self.pvalue,
-            "conclusion": self.conclusion,
-        }
+        fields = plain(self)
+        added = {name: fields.pop(name) for name in _OF_METRICS}
+        if self._metric != ACCURACY:
+            for model in ("model_a", "model_b"):
+                fields[model] = {_OWN_NAMES.get(k, k): v for k, v in fields[model].items()}
+        return (
+            fields
+            | {
+                "scope": self.scope.name,
+                "claim": self.scope.sentence(self.scope.claim(self.setting)),
+                "counts_claim": self.scope.counts_reach or self.scope.claim(self.setting),
+                "pvalue": self.pvalue,
+                "conclusion": self.conclusion,
+            }
+            | added
+            | {
+                "higher_is_better": self._metric.higher_is_better,
+                "largest_score": self._metric.upper,
+            }
+        )
+
+    @property
+    def _metric(self) -> Metric:
+        return metrics.named(self.metric)
+
+    @property
+    def _gain(self) -> Interval | None:
+        """The interval with the sign that says "better" where it is plus."""
+        return self._metric.gain_interval(self.interval)
+
+    @property
+    def _failure_stated(self) -> bool:
+        return self.failure_below is not None or self.majority is not None
+
+    def _failure_meaning(self) -> list[str]:
+        if self.majority is not None:
+            return [clauses.failure_against_majority(self._metric)]
+        return clauses.failure_meaning(self.failure_below)
 
     def _estimate_words(self) -> str:
         ahead = clauses.difference(
-            self.model_a.name, self.model_b.name, self.estimate, self.interval, self.margin
+            self.model_a.name,
+            self.model_b.name,
+            self.estimate,
+            self.interval,
+            self.margin,
+            self._metric,
         )
         details = [*self._interval_words(), self._p_words()]
         if not self.scope.counts_reach:
@@ -170,14 +226,16 @@ class Comparison:
             )
             words.append(f"no t interval, as {reason}")
         elif self.interval is not None:
-            ends = clauses.ends(self.interval, self.estimate, self.margin)
+            ends = clauses.ends(self.interval, self.estimate, self.margin, self._metric)
             words.append(f"{level}{together} {ends}")
         if self.bounded_interval is not None:
-            ends = clauses.ends(self.bounded_interval, self.estimate, self.margin)
+            ends = clauses.ends(self.bounded_interval, self.estimate, self.margin, self._metric)
             if self.standard_error is None:
                 words.append(f"{level.removesuffix('CI')}bounded CI{together} {ends}")
             else:  # of the same level
                 words.append(f"bounded CI {ends}")
+        if self._metric.upper is None:
+            words.append(f"no guaranteed interval, as {self._metric.words} has no upper bound")
         return words
 
     def _p_words(self) -> str:
@@ -202,23 +260,23 @@ class Comparison:
         return "; ".join(
             [
                 clauses.outcomes(s.wins, s.ties, s.losses),
-                *clauses.failures((self.model_a, self.model_b), self.failure_below, self.alpha),
+                *clauses.failures((self.model_a, self.model_b), self._failure_stated, self.alpha),
             ]
         )
 
     def _cautions(self) -> list[str]:
-        if self.bounded_interval is None:
-            words = cautions.one_data_set_words(
-                self.interval, self.margin, self.n_pairs, self.alpha
-            )
+        gain = self._gain
+        if not self.scope.independent:
+            words = cautions.one_data_set_words(gain, self.margin, self.n_pairs, self.alpha)
             if self.interval and self.n_train is not None and self.n_test is not None:
                 words += cautions.test_share_words(self.n_train, self.n_test)
             return words
+        bounded = self._metric.gain_interval(self.bounded_interval)
+        if bounded is None:
+            return cautions.unbounded_words(gain, self.margin, self.n_pairs, self.alpha)
         if self.method == "bounded":
             return cautions.more_seeds_words(self.seeds_needed) if self.n_pairs > 1 else []
-        return cautions.bounded_words(
-            self.interval, self.bounded_interval, self.margin, self.seeds_needed
-        )
+        return cautions.bounded_words(gain, bounded, self.margin, self.seeds_needed)
 
 
 def compare(
@@ -230,11 +288,12 @@ def compare(
     names: tuple[str, str] = ("model a", "model b"),
     diverged_a: ArrayLike | None = None,
     diverged_b: ArrayLike | None = None,
+    majority: ArrayLike | None = None,
     **settings: Unpack[RuleSettings],
 ) -> Comparison:
-    """Compare two models' test accuracies over seeds, paired by seed.
+    """Compare two models' test accuracies, or scores of another metric, paired by seed.
 
-    The estimate is mean(accuracy_a - accuracy_b). What each seed redrew, the scope, decides the
+    The estimate is mean(score_a - score_b). What each seed redrew, the scope, decides the
     standard error and the words of the claim:
 
     | scope | each pair redraws | standard error |
@@ -242,6 +301,7 @@ def compare(
     | data | data, split, initialisation | s / sqrt(J) |
     | split | split and initialisation of ONE data set | sqrt((1/J + n_test/n_train) s^2) |
     | init | initialisation only | s / sqrt(J), for this split only |
+    | test_set | initialisation only, test set apart | s / sqrt(J), for this test set only |
 
     The verdict is decided on the t interval with that standard error, widened by score limits,
     which tell near an accuracy of 1, and by what one test sample is worth, which tells where the
@@ -253,17 +313,24 @@ def compare(
     words claim and no bounded interval settles has its caution: a collapse rarer than these seeds
     can show may overturn it.
 
+    Scores of `rules.metric` other than accuracy are compared likewise. Bounded ones get every
+    interval. Log loss has no upper bound, so t's interval stands alone, and nothing guarantees it.
+
     Args:
         accuracies_a: (J,) accuracies of the first model in [0, 1], or with `total` integer counts
-            of correct predictions: a list, an array, a tensor or a Series. Two Series must have
-            the same labels in the same order. A run that diverged stays in, with the accuracy it
-            reached (0 if it cannot predict), marked in `diverged_a`.
+            of correct predictions: a list, an array, a tensor or a Series. With another
+            `rules.metric` its scores, in [0, its upper bound]. Two Series must have the same
+            labels in the same order. A run that diverged stays in, with the score it reached (of
+            accuracy 0 if it cannot predict), marked in `diverged_a`.
         accuracies_b: (J,) the same for the second model, on the same seeds.
         rules: what is the same for all pairs of a study: scope, margin, alpha and more.
-        total: test samples a run, one number or (J,), where the columns are counts.
+        total: test samples a run, one number or (J,), where the columns are counts: of accuracy.
         names: of the two models.
         diverged_a: (J,) True where the first model's run diverged: it counts as failed.
         diverged_b: (J,) the same for the second model.
+        majority: (J,) scores, never counts, of always predicting the largest class of the training
+            part, with the class shares as probabilities. A run that scores worse counts as failed;
+            in place of `rules.failure_below`.
         settings: in place of `rules`, its fields one by one; see `Rules`, which explains each.
 
     Returns:
@@ -287,7 +354,8 @@ def compare(
     """
     rules = chosen("compare", rules, settings)
     name_a, name_b = validation.model_names(names)
-    pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
+    metric = metrics.named(rules.metric)
+    pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total, metric=metric)
     mask_a = validation.mask("diverged_a", diverged_a, pairs.a.shape)
     mask_b = validation.mask("diverged_b", diverged_b, pairs.b.shape)
     validation.same_labels(
@@ -296,42 +364,54 @@ def compare(
         total=total,
         diverged_a=diverged_a,
         diverged_b=diverged_b,
+        majority=majority,
     )
+    columns = {"accuracies_a": accuracies_a, "accuracies_b": accuracies_b}
+    if total is not None:
+        columns = {"accuracies_a": pairs.a, "accuracies_b": pairs.b}
+    failing = failing_runs(rules, pairs, columns, majority)
     design = paired_design(rules, total, pairs.a.shape)
-    independent, alpha, margin = design.scope.independent, rules.alpha, rules.margin
+    independent, alpha, margin = design.scope.independent, rules.alpha, rules.settled_margin
+    upper = metric.upper
 
-    d = pairs.differences
+    d, gains = pairs.differences, metric.gains(pairs.differences)
     factor = design.variance_factor(d.size)
     test = t_test(d, factor, alpha)
-    score_t = score_t_interval(pairs.a, pairs.b, alpha, factor, design.step)
-    bounded = betting_interval(d, -1, 1, alpha) if independent else None
+    score_t = score_t_interval(pairs.a, pairs.b, alpha, factor, design.step, upper)
+    bounded = None  # this and `gain` have the sign that says "better" where it is plus
+    if independent and upper is not None:
+        bounded = betting_interval(gains, -upper, upper, alpha)
     if score_t is not None:
-        interval = possible(score_t)
-        method = f"{'paired' if independent else 'corrected'} t with score limits"
+        gain = metric.gain_interval(possible(score_t, upper))
+        method = f"{'paired' if independent else 'corrected'} t"
+        method += "" if upper is None else " with score limits"
     else:
-        interval = bounded
+        gain = bounded
         method = "bounded" if bounded else "none"
     estimate = pairs.mean_difference
     if method == "bounded":  # it may leave open what the mean seen is, against the margin
-        claims = settled(Interval(estimate, estimate), margin) - {"better", "worse"}
+        seen = metric.gain_interval(Interval(estimate, estimate))
+        claims = settled(seen, margin) - {"better", "worse"}
     else:
-        claims = settled(interval, margin)
+        claims = settled(gain, margin)
     needed = None
-    if bounded is not None and not claims <= settled(bounded, margin):
-        needed = cautions.seeds_to_settle(d, claims, margin, alpha)
+    if bounded is not None and upper is not None and not claims <= settled(bounded, margin):
+        needed = cautions.seeds_to_settle(gains, claims, margin, alpha, upper)
     interval_pvalue = None
     if not independent:
-        estimates = paired_estimates(pairs.a, pairs.b, factor, design.step) if score_t else None
+        estimates = None
+        if score_t is not None:
+            estimates = paired_estimates(pairs.a, pairs.b, factor, design.step, upper)
         interval_pvalue = limits_pvalue(estimates) if estimates else test.pvalue
     sign_flip = sign_flip_test(d, seed=rules.seed) if independent else None
     return Comparison(
-        model_a=describe_model(name_a, pairs.a, mask_a, rules.failure_below, alpha),
-        model_b=describe_model(name_b, pairs.b, mask_b, rules.failure_below, alpha),
+        model_a=describe_model(name_a, pairs.a, mask_a, failing.a, alpha),
+        model_b=describe_model(name_b, pairs.b, mask_b, failing.b, alpha),
         scope=design.scope,
         setting=rules.setting,
         n_pairs=d.size,
         estimate=estimate,
-        interval=interval,
+        interval=metric.gain_interval(gain),
         method=method,
         standard_error=test.standard_error,
         df=test.df,
@@ -340,8 +420,8 @@ def compare(
         interval_pvalue=interval_pvalue,
         sign_flip_pvalue=sign_flip.pvalue if sign_flip else None,
         smallest_pvalue=sign_flip.smallest if sign_flip else None,
-        bounded_interval=bounded,
-        superiority=probability_of_superiority(d, alpha),
+        bounded_interval=metric.gain_interval(bounded),
+        superiority=probability_of_superiority(gains, alpha),
         differences=describe(d),
         correlation=pairs.correlation,
         variance_ratio=pairs.variance_ratio,
@@ -351,10 +431,14 @@ def compare(
         n_test=design.n_test,
         alpha=alpha,
         margin=margin,
-        verdict=decide(interval, margin),
-        guaranteed=bounded is not None and settled(interval, margin) <= settled(bounded, margin),
+        verdict=decide(gain, margin),
+        guaranteed=bounded is not None and settled(gain, margin) <= settled(bounded, margin),
         seeds_needed=needed,
         first_margin=rules.first_margin,
         first_alpha=rules.first_alpha,
         earlier_looks=rules.earlier_looks,
+        metric=metric.name,
+        step=design.step or None,
+        majority=None if failing.majority is None else describe(failing.majority),
+        first_metric=rules.first_metric,
     )

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from functional_clf.stats import cautions, clauses, validation, wording
 from functional_clf.stats.crossed import Component, crossed_t_test, variance_components
+from functional_clf.stats.failing import worse_than
+from functional_clf.stats.metrics import ACCURACY
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.rules import CrossedSettings, Rules, chosen
 from functional_clf.stats.scopes import CROSSED, DATA
@@ -95,6 +97,7 @@ class CrossedComparison:
     first_margin: float | None = None
     first_alpha: float | None = None
     earlier_looks: int = 0
+    first_metric: str | None = None
 
     @property
     def conclusion(self) -> str:
@@ -111,6 +114,7 @@ class CrossedComparison:
                 (self.margin, self.alpha),
                 (self.first_margin, self.first_alpha),
                 self.earlier_looks,
+                first_metric=self.first_metric,
             ),
             f"Scope: {CROSSED.claim(self.setting)}",
         ]
@@ -118,11 +122,17 @@ class CrossedComparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it all as plain data for JSON: no NaN or infinity, None for what is undefined."""
-        return plain(self) | {
-            "scope": CROSSED.name,
-            "claim": CROSSED.sentence(CROSSED.claim(self.setting)),
-            "conclusion": self.conclusion,
-        }
+        fields = plain(self)
+        added = {"first_metric": fields.pop("first_metric")}  # last in JSON, as it came last
+        return (
+            fields
+            | {
+                "scope": CROSSED.name,
+                "claim": CROSSED.sentence(CROSSED.claim(self.setting)),
+                "conclusion": self.conclusion,
+            }
+            | added
+        )
 
     def _estimate_words(self) -> str:
         ahead = clauses.difference(
@@ -136,7 +146,9 @@ class CrossedComparison:
             interval,
             f"crossed t {wording.p_value(self.pvalue)}",
             clauses.outcomes(self.wins, self.ties, self.losses),
-            *clauses.failures((self.model_a, self.model_b), self.failure_below, self.alpha),
+            *clauses.failures(
+                (self.model_a, self.model_b), self.failure_below is not None, self.alpha
+            ),
         ]
         return (
             f"Over {wording.plural(self.n_data_seeds, 'data seed')} crossed with "
@@ -175,14 +187,14 @@ def compare_crossed(
         table_a: (data seed, init seed) accuracies of the first model in [0, 1], or with `total`
             integer counts of correct predictions; at least 2 x 2.
         table_b: the same for the second model, on the same cells.
-        rules: what is the same for all pairs of a study. Its `scope` stays "data"; sizes and the
-            seed of random signs are not looked at.
+        rules: what is the same for all pairs of a study. Its `scope` stays "data" and its `metric`
+            "accuracy"; sizes and the seed of random signs are not looked at.
         total: test samples a run, where the tables are counts.
         names: of the two models.
         diverged_a: True where the first model's run diverged: it counts as failed.
         diverged_b: the same for the second model.
-        settings: in place of `rules`, its fields one by one, but `scope`, `n_train`, `n_test` and
-            `seed`.
+        settings: in place of `rules`, its fields one by one, but `scope`, `n_train`, `n_test`,
+            `metric`, `step` and `seed`.
 
     Returns:
         A `CrossedComparison`; its `conclusion` is a paragraph, its `to_dict()` plain data.
@@ -206,6 +218,10 @@ def compare_crossed(
             f"rules have scope {rules.scope!r}: a crossed design speaks of new data and new "
             f"initialisations alone, for which it stays {DATA.name!r}"
         )
+    if rules.metric != ACCURACY.name:
+        raise ValueError(
+            f"rules have metric {rules.metric!r}: a crossed design is compared by accuracy alone"
+        )
     name_a, name_b = validation.model_names(names)
     pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
     d = pairs.differences
@@ -216,9 +232,10 @@ def compare_crossed(
     validation.same_labels(
         table_a=table_a, table_b=table_b, total=total, diverged_a=diverged_a, diverged_b=diverged_b
     )
+    below, margin = rules.failure_below, rules.settled_margin
     return CrossedComparison(
-        model_a=describe_model(name_a, pairs.a, mask_a, rules.failure_below, None),
-        model_b=describe_model(name_b, pairs.b, mask_b, rules.failure_below, None),
+        model_a=describe_model(name_a, pairs.a, mask_a, worse_than(below, pairs.a), None),
+        model_b=describe_model(name_b, pairs.b, mask_b, worse_than(below, pairs.b), None),
         setting=rules.setting,
         n_data_seeds=d.shape[0],
         n_init_seeds=d.shape[1],
@@ -237,14 +254,15 @@ def compare_crossed(
         components_a=_spread(pairs.a, rules.alpha),
         components_b=_spread(pairs.b, rules.alpha),
         components_difference=_spread(d, rules.alpha),
-        failure_below=rules.failure_below,
+        failure_below=below,
         references=dict(rules.references or {}),
         alpha=rules.alpha,
-        margin=rules.margin,
-        verdict=decide(interval, rules.margin),
+        margin=margin,
+        verdict=decide(interval, margin),
         first_margin=rules.first_margin,
         first_alpha=rules.first_alpha,
         earlier_looks=rules.earlier_looks,
+        first_metric=rules.first_metric,
     )
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from functional_clf.stats import scopes, validation
+from functional_clf.stats import metrics, scopes, validation
 from functional_clf.stats.rules import Rules
 from functional_clf.stats.scopes import Scope
 
@@ -17,7 +17,8 @@ class Design(NamedTuple):
         scope: what each replicate redraws.
         n_train: training samples a run, where given.
         n_test: test samples a run, where given or told by the counts' total.
-        step: what one test sample is worth, in the smallest test part; 0 where that is unknown.
+        step: what one test sample is worth, in the smallest test part; 0 where that is unknown, or
+            where there is no bound to it.
     """
 
     scope: Scope
@@ -46,4 +47,8 @@ def paired_design(rules: Rules, total: ArrayLike | None, shape: tuple[int, ...])
                 needed = f"counts of total={smallest} need n_test={smallest}"
                 raise ValueError(f"n_test is {n_test}: {needed}")
             n_test = smallest
-    return Design(scope, rules.n_train, n_test, 0.0 if smallest is None else 1 / smallest)
+    step = rules.step
+    if step is None:
+        upper = metrics.named(rules.metric).upper
+        step = 0.0 if smallest is None or upper is None else upper / smallest
+    return Design(scope, rules.n_train, n_test, step)

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
+from functional_clf.stats.types import FloatArray, Interval
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -26,6 +28,20 @@ class Metric:
     upper: float | None = 1.0
     default_margin: float | None = 0.01
     is_count: bool = False
+
+    def gains(self, differences: FloatArray) -> FloatArray:
+        """Return differences of scores with the sign that says "better" where it is plus."""
+        return differences if self.higher_is_better else 0.0 - differences
+
+    def gain_interval(self, interval: Interval | None) -> Interval | None:
+        """Return the interval of such a gain from that of a difference, or the other way.
+
+        >>> METRICS["log_loss"].gain_interval(Interval(-0.5, 0.25))
+        Interval(low=-0.25, high=0.5)
+        """
+        if interval is None or self.higher_is_better:
+            return interval
+        return Interval(0.0 - interval.high, 0.0 - interval.low)
 
 
 ACCURACY = Metric("accuracy", "accuracy", is_count=True)

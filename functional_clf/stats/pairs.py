@@ -1,4 +1,4 @@
-"""Two columns (or tables) of accuracies, paired and checked."""
+"""Two columns (or tables) of scores, paired and checked."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from functional_clf.stats import validation
+from functional_clf.stats.metrics import ACCURACY, Metric
 from functional_clf.stats.types import FloatArray
 
 
 class Pairs(NamedTuple):
-    """Accuracies of two models on the same replicates, and their differences, all one shape."""
+    """Scores of two models on the same replicates, and their differences, all one shape."""
 
     a: FloatArray
     b: FloatArray
@@ -25,6 +26,8 @@ class Pairs(NamedTuple):
     def correlation(self) -> float | None:
         """Of the two columns; None where one of them does not vary."""
         if self.a.size < 2 or np.ptp(self.a) == 0 or np.ptp(self.b) == 0:
+            return None
+        if min(self.a.var(), self.b.var()) < np.finfo(np.float64).tiny:  # too small to divide by
             return None
         return float(np.clip(np.corrcoef(self.a, self.b)[0, 1], -1, 1))
 
@@ -44,13 +47,19 @@ def paired(
     b: ArrayLike,
     total: ArrayLike | None,
     ndim: int = 1,
+    metric: Metric = ACCURACY,
 ) -> Pairs:
-    """Pair two columns of accuracies, or with `total`, of counts of correct predictions."""
+    """Pair two columns of scores, or with `total`, of counts of correct predictions."""
     if total is None:
-        accuracies_a, accuracies_b = validation.accuracies({name_a: a, name_b: b}, ndim)
-        validation.same_shape(name_a, accuracies_a, name_b, accuracies_b)
-        d = np.round(accuracies_a - accuracies_b, validation.DECIMALS)
-        return Pairs(accuracies_a, accuracies_b, d)
+        scores_a, scores_b = validation.scores({name_a: a, name_b: b}, metric, ndim)
+        validation.same_shape(name_a, scores_a, name_b, scores_b)
+        d = np.round(scores_a - scores_b, validation.DECIMALS)
+        return Pairs(scores_a, scores_b, d)
+    if not metric.is_count:
+        raise ValueError(
+            f"total is {validation.shown(total)}: counts tell the accuracy alone, and the metric "
+            f"is {metric.words}; give its scores, and n_test in place of total"
+        )
     whole = validation.totals("total", total, validation.array(name_a, a).shape)
     counts_a = validation.counts(name_a, a, whole, ndim)
     counts_b = validation.counts(name_b, b, whole, ndim)

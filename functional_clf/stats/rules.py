@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TypedDict, cast
 
-from functional_clf.stats import scopes, validation
+from functional_clf.stats import metrics, scopes, validation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,18 +15,21 @@ class Rules:
     pair stays an argument of the call: the columns, their `total`, who diverged, the names.
 
     Attributes:
-        scope: "data", "split" or "init": what each pair redrew. A crossed design has one scope
-            only, for which this stays "data".
+        scope: "data", "split", "init" or "test_set": what each pair redrew, the last two the
+            initialisation alone, and "test_set" where the test set was given apart. A crossed
+            design has one scope only, for which this stays "data".
         n_train: training samples a run; needed for the split scope.
         n_test: test samples a run; needed for the split scope (a `total` that is one number, or
             the same for all, will do). Where neither is known, the interval cannot tell that the
             models differ on few samples only.
-        margin: the smallest difference that matters, in [0, 1]; 0.01 is one percentage point.
+        margin: the smallest difference that matters, in the metric's own unit: of shares in
+            [0, 1], where 0.01 is one percentage point and stands where none is given. Log loss and
+            Brier score have no usual one. Rules replaced by those of another metric keep it.
         alpha: share of intervals that may miss, in (0, 1): of all that `compare_all` gives
             together, the chance that any does.
         failure_below: accuracy in [0, 1] below which a run counts as failed; None counts only
-            runs that diverged.
-        references: accuracies to hold the models against, such as {"best possible": 0.99957}.
+            runs that diverged, or what `compare` is told by its `majority`. Of accuracy alone.
+        references: scores to hold the models against, such as {"best possible": 0.99957}.
         setting: where the data come from, for the scope sentence, such as "circles(1000)".
         seed: of the random signs, where the sign-flip test is not exact.
         first_margin: the margin of the first look at these results; where it differs from
@@ -35,6 +38,13 @@ class Rules:
         earlier_looks: how often results of this study were looked at before with fewer or other
             seeds; the conclusion says so, since looking until it is significant raises false
             alarms.
+        metric: what the scores are, a name in `METRICS`.
+        step: how much one test sample can change a score, at most; where None, the metric's upper
+            bound over `n_test`, where that is known. A metric that averages over classes changes by
+            more with a sample of a small class, which has to be given. None for log loss, of which
+            one sample can change anything.
+        first_metric: the metric of the first look; where it differs from `metric`, the conclusion
+            says that the metric was changed after looking, and nothing of a changed margin.
 
     Raises:
         ValueError: for a value out of range; the message names it and the value.
@@ -49,7 +59,7 @@ class Rules:
     scope: str = "data"
     n_train: int | None = None
     n_test: int | None = None
-    margin: float = 0.01
+    margin: float | None = None
     alpha: float = 0.05
     failure_below: float | None = None
     references: Mapping[str, float] | None = dataclasses.field(default=None, hash=False)
@@ -58,25 +68,50 @@ class Rules:
     first_margin: float | None = None
     first_alpha: float | None = None
     earlier_looks: int = 0
+    metric: str = metrics.ACCURACY.name
+    step: float | None = None
+    first_metric: str | None = None
 
     def __post_init__(self) -> None:
         optional = validation.optional
+        metric = metrics.named(self.metric)
+        first = metric if self.first_metric is None else _first_metric(self.first_metric)
         checked = {
             "scope": scopes.named(self.scope).name,
             "alpha": validation.alpha_level(self.alpha),
-            "margin": validation.margin_size("margin", self.margin),
+            "margin": validation.margin_size("margin", self.margin, metric),
             "failure_below": optional(validation.fraction, "failure_below", self.failure_below),
             "n_train": optional(validation.positive_integer, "n_train", self.n_train),
             "n_test": optional(validation.positive_integer, "n_test", self.n_test),
             "seed": validation.integer("seed", self.seed, 0),
             "setting": validation.text("setting", self.setting),
-            "references": optional(validation.references, "references", self.references),
-            "first_margin": optional(validation.margin_size, "first_margin", self.first_margin),
             "first_alpha": validation.first_alpha(self.first_alpha),
             "earlier_looks": validation.integer("earlier_looks", self.earlier_looks, 0),
         }
+        if self.references is not None:
+            checked["references"] = validation.references("references", self.references, metric)
+        if self.first_margin is not None:
+            first_margin = validation.margin_size("first_margin", self.first_margin, first)
+            checked["first_margin"] = first_margin
+        if self.step is not None:
+            checked["step"] = validation.fraction("step", self.step, metric.upper)
+            if metric.upper is None:
+                raise ValueError(
+                    f"step is {self.step}: one test sample can change a {metric.words} by any "
+                    "amount, so leave it out"
+                )
+        if self.failure_below is not None and metric != metrics.ACCURACY:
+            raise ValueError(
+                f"failure_below is {self.failure_below}: it is an accuracy, and the metric is "
+                f"{metric.words}; say by majority= of compare what a failed run is"
+            )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
+
+    @property
+    def settled_margin(self) -> float:
+        """The margin, which is a number since these rules were made."""
+        return cast(float, self.margin)
 
     def for_each_of(self, n_comparisons: int) -> "Rules":
         """Return the rules of one of several comparisons that share alpha, by Bonferroni.
@@ -91,7 +126,7 @@ class Rules:
 class VerdictSettings(TypedDict, total=False):
     """The rules that any verdict needs."""
 
-    margin: float
+    margin: float | None
     alpha: float
 
 
@@ -101,6 +136,8 @@ class PairedSettings(VerdictSettings, total=False):
     scope: str
     n_train: int | None
     n_test: int | None
+    metric: str
+    step: float | None
 
 
 class CrossedSettings(VerdictSettings, total=False):
@@ -112,12 +149,20 @@ class CrossedSettings(VerdictSettings, total=False):
     first_margin: float | None
     first_alpha: float | None
     earlier_looks: int
+    first_metric: str | None
 
 
 class RuleSettings(PairedSettings, CrossedSettings, total=False):
     """All rules as arguments, so that a type checker knows them: the fields of `Rules`."""
 
     seed: int
+
+
+def _first_metric(name: str) -> metrics.Metric:
+    try:
+        return metrics.named(name)
+    except ValueError as error:
+        raise ValueError(f"first_{error}") from None
 
 
 def chosen(

@@ -65,6 +65,13 @@ INIT = Scope(
     unnamed_setting="this data set",
     ending=", on this split only",
 )
+TEST_SET = Scope(
+    name="test_set",
+    replicate="each redraws the initialisation",
+    claim_template="new training runs with these settings on {setting}",
+    unnamed_setting="this data set",
+    ending=", on this test set only",
+)
 CROSSED = Scope(
     name="crossed",
     replicate="each data seed crossed with each initialisation seed",
@@ -73,7 +80,7 @@ CROSSED = Scope(
     independent=False,
 )
 
-_BY_NAME = {scope.name: scope for scope in (DATA, SPLIT, INIT)}
+_BY_NAME = {scope.name: scope for scope in (DATA, SPLIT, INIT, TEST_SET)}
 
 
 def named(name: str) -> Scope:

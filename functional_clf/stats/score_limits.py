@@ -1,4 +1,4 @@
-"""Limits for a difference of accuracies that hold near 0 and 1, where those of t alone do not."""
+"""Limits for a difference of scores that hold near their bounds, where those of t alone do not."""
 
 import math
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from functional_clf.stats import quantiles, validation
+from functional_clf.stats.metrics import ACCURACY, Metric
 from functional_clf.stats.pairs import paired
 from functional_clf.stats.types import FloatArray, Interval
 
@@ -26,6 +27,7 @@ def score_t_interval(
     alpha: float = 0.05,
     variance_factor: float | None = None,
     step: float = 0.0,
+    upper: float | None = 1.0,
 ) -> Interval | None:
     """Return the t interval for a mean paired difference of accuracies, widened by score limits.
 
@@ -53,26 +55,32 @@ def score_t_interval(
     that much skewness Johnson's modified t adds step (1 + 2 q^2) / (6 J) to t's half width, or
     with a variance factor in place of 1 / J as much.
 
+    Other scores between 0 and `upper`, u, vary like accuracies or less: with mean m, their variance
+    is m (u - m) at most. So p (u - p) / (m (u - m)) takes the place of the ratio above, where what
+    share they have of the most there can be is taken to stay the same. A score without an upper
+    bound has no such limit: its interval is t's alone.
+
     Nothing here allows for seeds that are hard or easy as a whole: where both models' error rates
     are multiplied, seed by seed, by an exponential variable, so that most seeds go well and a few
     badly, the models are called equivalent within their true difference in 5 % of studies,
     not 2.5 % (`python -m bench.calibration`).
 
     Args:
-        accuracies_a: (J,) accuracies of the first model in [0, 1].
+        accuracies_a: (J,) accuracies (or other scores) of the first model in [0, `upper`].
         accuracies_b: (J,) the same for the second model, on the same replicates.
         alpha: share of such intervals that may miss the mean, in (0, 1).
         variance_factor: Var(mean) / variance of one, above 0; 1 / J where not given. For splits
             that overlap, Nadeau and Bengio's 1 / J + n_test / n_train.
         step: what one test sample is worth, 1 / n_test; 0 where it is not known.
+        upper: the largest score there can be; None where there is none.
 
     Returns:
         The interval, or None for one pair or where all differences are equal, as
         `paired_t_interval`.
 
     Raises:
-        ValueError: for columns that are empty, unlike in length or not in [0, 1], or for alpha,
-            variance_factor or step out of range.
+        ValueError: for columns that are empty, unlike in length or not in [0, `upper`], or for
+            alpha, variance_factor, step or upper out of range.
 
     Source:
         Wilson (1927), JASA 22, 209-212; Newcombe (1998), "Improved confidence intervals for the
@@ -88,30 +96,32 @@ def score_t_interval(
         >>> round(low, 4), round(high, 4)
         (-0.0335, 0.003)
     """
-    pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, None)
+    columns = "accuracies_a", accuracies_a, "accuracies_b", accuracies_b, None
+    pairs = paired(*columns, metric=_metric_within(upper))
     alpha = validation.alpha_level(alpha)
     factor = validation.optional(validation.real, "variance_factor", variance_factor)
     factor = 1 / pairs.a.size if factor is None else factor
     if not 0 < factor < math.inf:
         raise ValueError(f"variance_factor is {variance_factor}: a number above 0 is needed")
-    step = validation.fraction("step", step)
+    step = validation.fraction("step", step, upper)
     if np.ptp(pairs.differences) == 0:
         return None
-    low, high = limits(paired_estimates(pairs.a, pairs.b, factor, step), alpha)
+    low, high = limits(paired_estimates(pairs.a, pairs.b, factor, step, upper), alpha)
     return Interval(float(low), float(high))
 
 
 class Estimates(NamedTuple):
-    """What limits for a difference of accuracies are made of, for one study or an array of them.
+    """What limits for a difference of scores are made of, for one study or an array of them.
 
     Attributes:
-        mean_a: mean accuracy of the first model, in [0, 1].
+        mean_a: mean score of the first model, in [0, `upper`].
         mean_b: the same of the second.
         error_a: standard error of the first mean.
         error_b: of the second.
         error_difference: of their difference.
         df: degrees of freedom of t.
         skewness: bound of the difference's third central moment over its variance.
+        upper: the largest score there can be; None where there is none, and t's limits are all.
     """
 
     mean_a: ArrayLike
@@ -121,16 +131,22 @@ class Estimates(NamedTuple):
     error_difference: ArrayLike
     df: float
     skewness: float = 0.0
+    upper: float | None = 1.0
 
 
 def paired_estimates(
-    a: FloatArray, b: FloatArray, variance_factor: float, step: float = 0.0
+    a: FloatArray,
+    b: FloatArray,
+    variance_factor: float,
+    step: float = 0.0,
+    upper: float | None = 1.0,
 ) -> Estimates:
     """Return the estimates of each study: two or more replicates along the last axis."""
     differences = np.round(a - b, validation.DECIMALS)
     errors = [math.sqrt(variance_factor) * x.std(axis=-1, ddof=1) for x in (a, b, differences)]
     df, skewness = a.shape[-1] - 1, variance_factor * step
-    return Estimates(a.mean(axis=-1), b.mean(axis=-1), *errors, df=df, skewness=skewness)
+    means = a.mean(axis=-1), b.mean(axis=-1)
+    return Estimates(*means, *errors, df=df, skewness=skewness, upper=upper)
 
 
 def limits(estimates: Estimates, alpha: float) -> Limits:
@@ -144,7 +160,7 @@ def limits_pvalue(estimates: Estimates) -> float:
     By bisection, as the limits move outwards with t's quantile. It is below alpha exactly where
     the limits at alpha leave out 0, and never below t's own p value, as those hold t's interval.
     """
-    mean_a, mean_b, *_, error_difference, df, _ = estimates
+    mean_a, mean_b, *_, error_difference, df, _, _ = estimates
     leaves_out = 0.0
     holds = abs(float(mean_a) - float(mean_b)) / float(error_difference)  # type: ignore[arg-type]
     for _ in range(_HALVINGS):
@@ -157,24 +173,27 @@ def limits_pvalue(estimates: Estimates) -> float:
     return 2 * quantiles.t_sf(leaves_out, df)
 
 
-def possible(limits: Limits | Interval) -> Interval:
-    """Return the limits of one study, cut to what a difference of accuracies can be."""
-    return Interval(max(float(limits.low), -1.0), min(float(limits.high), 1.0))
+def possible(limits: Limits | Interval, upper: float | None = 1.0) -> Interval:
+    """Return the limits of one study, cut to what a difference of scores can be."""
+    most = math.inf if upper is None else upper
+    return Interval(max(float(limits.low), -most), min(float(limits.high), most))
 
 
 def _limits_at(quantile: float, estimates: Estimates) -> Limits:
-    *arrays, _, skewness = estimates
+    *arrays, _, skewness, upper = estimates
     mean_a, mean_b, error_a, error_b, error_difference = (np.asarray(x, float) for x in arrays)
     difference = mean_a - mean_b
     half_width = quantile * error_difference + skewness * (1 + 2 * quantile**2) / 6
+    if upper is None:
+        return Limits(difference - half_width, difference + half_width)
 
     # In a crossed design the three errors are estimates of their own: r can leave [-1, 1].
     product = error_a * error_b
     covariance = (error_a**2 + error_b**2 - error_difference**2) / 2
     correlation = np.clip(_ratio(covariance, product), -1, 1)
 
-    below_a, above_a = _wilson_arms(mean_a, quantile * error_a)
-    below_b, above_b = _wilson_arms(mean_b, quantile * error_b)
+    below_a, above_a = _wilson_arms(mean_a, quantile * error_a, upper)
+    below_b, above_b = _wilson_arms(mean_b, quantile * error_b, upper)
     below = _joined(below_a, above_b, correlation)
     above = _joined(above_a, below_b, correlation)
     return Limits(
@@ -182,13 +201,22 @@ def _limits_at(quantile: float, estimates: Estimates) -> Limits:
     )
 
 
-def _wilson_arms(mean: FloatArray, half_width: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return how far Wilson's limits are below and above a mean accuracy."""
-    variance = mean * (1 - mean)
+def _wilson_arms(
+    mean: FloatArray, half_width: FloatArray, upper: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return how far Wilson's limits are below and above a mean score in [0, upper]."""
+    variance = mean * (upper - mean)  # of a score that is 0 or upper; of any other it is less
     k = _ratio(half_width**2, variance)  # quantile^2 / effective number of samples
-    shift = k * (0.5 - mean) / (1 + k)
-    reach = np.sqrt(k * variance + k**2 / 4) / (1 + k)
+    shift = k * (upper / 2 - mean) / (1 + k)
+    reach = np.sqrt(k * variance + (k * upper) ** 2 / 4) / (1 + k)
     return reach - shift, reach + shift
+
+
+def _metric_within(upper: float | None) -> Metric:
+    """Return what scores with such an upper bound are checked as."""
+    if upper is not None and not validation.real("upper", upper) > 0:
+        raise ValueError(f"upper is {upper}: a number above 0 is needed, or None for no bound")
+    return ACCURACY if upper == 1 else Metric("score", "score", is_share=False, upper=upper)
 
 
 def _joined(arm: FloatArray, other: FloatArray, correlation: FloatArray) -> FloatArray:

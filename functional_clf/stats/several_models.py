@@ -19,6 +19,7 @@ def compare_all(
     *,
     total: ArrayLike | None = None,
     diverged: Mapping[str, ArrayLike] | None = None,
+    majority: ArrayLike | None = None,
     **settings: Unpack[RuleSettings],
 ) -> list[Comparison]:
     """Compare every pair of several models, allowing for the number of comparisons.
@@ -29,12 +30,13 @@ def compare_all(
     the intervals are narrow, as Holm's is the more powerful of the two.
 
     Args:
-        accuracies: (J,) column of accuracies (or counts) of each model by name, two models at
-            least, or a data frame with a column a model; each pair is compared in the order
-            given, the later model minus the earlier.
+        accuracies: (J,) column of accuracies (or counts, or scores of `rules.metric`) of each model
+            by name, two models at least, or a data frame with a column a model; each pair is
+            compared in the order given, the later model minus the earlier.
         rules: what is the same for all pairs; its `alpha` is the chance that any interval misses.
         total: test samples a run, where the columns are counts.
         diverged: (J,) True where a run diverged, by model name.
+        majority: (J,) scores of always predicting the majority class, as in `compare`.
         settings: in place of `rules`, its fields one by one, as in `compare`.
 
     Returns:
@@ -71,6 +73,7 @@ def compare_all(
             names=(later, earlier),
             diverged_a=diverged.get(later),
             diverged_b=diverged.get(earlier),
+            majority=majority,
         )
         for earlier, later in pairs
     ]

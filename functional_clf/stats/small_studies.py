@@ -10,10 +10,11 @@ from typing import Any, Unpack, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from functional_clf.stats import validation, wording
+from functional_clf.stats import metrics, validation, wording
 from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.comparison import compare
 from functional_clf.stats.design import Design, paired_design
+from functional_clf.stats.metrics import ACCURACY, Metric
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.rules import PairedSettings, Rules, chosen
 from functional_clf.stats.scopes import Scope
@@ -56,6 +57,7 @@ class SelfCalibration:
         alpha: of all intervals, as in `Rules`.
         repetitions: studies drawn for each size.
         studies: one entry a size.
+        metric: what the scores are.
     """
 
     n_pairs: int
@@ -65,11 +67,14 @@ class SelfCalibration:
     alpha: float
     repetitions: int
     studies: tuple[SmallStudies, ...]
+    metric: str = ACCURACY.name
 
     @property
     def conclusion(self) -> str:
         """One sentence a size, each held to the scope."""
-        sentences = [f"All {self.n_pairs} seeds say: {self.verdict}"]
+        words = metrics.named(self.metric).words
+        what = "" if self.metric == ACCURACY.name else f" in {words}"
+        sentences = [f"All {self.n_pairs} seeds say: {self.verdict}{what}"]
         sentences += [
             f"Of studies of {s.size} seeds, {wording.percent(s.another)} % end with another "
             f"verdict, {wording.percent(s.contradicting)} % with a conclusive one"
@@ -79,7 +84,9 @@ class SelfCalibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it all as plain data for JSON."""
-        return plain(self) | {"scope": self.scope.name, "conclusion": self.conclusion}
+        fields = plain(self)
+        added = {"metric": fields.pop("metric")}  # last in JSON, as it came last
+        return fields | {"scope": self.scope.name, "conclusion": self.conclusion} | added
 
 
 def self_calibration(
@@ -100,9 +107,11 @@ def self_calibration(
     larger ones would agree because they are the same seeds.
 
     Args:
-        accuracies_a: (N,) accuracies of the first model in [0, 1], or with `total` counts.
+        accuracies_a: (N,) accuracies of the first model in [0, 1], or with `total` counts, or
+            scores of `rules.metric`.
         accuracies_b: (N,) the same for the second model, on the same seeds.
-        rules: what studies and large run are judged by: its `scope`, sizes, `margin` and `alpha`.
+        rules: what studies and large run are judged by: its `scope`, sizes, `margin`, `alpha`,
+            `metric` and `step`.
         sizes: seeds a study, each between 1 and N / 2; those of 5, 10, 20, 50, ... 500 that fit,
             where not given.
         repetitions: studies a size.
@@ -126,23 +135,26 @@ def self_calibration(
     rng = np.random.default_rng(validation.integer("seed", seed, 0))
     rules = chosen("self_calibration", rules, settings, PairedSettings.__optional_keys__)
     large = compare(accuracies_a, accuracies_b, rules, total=total)
-    pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total)
+    metric = metrics.named(rules.metric)
+    pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total, metric=metric)
     n = pairs.differences.size
     design = paired_design(rules, total, pairs.a.shape)
     studies = []
     for size in _checked_sizes(sizes, n):
         drawn = np.stack([rng.choice(n, size, replace=False) for _ in range(repetitions)])
-        intervals = _intervals(pairs, drawn, design, rules.alpha)
-        verdicts: list[Verdict] = [decide(i, rules.margin) for i in intervals]
+        intervals = _intervals(pairs, drawn, design, metric, rules.alpha)
+        gains = map(metric.gain_interval, intervals)
+        verdicts: list[Verdict] = [decide(gain, rules.settled_margin) for gain in gains]
         studies.append(_count(size, verdicts, large.verdict))
     return SelfCalibration(
         n_pairs=n,
         verdict=large.verdict,
         scope=design.scope,
-        margin=rules.margin,
+        margin=rules.settled_margin,
         alpha=rules.alpha,
         repetitions=repetitions,
         studies=tuple(studies),
+        metric=metric.name,
     )
 
 
@@ -165,7 +177,7 @@ def _checked_sizes(sizes: ArrayLike | None, n_pairs: int) -> list[int]:
 
 
 def _intervals(
-    pairs: Pairs, drawn: NDArray[np.int64], design: Design, alpha: float
+    pairs: Pairs, drawn: NDArray[np.int64], design: Design, metric: Metric, alpha: float
 ) -> list[Interval | None]:
     """Return what `compare` would decide each study on, a row of `drawn` being its seeds."""
     differences, size = pairs.differences[drawn], drawn.shape[1]
@@ -174,19 +186,19 @@ def _intervals(
     factor = design.variance_factor(size)
     if varies.any():
         a, b = (column[drawn[varies]] for column in (pairs.a, pairs.b))
-        found = limits(paired_estimates(a, b, factor, design.step), alpha)
+        found = limits(paired_estimates(a, b, factor, design.step, metric.upper), alpha)
         for row, low, high in zip(np.flatnonzero(varies), *found, strict=True):
-            intervals[row] = possible(Limits(low, high))
-    if design.scope.independent:
+            intervals[row] = possible(Limits(low, high), metric.upper)
+    if design.scope.independent and metric.upper is not None:
         for row in np.flatnonzero(~varies):
             value = float(differences[row, 0])
-            intervals[row] = _interval_without_spread(value, size, alpha)
+            intervals[row] = _interval_without_spread(value, size, alpha, metric.upper)
     return intervals
 
 
 @functools.lru_cache(maxsize=4096)
-def _interval_without_spread(value: float, size: int, alpha: float) -> Interval:
-    return betting_interval([value] * size, -1, 1, alpha)
+def _interval_without_spread(value: float, size: int, alpha: float, upper: float) -> Interval:
+    return betting_interval([value] * size, -upper, upper, alpha)
 
 
 def _count(size: int, verdicts: Sequence[Verdict], answer: Verdict) -> SmallStudies:

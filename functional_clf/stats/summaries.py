@@ -1,4 +1,4 @@
-"""What one column of accuracies looks like, and how results become plain data."""
+"""What one column of scores looks like, and how results become plain data."""
 
 import dataclasses
 import math
@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from functional_clf.stats import validation
 from functional_clf.stats.binomial import clopper_pearson
 from functional_clf.stats.types import FloatArray, Interval
 
@@ -27,7 +26,7 @@ class Distribution:
 
 @dataclasses.dataclass(frozen=True)
 class Failures:
-    """Runs that diverged, or whose accuracy is below the threshold, where one was stated.
+    """Runs that diverged, or whose score is worse than the threshold, where one was stated.
 
     `interval` is for the failure rate; None where runs are not independent (a crossed design).
     """
@@ -40,7 +39,7 @@ class Failures:
 
 @dataclasses.dataclass(frozen=True)
 class ModelSummary:
-    """One model of a comparison."""
+    """One model of a comparison; `accuracy` holds its scores, whichever the metric."""
 
     name: str
     accuracy: Distribution
@@ -56,20 +55,20 @@ def describe(values: FloatArray) -> Distribution:
 
 def describe_model(
     name: str,
-    accuracies: FloatArray,
+    scores: FloatArray,
     diverged: NDArray[np.bool_],
-    failure_below: float | None,
+    low: NDArray[np.bool_],
     alpha: float | None,
 ) -> ModelSummary:
-    """Summarise one model; `alpha` None stands for runs that are not independent."""
-    n = accuracies.size
-    low = np.zeros_like(diverged)
-    if failure_below is not None:  # 1 - 16/50 is not below .68, but for rounding
-        low = np.round(failure_below - accuracies, validation.DECIMALS) > 0
+    """Summarise one model; `alpha` None stands for runs that are not independent.
+
+    Failed are the runs that diverged and those whose score is too `low`.
+    """
+    n = scores.size
     failed = int(np.count_nonzero(diverged | low))
     interval = None if alpha is None else clopper_pearson(failed, n, alpha)
     failures = Failures(failed, n, interval, int(np.count_nonzero(diverged)))
-    return ModelSummary(name, describe(accuracies), failures)
+    return ModelSummary(name, describe(scores), failures)
 
 
 def plain(value: Any) -> Any:

@@ -10,13 +10,17 @@ from typing import Any, SupportsIndex, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from functional_clf.stats.metrics import ACCURACY, Metric
 from functional_clf.stats.types import FloatArray
 
 # Accuracies are fractions of at most some millions of samples, so nothing below this is a true
 # difference: rounding to it makes .995 - .99 and .99 - .985 the tie that their counts are.
 DECIMALS = 12
 
-_ROUNDING = 4 * float(np.finfo(np.float64).eps)  # how far sums and quotients stray out of [0, 1]
+LARGEST_SCORE = 1e100
+"""Of a metric without an upper bound: the square of a larger one is soon too large for a float."""
+
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)  # how far sums and quotients stray out of bounds
 _SMALLEST_ALPHA = 1e-12  # of less some quantiles are infinite, and no study could use it
 _BFLOAT16_BITS = 8  # of significance
 _Value = TypeVar("_Value")
@@ -63,20 +67,24 @@ def differences(name: str, values: ArrayLike, ndim: int = 1) -> FloatArray:
     return np.round(numbers(name, values, ndim), DECIMALS)
 
 
-def accuracies(columns: Mapping[str, ArrayLike], ndim: int = 1) -> list[FloatArray]:
-    """Return columns (or tables) that will be paired as floats in [0, 1].
+def scores(
+    columns: Mapping[str, ArrayLike], metric: Metric = ACCURACY, ndim: int = 1
+) -> list[FloatArray]:
+    """Return columns (or tables) that will be paired as floats between a metric's bounds.
 
     A float32 0.995 becomes 0.995, as it was meant. Columns of unlike precision meet at the lowest:
-    two thirds are the same number in all of them. What left [0, 1] by rounding alone goes back.
+    two thirds are the same number in all of them. What left the bounds by rounding alone goes back.
     """
+    upper = LARGEST_SCORE if metric.upper is None else metric.upper
+    needed = _score_bounds(metric)
     bits = min(_significant_bits(name, values) for name, values in columns.items())
     rounding = _ROUNDING * 2.0 ** (53 - bits) if bits >= 24 else _ROUNDING  # float32, at least
+    rounding *= 1.0 if metric.upper is None else metric.upper
     checked = []
     for name, values in columns.items():
         found = _at_precision(numbers(name, values, ndim), bits)
-        inside = np.clip(found, 0, 1)
+        inside = np.clip(found, 0, upper)
         found = np.where(np.abs(found - inside) <= rounding, inside, found)
-        needed = "accuracies lie in [0, 1] (for counts of correct, give total=)"
         _refuse(name, found, found != inside, needed)
         checked.append(found)
     return checked
@@ -219,28 +227,39 @@ def first_alpha(alpha: float | None) -> float | None:
     return None if alpha is None else alpha_level(alpha, name="first_alpha")
 
 
-def margin_size(name: str, margin: float) -> float:
-    """Return a margin, an accuracy difference in [0, 1]."""
-    value = real(name, margin)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is {margin}: a number in [0, 1] is needed (0.01 is one point)")
-    return value
+def margin_size(name: str, margin: float | None, metric: Metric = ACCURACY) -> float:
+    """Return a margin, a difference of two scores; the metric's usual one where none is given."""
+    if margin is None:
+        if metric.default_margin is None:
+            raise ValueError(
+                f"{name} is None: {metric.words} has no usual one; give the difference that "
+                f"matters, as in {name}=0.01"
+            )
+        return metric.default_margin
+    return fraction(name, margin, metric.upper, " (0.01 is one point)" if metric.is_share else "")
 
 
-def fraction(name: str, value: float) -> float:
-    """Return a number in [0, 1]."""
+def fraction(name: str, value: float, upper: float | None = 1.0, hint: str = "") -> float:
+    """Return a number in [0, 1], or in [0, `upper`]; None stands for no upper bound."""
     number = real(name, value)
-    if not 0 <= number <= 1:
-        raise ValueError(f"{name} is {value}: a number in [0, 1] is needed")
+    if upper is None and not 0 <= number <= LARGEST_SCORE:
+        raise ValueError(f"{name} is {value}: a finite number of at least 0 is needed{hint}")
+    if upper is not None and not 0 <= number <= upper:
+        raise ValueError(f"{name} is {value}: a number in [0, {upper:g}] is needed{hint}")
     return number
 
 
-def references(name: str, values: Mapping[str, float]) -> dict[str, float]:
-    """Return reference accuracies by name, each in [0, 1]."""
+def references(
+    name: str, values: Mapping[str, float], metric: Metric = ACCURACY
+) -> dict[str, float]:
+    """Return reference scores by name, each between the metric's bounds."""
     if not isinstance(values, Mapping):
-        raise TypeError(f"{name} is {shown(values)}: a mapping from name to accuracy is needed")
+        kind = f"a mapping from name to {metric.words}"
+        raise TypeError(f"{name} is {shown(values)}: {kind} is needed")
     return {
-        text(f"a name in {name}", reference): fraction(f"{name}[{reference!r}]", value)
+        text(f"a name in {name}", reference): fraction(
+            f"{name}[{reference!r}]", value, metric.upper
+        )
         for reference, value in values.items()
     }
 
@@ -263,6 +282,14 @@ def real(name: str, value: object) -> float:
         raise TypeError(wrong)
     number = float(_shortest_decimals(found))
     return number if math.isfinite(number) else math.nan
+
+
+def _score_bounds(metric: Metric) -> str:
+    if metric.is_count:
+        return "accuracies lie in [0, 1] (for counts of correct, give total=)"
+    if metric.upper is None:
+        return f"{metric.words} lies between 0 and {LARGEST_SCORE:g}"
+    return f"{metric.words} lies in [0, {metric.upper:g}]"
 
 
 def _readable(name: str, values: Any) -> Any:
@@ -348,7 +375,9 @@ def _at_precision(values: FloatArray, bits: int) -> FloatArray:
     held: FloatArray = np.ldexp(np.round(np.ldexp(mantissas, bits)), exponents - bits)
     if bits == _BFLOAT16_BITS:  # two digits, too few to tell accuracies apart: taken as they are
         return held
-    return _shortest_decimals(held.astype(np.float16 if bits == 11 else np.float32))
+    kind = np.float16 if bits == 11 else np.float32
+    fits = np.abs(held) <= float(np.finfo(kind).max)  # a log loss of another column may not
+    return np.where(fits, _shortest_decimals(np.where(fits, held, 0.0).astype(kind)), held)
 
 
 def _shortest_decimals(values: NDArray) -> FloatArray:

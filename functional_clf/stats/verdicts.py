@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from functional_clf.stats import wording
+from functional_clf.stats.metrics import ACCURACY, Metric
 from functional_clf.stats.types import Interval, Verdict
 
 Claim = Literal["better", "worse", "beyond the margin", "within the margin"]
@@ -45,8 +47,9 @@ def decide(interval: Interval | None, margin: float) -> Verdict:
     Swapping the models swaps better and worse, and nothing else.
 
     Args:
-        interval: for the mean difference; None where none can be given.
-        margin: the smallest difference that matters, in accuracy units.
+        interval: for the mean difference, with the sign that says "better" where it is plus; None
+            where none can be given.
+        margin: the smallest difference that matters, in the metric's unit.
 
     Returns:
         The verdict.
@@ -69,9 +72,11 @@ def decide(interval: Interval | None, margin: float) -> Verdict:
     return "inconclusive"
 
 
-def verdict_words(interval: Interval | None, margin: float, name_a: str, name_b: str) -> str:
-    """Return the verdict as a clause about `name_a` against `name_b`."""
-    points = f"{100 * margin:g} pp margin"
+def verdict_words(
+    interval: Interval | None, margin: float, name_a: str, name_b: str, metric: Metric = ACCURACY
+) -> str:
+    """Return the verdict as a clause about `name_a` against `name_b`, as `decide` gives it."""
+    points = f"{wording.margin_size(margin, metric)} margin"
     verdict = decide(interval, margin)
     if verdict in ("better", "worse"):
         return f"{verdict}, by more than the {points}"

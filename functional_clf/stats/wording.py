@@ -3,9 +3,12 @@
 import math
 
 from functional_clf.stats import validation
+from functional_clf.stats.metrics import ACCURACY, Metric
 from functional_clf.stats.types import Interval
 
 _MOST_DECIMALS = 4
+_FEWEST_DECIMALS_ALONE = 3  # of a difference that no interval says more about
+_WHOLE_FROM = 1e6  # digits behind the point are noise in larger numbers
 
 
 def confidence(alpha: float) -> str:
@@ -40,22 +43,66 @@ def points(value: float, decimals: int = 1) -> str:
     return f"{round(100 * value, decimals) + 0.0:.{decimals}f}"
 
 
-def point_decimals(interval: Interval, margin: float) -> int:
+def amount(value: float, decimals: int, metric: Metric = ACCURACY) -> str:
+    """Return a difference of scores: of shares in points, else in the metric's own unit.
+
+    >>> from functional_clf.stats import METRICS
+    >>> amount(0.0123, 1), amount(0.0123, 3, METRICS["log_loss"])
+    ('1.2', '0.012')
+    """
+    if metric.is_share:
+        return points(value, decimals)
+    if abs(value) >= _WHOLE_FROM:
+        return f"{value:.4g}"
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"
+
+
+def margin_size(margin: float, metric: Metric = ACCURACY) -> str:
+    """Return a margin with its unit.
+
+    >>> from functional_clf.stats import METRICS
+    >>> margin_size(0.01), margin_size(0.01, METRICS["brier_score"])
+    ('1 pp', '0.01')
+    """
+    return f"{100 * margin:g} pp" if metric.is_share else f"{margin:g}"
+
+
+def decimals(interval: Interval, margin: float, metric: Metric = ACCURACY) -> int:
     """Return how many decimals show an interval's width and on which side of 0 and margin it is.
+
+    >>> from functional_clf.stats import METRICS
+    >>> decimals(Interval(0.0004, 0.025), 0.01, METRICS["log_loss"])
+    4
+    """
+    if metric.is_share:
+        return point_decimals(interval, margin)
+    return _decimals(interval, margin, scale=1, most=validation.DECIMALS)
+
+
+def point_decimals(interval: Interval, margin: float) -> int:
+    """Return that of an interval in percentage points.
 
     >>> point_decimals(Interval(0.0004, 0.025), margin=0.01)
     2
     """
-    width = 100 * (interval.high - interval.low)
-    needed = 1 + math.ceil(-math.log10(width)) if width > 0 else 1
-    decimals = min(max(needed, 1), _MOST_DECIMALS)
-    while decimals < _MOST_DECIMALS and any(
-        end != limit and round(100 * end, decimals) == round(100 * limit, decimals)
-        for end in interval
-        for limit in (-margin, 0.0, margin)
-    ):
-        decimals += 1
-    return decimals
+    return _decimals(interval, margin, scale=100, most=_MOST_DECIMALS)
+
+
+def decimals_shown(estimate: float, least: int | None, metric: Metric) -> int:
+    """Return how many decimals show that an estimate is not 0, and at least as many as given.
+
+    Of shares just those given, or 1: a tenth of a point is small enough.
+
+    >>> from functional_clf.stats import METRICS
+    >>> decimals_shown(0.00004, None, METRICS["log_loss"])
+    5
+    """
+    if metric.is_share:
+        return 1 if least is None else least
+    shown = _FEWEST_DECIMALS_ALONE if least is None else least
+    while shown < validation.DECIMALS and estimate != 0 and round(estimate, shown) == 0:
+        shown += 1
+    return shown
 
 
 def p_value(p: float | None) -> str:
@@ -119,3 +166,16 @@ def percent(share: float) -> str:
         return f"{100 * share:.1f}"
     small = float(f"{100 * rest:.2g}")
     return f"{small if share < 0.5 else 100 - small:.10g}"
+
+
+def _decimals(interval: Interval, margin: float, scale: int, most: int) -> int:
+    width = scale * (interval.high - interval.low)
+    needed = 1 + math.ceil(-math.log10(width)) if width > 0 else 1
+    decimals = min(max(needed, 1), most)
+    while decimals < most and any(
+        end != limit and round(scale * end, decimals) == round(scale * limit, decimals)
+        for end in interval
+        for limit in (-margin, 0.0, margin)
+    ):
+        decimals += 1
+    return decimals

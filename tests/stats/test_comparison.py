@@ -26,7 +26,7 @@ from functional_clf.stats import (
 from functional_clf.stats.clauses import outcomes
 from functional_clf.stats.wording import p_value
 
-SCOPES = ("data", "split", "init")
+SCOPES = ("data", "split", "init", "test_set")
 SIZES = {"n_train": 800, "n_test": 200}
 VERDICTS = set(get_args(Verdict))
 

@@ -16,7 +16,15 @@ from functional_clf.stats.rules import CrossedSettings, PairedSettings, RuleSett
 
 A, B, C = [0.9, 0.8, 0.75, 0.7] * 5, [0.5, 0.6, 0.55, 0.5] * 5, [0.8, 0.6, 0.5, 0.5] * 5
 TABLES = np.reshape(A, (4, 5)), np.reshape(C, (4, 5))
-PAIRED = {"scope": "split", "n_train": 80, "n_test": 20, "margin": 0.02, "alpha": 0.1}
+PAIRED = {
+    "scope": "split",
+    "n_train": 80,
+    "n_test": 20,
+    "margin": 0.02,
+    "alpha": 0.1,
+    "metric": "accuracy",
+    "step": 0.1,
+}
 CROSSED = {
     "margin": 0.02,
     "alpha": 0.1,
@@ -26,6 +34,7 @@ CROSSED = {
     "first_margin": 0.01,
     "first_alpha": 0.05,
     "earlier_looks": 2,
+    "first_metric": "accuracy",
 }
 ALL = PAIRED | CROSSED | {"seed": 3}
 
@@ -59,7 +68,8 @@ def test_rules_say_what_their_fields_say_one_by_one(name):
 def test_each_rule_is_heard(name):
     call, one_by_one = CALLS[name], SETTINGS[name]
     expected = call(Rules(**one_by_one))
-    for left_out in set(one_by_one) - {"seed", "n_train", "n_test"}:  # those are looked at below
+    # Those left are looked at below, and accuracy is what stands without a metric.
+    for left_out in set(one_by_one) - {"seed", "n_train", "n_test", "metric"}:
         fewer = {rule: value for rule, value in one_by_one.items() if rule != left_out}
         assert call(Rules(**fewer)) != expected, left_out
     if name != "compare_crossed":
@@ -115,7 +125,11 @@ def test_rules_and_one_of_them_beside_are_refused(name):
 
 
 WRONG = [
-    ({"scope": "world"}, ValueError, "scope is 'world': one of data, split, init is needed"),
+    (
+        {"scope": "world"},
+        ValueError,
+        "scope is 'world': one of data, split, init, test_set is needed",
+    ),
     ({"scope": "crossed"}, ValueError, "needs compare_crossed"),
     ({"scope": None}, ValueError, "scope is None"),
     ({"n_train": 0}, ValueError, "n_train is 0: an integer of at least 1 is needed"),
