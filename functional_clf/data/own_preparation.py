@@ -162,7 +162,7 @@ class OwnPreparation:
                 if not np.array_equal(x, self._fit_anew(rows, labels, where)[1]):
                     raise ValueError(
                         "prepare gives another outcome when it is fitted again on the same rows; "
-                        "give its parts a random_state, as in TargetEncoder(random_state=0)"
+                        "give what is random in it a random_state, or a cv that has one"
                     )
                 self._feature_names = _names_of(fitted, x.shape[1])
             return self._feature_names

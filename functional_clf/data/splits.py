@@ -113,8 +113,7 @@ def stratified_split(y: ndarray, test_size: float, seed: int) -> Split:
         lonely = classes[counts.argmin()].item()
         name = f"{lonely:g}" if isinstance(lonely, float) else short(lonely)
         raise ValueError(
-            f"class {name} has 1 sample of {len(y)}; a stratified split needs 2 of each "
-            "class"
+            f"class {name} has 1 sample of {len(y)}; a stratified split needs 2 of each class"
         )
     for part, size in (("train", n_train), ("test", n_test)):
         if size < len(classes):
