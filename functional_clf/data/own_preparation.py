@@ -117,7 +117,13 @@ class OwnPreparation:
             ValueError: as `parts`.
         """
         transformer, _ = self._fit(train_rows, y)
-        return lambda points: self._transformed(transformer, points, "points")
+
+        def prepare(points: Any) -> Features:
+            # A copy, as some transformers work in place.
+            copy = _rows_of(points, np.arange(points.shape[0]))
+            return self._transformed(transformer, copy, "points")
+
+        return prepare
 
     def parts(
         self, train_rows: RowNumbers, test_rows: RowNumbers, y: ndarray

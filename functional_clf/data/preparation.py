@@ -38,8 +38,8 @@ class Preparation:
     - A feature that is constant in the training part is 0 in both parts: it says nothing there, and
       a weight that nothing has trained never meets a value.
 
-    It is written out here, as the transformers would take twice the time and three times the
-    memory, and make of each split features of another number.
+    It is written out here, as the transformers take about three times the time and half as much
+    memory again, and make another number of features of each split.
 
     Args:
         columns: of one length, with different names.

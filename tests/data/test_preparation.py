@@ -456,6 +456,15 @@ def test_a_transformer_is_fitted_on_the_training_rows_of_a_data_frame():
     assert not hasattr(own, "transformers_")  # the user's stays as it is
 
 
+def test_a_transformer_that_works_in_place_leaves_the_table_as_it_is():
+    table = TABLE.copy()
+    preparation = OwnPreparation(StandardScaler(copy=False), table)
+    x_train, _ = preparation.parts(*ROWS, LABELS)
+    x = preparation.fitted(ROWS.train, LABELS)(table)
+    np.testing.assert_array_equal(table, TABLE)
+    np.testing.assert_array_equal(x[ROWS.train], x_train)
+
+
 def test_a_frame_of_pandas_is_indexed_by_place():
     class Frame:  # as pandas has them
         columns = ("a", "b")
