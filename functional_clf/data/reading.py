@@ -40,7 +40,7 @@ _BEGINNINGS = {
 
 
 def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
-    """A table out of a file: .csv, .tsv (.gz, too), .parquet, .arrow, .feather or .ipc.
+    r"""A table out of a file: .csv, .tsv (.gz, too), .parquet, .arrow, .feather or .ipc.
 
     Text is UTF-8 with a header; types come of all rows, and `MISSING` lists what stands for a
     missing value. Dates are read where a column holds nothing but ISO dates.
@@ -60,7 +60,7 @@ def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "patients.csv")
-        ...     _ = file.write_text("age, sick\\n31,no\\n?,yes\\n")
+        ...     _ = file.write_text("age, sick\n31,no\n?,yes\n")
         ...     read_table(file).rows()
         [(31, 'no'), (None, 'yes')]
     """
