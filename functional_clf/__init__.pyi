@@ -31,9 +31,15 @@ from .core.types import Optimizer as Optimizer
 from .core.types import Params as Params
 from .core.types import Record as Record
 from .core.types import TrainState as TrainState
+from .data.bundled import breast_cancer as breast_cancer
+from .data.bundled import digits as digits
+from .data.bundled import iris as iris
+from .data.bundled import wine as wine
 from .data.dataset import Dataset as Dataset
 from .data.generators import circles as circles
 from .data.generators import moons as moons
+from .data.tables import from_arrays as from_arrays
+from .data.tables import table as table
 from .record.database import StoreError as StoreError
 from .record.weights import load_seed as load_seed
 from .stats import Comparison as Comparison

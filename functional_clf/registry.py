@@ -49,6 +49,10 @@ DATASETS: Registry[Any] = Registry(
     {
         "circles": "functional_clf.data.generators:circles",
         "moons": "functional_clf.data.generators:moons",
+        "iris": "functional_clf.data.bundled:iris",
+        "wine": "functional_clf.data.bundled:wine",
+        "breast_cancer": "functional_clf.data.bundled:breast_cancer",
+        "digits": "functional_clf.data.bundled:digits",
     },
 )
 """Factories of data sets, by the kind that their `describe()` names."""
