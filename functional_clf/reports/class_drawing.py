@@ -37,9 +37,12 @@ NAMED_CLASSES = 100
 """Above this many classes, axes have some of their numbers instead of all names."""
 CELLS_WITH_NUMBERS = 12
 """Up to this many classes, each cell of a matrix of confusions has its number."""
-SIDE_LETTERS = 60
-"""What a legend as wide as one plane has room for side by side."""
+SIDE_LETTERS, HANDLE_LETTERS = 84, 6
+"""What a legend as wide as one plane has room for side by side; and how many a marker takes."""
 AGREEMENT_COLORS = LinearSegmentedColormap.from_list("agreement", ("#FFFFFF", "#404040"))
+CONFUSION_COLORS = LinearSegmentedColormap.from_list(
+    "confusion", ("#FFFFFF", CLASS_COLORS[4], "#08306B")
+).with_extremes(bad="#D9D9D9")
 PERCENT_TICKS = (0, 1, 5, 10, 25, 50, 75, 100)
 """On a scale that spreads small shares: most confusions are rare."""
 
@@ -73,11 +76,19 @@ def data_figure(picture: DataPicture, words: Words) -> Figure:
         _scatter(axes, x, y, rows, styles, marker, size=size, alpha=alpha, labels=labels, edge=edge)
     if is_row:
         axes.set(xlabel=words.labels[0], ylabel="class")
-        axes.set(yticks=range(len(classes)), ylim=(-0.6, len(classes) - 0.4))
+        axes.set_ylim(-0.6, len(classes) - 0.4)
+        if len(classes) <= NAMED_CLASSES:
+            size = _font_size(5.0 / len(classes))
+            axes.set_yticks(range(len(classes)), words.classes, fontsize=size)
         axes.spines[["top", "right"]].set_visible(False)
     else:
         drawn = x[np.concatenate([picture.train, picture.test])]
-        _dress_plane(axes, np.ptp(drawn, 0) if len(drawn) else np.ones(2), words.labels)
+        reach = np.ptp(drawn, 0) if len(drawn) else np.ones(2)
+        _dress_plane(axes, reach, words.labels, picture.is_table)
+        if picture.is_projected and reach.max() <= 2.5 * reach.min():
+            axes.set_aspect("equal", adjustable="datalim")
+        elif picture.is_projected:
+            axes.set_aspect("auto")
     axes.set_title(
         f"{words.dataset}\nseed {picture.seed}: "
         f"{picture.n_train} samples to train on, {picture.n_test} to test" + _selection(picture)
@@ -88,8 +99,8 @@ def data_figure(picture: DataPicture, words: Words) -> Figure:
         )
     else:
         named = axes.get_legend_handles_labels()[1]
-        ncols = columns_of(named, widest=4, letters=SIDE_LETTERS)
-        figure.legend(loc="outside lower center", ncols=ncols, frameon=False)
+        is_row = sum(map(len, named)) + 4 * HANDLE_LETTERS <= SIDE_LETTERS
+        figure.legend(loc="outside lower center", ncols=4 if is_row else 2, frameon=False)
     return figure
 
 
@@ -102,20 +113,25 @@ def classes_figure(picture: ClassesPicture, words: Words) -> Figure:
     panels = figure.subplots(1, 2, sharey=True)
     places, fontsize = np.arange(n_classes), _font_size(row)
     shares = 100 * picture.counts / picture.counts.sum(1, keepdims=True)
-    for axes, part, counts, percent in zip(
-        panels, ("train on", "test"), picture.counts, shares, strict=True
-    ):
-        axes.barh(places, percent, height=0.75, color=CLASS_COLORS[4])
-        if n_classes <= NAMED_CLASSES:
-            for place, count, one in zip(places, counts, percent, strict=True):
-                text = f" {count} ({one:.1f} %)"
-                axes.text(one, place, text, va="center", fontsize=fontsize, clip_on=False)
-        axes.set(xlabel="share (%)", title=f"{counts.sum()} samples to {part}")
-        axes.set(xlim=(0, 1.35 * shares.max()), ylim=(n_classes - 0.4, -0.6))
+    texts = [
+        [f" {count} ({share:.1f} %)" for count, share in zip(*part, strict=True)]
+        for part in zip(picture.counts, shares, strict=True)
+    ]
+    # Room for the text beyond the longest bar, a panel having some 50 letters.
+    longest = shares.max() / (1 - max(len(text) for part in texts for text in part) / 45)
+    for number, axes in enumerate(panels):
+        axes.barh(places, shares[number], height=0.75, color=CLASS_COLORS[4])
+        axes.set(xlabel="share (%)", xlim=(0, longest), ylim=(n_classes - 0.4, -0.6))
+        axes.set_xticks([tick for tick in axes.get_xticks() if tick <= min(100, longest)])
+        part = ("train on", "test")[number]
+        axes.set_title(f"{picture.counts[number].sum()} samples to {part}")
         axes.spines[["top", "right"]].set_visible(False)
+        if n_classes <= NAMED_CLASSES:
+            axes.tick_params("y", length=0)
+            for place, text in enumerate(texts[number]):
+                axes.text(shares[number, place], place, text, va="center", fontsize=fontsize)
     if n_classes <= NAMED_CLASSES:
         panels[0].set_yticks(places, words.classes, fontsize=fontsize)
-        panels[0].tick_params("y", length=0)
     panels[0].set_ylabel("class")
     figure.suptitle(f"Classes of {words.dataset}, seed {picture.seed}")
     return figure
@@ -150,7 +166,7 @@ def boundaries_figure(picture: BoundariesPicture, words: Words) -> Figure:
         diverged = f", {one.diverged} diverged" if one.diverged else ""
         bottom.set_title(f"{name}\nvotes of {one.votes} seeds{diverged}")
         for axes in (top, bottom):
-            _dress_plane(axes, picture.reach, words.labels)
+            _dress_plane(axes, picture.reach, words.labels, picture.is_table)
             axes.set(xlim=(plane[0].min(), plane[0].max()), ylim=(plane[1].min(), plane[1].max()))
             axes.label_outer()
     lowest, colors, voted_for = 1 / len(classes), AGREEMENT_COLORS, "the class with most votes"
@@ -179,24 +195,21 @@ def boundaries_figure(picture: BoundariesPicture, words: Words) -> Figure:
 def confusion_figure(picture: ConfusionPicture, words: Words) -> Figure:
     """What each model takes the test samples of each class for: mean shares over seeds."""
     n_models, n_classes, _ = picture.shares.shape
-    across = min(n_models, 3 if n_classes <= 5 else 2, max(1, math.isqrt(4 * n_models)))
-    across = max(across, math.isqrt(n_models))
-    down = math.ceil(n_models / across)
-    side = min(max(3.2, 0.55 * n_classes), 6.0) if n_classes <= CELLS_WITH_NUMBERS else 0.0
-    side = side or min(max(5.5, 0.095 * n_classes), 9.5)
-    side = min(side, 40 / across)
+    across, down, side = _panels(n_models, n_classes)
+    has_names = n_classes <= NAMED_CLASSES
     has_nothing = bool(np.nansum(picture.nothing) > 0)
-    n_columns = n_classes + has_nothing
-    fontsize = _font_size(side / n_columns)
-    names_room = 0.075 * fontsize / 10 * max(map(len, words.classes))
+    columns = [*words.classes, *(["(nothing)"] if has_nothing else [])]
+    cell = side / len(columns)
+    fontsize = _font_size(cell)
+    longest = 0.0085 * fontsize * max(map(len, columns))  # in inches
+    is_upright = longest > 0.95 * cell
+    below = (longest if is_upright else 0.2) if has_names else 0.3
     figure = Figure(
-        figsize=(1.6 + names_room + (side + 0.2) * across, 1.7 + names_room + (side + 0.4) * down),
+        figsize=(1.3 + longest + (side + 0.2) * across, 1.1 + below + (side + 0.35) * down),
         layout="constrained",
     )
-    panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    panels = figure.subplots(down, across, squeeze=False)
     scale = PowerNorm(0.5, 0, 100)
-    colors = LinearSegmentedColormap.from_list("confusion", ("#FFFFFF", "#56B4E9", "#08306B"))
-    colors = colors.with_extremes(bad="#D9D9D9")
     for number, axes in enumerate(panels.flat):
         if number >= n_models:
             axes.set_visible(False)
@@ -205,20 +218,24 @@ def confusion_figure(picture: ConfusionPicture, words: Words) -> Figure:
         if has_nothing:
             shares = np.concatenate([shares, 100 * picture.nothing[number][:, None]], 1)
             axes.axvline(n_classes - 0.5, color="black", linewidth=1)
-        axes.imshow(shares, cmap=colors, norm=scale, aspect="equal", interpolation="nearest")
+        axes.imshow(
+            shares, cmap=CONFUSION_COLORS, norm=scale, aspect="equal", interpolation="nearest"
+        )
         if n_classes <= CELLS_WITH_NUMBERS:
             _write_cells(axes, shares, scale, fontsize)
         axes.set_title(words.models[number])
-        if n_classes <= NAMED_CLASSES:
-            names = [*words.classes, *(["(nothing)"] if has_nothing else [])]
-            axes.set_xticks(range(n_columns), names, fontsize=fontsize, rotation=90)
+        if has_names:
+            rotation = 90 if is_upright else 0
+            axes.set_xticks(range(len(columns)), columns, fontsize=fontsize, rotation=rotation)
             axes.set_yticks(range(n_classes), words.classes, fontsize=fontsize)
-        axes.tick_params(length=0 if n_classes <= NAMED_CLASSES else 3)
-        axes.label_outer()
-    figure.supxlabel("predicted class", fontsize=10)
-    figure.supylabel("true class", fontsize=10)
+            axes.tick_params(length=0)
+        is_lowest, is_first = number + across >= n_models, number % across == 0
+        axes.tick_params("x", labelbottom=is_lowest)
+        axes.tick_params("y", labelleft=is_first)
+        axes.set_xlabel("predicted class" if is_lowest else "")
+        axes.set_ylabel("true class" if is_first else "")
     bar = figure.colorbar(
-        ScalarMappable(scale, colors), ax=panels, location="right", shrink=0.8, aspect=30,
+        ScalarMappable(scale, CONFUSION_COLORS), ax=panels, location="right", aspect=30,
         label="share of the test samples of the true class (%)", ticks=PERCENT_TICKS,
     )  # fmt: skip
     bar.ax.set_yticklabels(map(str, PERCENT_TICKS))
@@ -277,7 +294,9 @@ def _class_handles(
 
 
 def _columns(handles: Sequence[Artist], letters: int = SIDE_LETTERS) -> int:
-    labels = [f"{handle.get_label()}    " for handle in handles]  # and its marker
+    labels = [f"{handle.get_label()}{HANDLE_LETTERS * ' '}" for handle in handles]
+    if sum(map(len, labels)) <= letters:
+        return len(labels)
     return columns_of(labels, widest=7, letters=letters)
 
 
@@ -356,12 +375,23 @@ def _say_diverged(axes: Axes) -> None:
     axes.text(0.5, 0.5, "diverged: it predicts nothing", transform=axes.transAxes, ha="center")
 
 
-def _dress_plane(axes: Axes, reach: ndarray, labels: Sequence[str]) -> None:
-    """Labels, and the same scale along both axes where both features are of one order."""
+def _dress_plane(axes: Axes, reach: ndarray, labels: Sequence[str], is_table: bool) -> None:
+    """Labels, and the same scale along both axes where both features are of one order.
+
+    Columns of a table have units of their own, which nothing compares.
+    """
     across, up = reach
-    alike = max(across, up) <= 5 * min(across, up)
+    alike = not is_table and max(across, up) <= 5 * min(across, up)
     axes.set(xlabel=labels[0], ylabel=labels[1], aspect="equal" if alike else "auto")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _panels(n_models: int, n_classes: int) -> tuple[int, int, float]:
+    """How many matrices stand side by side and below each other, and how wide one is, in inches."""
+    across = max(min(n_models, 3 if n_classes <= 5 else 2), math.isqrt(n_models))
+    has_numbers = n_classes <= CELLS_WITH_NUMBERS
+    side = max(3.2, 0.55 * n_classes) if has_numbers else max(5.5, 0.095 * n_classes)
+    return across, math.ceil(n_models / across), min(side, 9.5, 40 / across)
 
 
 def _write_cells(axes: Axes, percents: ndarray, scale: Normalize, fontsize: float) -> None:

@@ -55,7 +55,7 @@ def data_picture(results: "Results") -> DataPicture:
         train, test = _selected(train, test)
     return DataPicture(
         **_named(results), seed=seed, class_names=dataset.class_names,
-        shown=_shown(drawn.y, dataset.n_classes), labels=columns.labels,
+        shown=_shown(drawn.y, dataset.n_classes), is_table=dataset.is_table, labels=columns.labels,
         n_features=columns.n_features, is_projected=columns.is_projected, x=columns.x, y=drawn.y,
         train=train, test=test, n_train=len(rows.train), n_test=len(rows.test),
         n_missing=n_missing,
@@ -120,7 +120,8 @@ def boundaries_picture(results: "Results") -> BoundariesPicture:
     plane = plane_around(complete)
     return BoundariesPicture(
         **_named(results), class_names=dataset.class_names, shown=_shown(y, dataset.n_classes),
-        labels=dataset.feature_names, has_missing=len(complete) < len(x),
+        is_table=dataset.is_table, labels=dataset.feature_names,
+        has_missing=len(complete) < len(x),
         reach=np.ptp(complete, 0), plane=plane,
         decisions=tuple(decisions_of(results, recipe, plane) for recipe in kept),
     )  # fmt: skip

@@ -40,6 +40,7 @@ class DataPicture(Picture):
 
     class_names: of all classes, in order of their numbers.
     shown: those of the classes that are told apart by their looks.
+    is_table: whether the data are one, whose columns have units of their own.
     labels: what the columns are.
     n_features: how many there are.
     is_projected: whether the columns are principal components of the features.
@@ -50,6 +51,7 @@ class DataPicture(Picture):
     seed: int
     class_names: tuple[str, ...]
     shown: tuple[int, ...]
+    is_table: bool
     labels: tuple[str, ...]
     n_features: int
     is_projected: bool
@@ -145,14 +147,14 @@ class ModelDecisions:
 class BoundariesPicture(Picture):
     """Decisions on a plane of points, `(2, row, column)`.
 
-    class_names, shown: as of `DataPicture`.
-    labels: what the two columns are.
+    class_names, shown, is_table, labels: as of `DataPicture`.
     has_missing: whether test samples that lack a value are not drawn.
     reach: from the least to the largest value of either feature in the samples of one seed.
     """
 
     class_names: tuple[str, ...]
     shown: tuple[int, ...]
+    is_table: bool
     labels: tuple[str, ...]
     has_missing: bool
     reach: ndarray
