@@ -13,11 +13,11 @@ EXPORTS = ("results.json", "seeds.csv", "seeds.parquet")
 
 
 def plot_files(folder: Path) -> list[Path]:
-    """Where a run folder's pictures are, or would be.
+    """Where a run folder's pictures are, or would be: all that any results have.
 
     Example:
-        >>> [path.name for path in plot_files(Path("out"))]
-        ['data.png', 'curves.png', 'accuracies.png', 'boundaries.png']
+        >>> [path.stem for path in plot_files(Path("out"))]
+        ['data', 'classes', 'curves', 'accuracies', 'boundaries', 'confusion']
     """
     return [folder / "plots" / f"{name}.png" for name in NAMES]
 
@@ -37,7 +37,7 @@ def derived_files(folder: Path, models: Iterable[str]) -> list[Path]:
 
     Example:
         >>> len(derived_files(Path("out"), ["model_0", "model_1"]))
-        9
+        11
     """
     exports = [folder / name for name in EXPORTS]
     return [*exports, *plot_files(folder), *params_files(folder, models)]

@@ -14,8 +14,8 @@ import safetensors
 import safetensors.numpy
 from numpy import ndarray
 
-NAMES = ("data", "curves", "accuracies", "boundaries")
-"""Of the pictures; the file is named so, with `.png`."""
+NAMES = ("data", "classes", "curves", "accuracies", "boundaries", "confusion")
+"""Of all pictures that any results have; the file is named so, with `.png`."""
 
 
 class NotPicturedError(ValueError):
@@ -36,17 +36,41 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class DataPicture(Picture):
-    """The samples of one seed, `(sample, feature)`, their labels, and the rows of either part.
+    """The samples of one seed, `(sample, column)`, one or two columns, and the rows of either part.
 
-    n_features: how many there are; at most the first two are here.
+    class_names: of all classes, in order of their numbers.
+    shown: those of the classes that are told apart by their looks.
+    is_table: whether the data are one, whose columns have units of their own.
+    labels: what the columns are.
+    n_features: how many there are.
+    is_projected: whether the columns are principal components of the features.
+    n_train, n_test: samples of either part, drawn or not.
+    n_missing: how many of them lack a value, and so are not drawn.
     """
 
     seed: int
+    class_names: tuple[str, ...]
+    shown: tuple[int, ...]
+    is_table: bool
+    labels: tuple[str, ...]
     n_features: int
+    is_projected: bool
     x: ndarray
     y: ndarray
     train: ndarray
     test: ndarray
+    n_train: int
+    n_test: int
+    n_missing: int
+
+
+@dataclass(frozen=True, eq=False)
+class ClassesPicture(Picture):
+    """How many samples of each class one seed trains on and tests on, `(2, class)`."""
+
+    seed: int
+    class_names: tuple[str, ...]
+    counts: ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +105,30 @@ class AccuraciesPicture(Picture):
 
 
 @dataclass(frozen=True, eq=False)
+class ConfusionPicture(Picture):
+    """What the test samples of each class are taken for; means over seeds of shares in [0, 1].
+
+    shares: `(model, true class, predicted class)`; NaN for a class that no seed tests.
+    nothing: `(model, true class)`, for which a model that diverged predicts nothing.
+    """
+
+    n_seeds: int
+    class_names: tuple[str, ...]
+    shares: ndarray
+    nothing: ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class ModelDecisions:
     """One model's decisions on the plane.
 
     model: its number in the study.
-    seed: the median one, with its accuracy in %, its test samples, and its logit at each point.
+    seed: the median one, with its accuracy in %, its test samples, and its logits: one at each
+        point where there are two classes, else `(class, row, column)`.
     votes, diverged: how many seeds predict something, and how many nothing.
-    share: of the votes, at each point, that are for class 1; of no votes, empty.
+    winner: the class with most votes at each point; of two classes, empty.
+    share: of the votes, at each point, that are for it, or of two classes for class 1; of no votes,
+        empty.
     """
 
     model: int
@@ -98,6 +139,7 @@ class ModelDecisions:
     logits: ndarray
     votes: int
     diverged: int
+    winner: ndarray
     share: ndarray
 
 
@@ -105,9 +147,16 @@ class ModelDecisions:
 class BoundariesPicture(Picture):
     """Decisions on a plane of points, `(2, row, column)`.
 
+    class_names, shown, is_table, labels: as of `DataPicture`.
+    has_missing: whether test samples that lack a value are not drawn.
     reach: from the least to the largest value of either feature in the samples of one seed.
     """
 
+    class_names: tuple[str, ...]
+    shown: tuple[int, ...]
+    is_table: bool
+    labels: tuple[str, ...]
+    has_missing: bool
     reach: ndarray
     plane: ndarray
     decisions: tuple[ModelDecisions, ...]
@@ -216,8 +265,8 @@ def receive(stream: IO[bytes]) -> bytes:
 _CLASSES = {
     one.__name__: one
     for one in (
-        DataPicture, ModelCurves, CurvesPicture, AccuraciesPicture, ModelDecisions,
-        BoundariesPicture, Said, Drawn, Commission,
+        DataPicture, ClassesPicture, ModelCurves, CurvesPicture, AccuraciesPicture,
+        ConfusionPicture, ModelDecisions, BoundariesPicture, Said, Drawn, Commission,
     )
 }  # fmt: skip
 

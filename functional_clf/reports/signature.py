@@ -21,7 +21,10 @@ KEYWORD = b"functional_clf"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = 33
 """A PNG file begins with 8 bytes that say what it is, and 25 of its header."""
-_DRAWN_BY = ("plots", "pictures", "drawing", "lettering", "../support/text")
+_DRAWN_BY = (
+    *("plots", "pictures", "gathering", "decisions", "components"),
+    *("drawing", "class_drawing", "palette", "lettering", "../support/text"),
+)
 """The modules whose source decides how a picture looks, from here."""
 
 
