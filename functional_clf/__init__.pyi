@@ -32,8 +32,10 @@ from .core.types import Params as Params
 from .core.types import Record as Record
 from .core.types import TrainState as TrainState
 from .data.dataset import Dataset as Dataset
+from .data.generators import blobs as blobs
 from .data.generators import circles as circles
 from .data.generators import moons as moons
+from .data.generators import spirals as spirals
 from .record.database import StoreError as StoreError
 from .record.weights import load_seed as load_seed
 from .stats import Comparison as Comparison

@@ -49,6 +49,8 @@ DATASETS: Registry[Any] = Registry(
     {
         "circles": "functional_clf.data.generators:circles",
         "moons": "functional_clf.data.generators:moons",
+        "blobs": "functional_clf.data.generators:blobs",
+        "spirals": "functional_clf.data.generators:spirals",
     },
 )
 """Factories of data sets, by the kind that their `describe()` names."""
