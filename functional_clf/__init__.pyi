@@ -36,8 +36,10 @@ from .data.bundled import digits as digits
 from .data.bundled import iris as iris
 from .data.bundled import wine as wine
 from .data.dataset import Dataset as Dataset
+from .data.generators import blobs as blobs
 from .data.generators import circles as circles
 from .data.generators import moons as moons
+from .data.generators import spirals as spirals
 from .data.tables import from_arrays as from_arrays
 from .data.tables import table as table
 from .record.database import StoreError as StoreError

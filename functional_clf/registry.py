@@ -49,6 +49,8 @@ DATASETS: Registry[Any] = Registry(
     {
         "circles": "functional_clf.data.generators:circles",
         "moons": "functional_clf.data.generators:moons",
+        "blobs": "functional_clf.data.generators:blobs",
+        "spirals": "functional_clf.data.generators:spirals",
         "iris": "functional_clf.data.bundled:iris",
         "wine": "functional_clf.data.bundled:wine",
         "breast_cancer": "functional_clf.data.bundled:breast_cancer",

@@ -244,8 +244,11 @@ class Dataset:
             return None
 
     def __str__(self) -> str:
-        """As a call: `circles(1000, noise 0.03, factor 0.8)`."""
-        settings = "".join(f", {key} {value}" for key, value in self.settings.items())
+        """As a call: `circles(1000, noise 0.03, factor 0.8)`, with the number of many classes."""
+        told = dict(self.settings)
+        if self.n_classes > 2:
+            told["n_classes"] = self.n_classes
+        settings = "".join(f", {key} {value}" for key, value in told.items())
         return f"{self.name}({self.n_samples}{settings})"
 
 

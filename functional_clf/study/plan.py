@@ -207,18 +207,20 @@ def _as_contestants(contestants: Any, dataset: Dataset) -> tuple[Contestant, ...
     given = tuple(contestants)
     if not given:
         raise ValueError("contestants is empty; it needs at least one")
-    found = tuple(
-        one.sized(dataset.n_features, dataset.n_classes)
-        if isinstance(one, Template) and not isinstance(one, type)
-        else one
-        for one in given
-    )
+    found = tuple(_sized(one, dataset) for one in given)
     for index, one in enumerate(found):
         if not isinstance(one, Contestant) or isinstance(one, type):
             raise TypeError(f"contestants[{index}] is {short(one)}; {wanted}")
         name_text("a contestant", one.name)
         _check_curve_epochs(one)
     return found
+
+
+def _sized(one: Any, dataset: Dataset) -> Any:
+    """A contestant whose sizes follow the data is made for them; any other one is as it is."""
+    if isinstance(one, Template) and not isinstance(one, type):
+        return one.sized(dataset.n_features, dataset.n_classes)
+    return one
 
 
 def _check_curve_epochs(contestant: Contestant) -> None:
