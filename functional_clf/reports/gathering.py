@@ -131,12 +131,13 @@ def confusion_picture(results: "Results") -> ConfusionPicture:
     """What the picture of each model's confusions shows.
 
     Raises:
-        NotPicturedError: when the data are no table, of which no confusions are counted.
+        NotPicturedError: when the predictions of a model are not scored.
     """
     study = results.study
-    if not study.dataset.is_table:
-        raise NotPicturedError("confusions are counted of tables only")
-    found = [_confusion(results, np.asarray(results.confusions(name))) for name in study.names]
+    try:
+        found = [_confusion(results, results.confusions(name)) for name in study.names]
+    except ValueError as error:
+        raise NotPicturedError(str(error)) from error
     shares, nothing = map(np.stack, zip(*found, strict=True))
     return ConfusionPicture(
         **_named(results), n_seeds=len(study.seeds), class_names=study.dataset.class_names,

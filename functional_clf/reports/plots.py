@@ -175,7 +175,8 @@ def content_of(results: "Results") -> str:
         named = [study.dataset.class_names, study.dataset.feature_names]
         digest.update(json.dumps(named).encode())
         for model in study.names:
-            digest.update(np.ascontiguousarray(results.confusions(model)).data)
+            with suppress(ValueError):  # of a model whose predictions are not scored
+                digest.update(np.ascontiguousarray(results.confusions(model)).data)
     for bands in results.curves.values():
         for band in bands.values():
             for values in band:

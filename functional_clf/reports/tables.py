@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -23,7 +24,7 @@ from functional_clf.support.text import printable, shortened
 
 FORMAT = 3
 """Of results.json; raised when a field changes its meaning or goes."""
-LARGEST_CLASS = "always the largest class"
+LARGEST_CLASS = "largest class"
 NAME_CELLS = 8
 """A table does not cut names shorter; where it has less room, it becomes lines."""
 
@@ -98,13 +99,13 @@ def models_table(results: Results) -> Group:
 def metrics_table(results: Results) -> Group:
     """Each model's mean test score over seeds by every metric, and its interval."""
     confidence = wording.confidence(results.study.alpha)
-    table = FigureTable(("metric", "of"), ("mean", confidence, "min", "median", "max"))
+    table = FigureTable(("metric", "of"), ("mean", confidence, "min", "max"))
     for metric in METRICS.values():
         for name in results.study.names:
             summary = _score_dict(results, name, metric)
             if summary is not None:
                 interval = summary["interval"]
-                figures = (summary[key] for key in ("mean", "min", "median", "max"))
+                figures = (summary[key] for key in ("mean", "min", "max"))
                 mean, *others = (_figure(figure, metric) for figure in figures)
                 ends = "-"
                 if interval is not None:
@@ -115,9 +116,14 @@ def metrics_table(results: Results) -> Group:
         ).all():
             table.add_row(
                 f"{metric.words}{_unit(metric)}", LARGEST_CLASS, _figure(majority.mean(), metric),
-                "", "", "", "",
+                "", "", "",
             )  # fmt: skip
-    return Group(Text("Test scores; for log loss and Brier score less is better"), table)
+    return Group(
+        Text(
+            "Test scores (of log loss and Brier score, less is better), and what always predicting\nthe largest class of the training part scores"
+        ),
+        table,
+    )
 
 
 def references_line(results: Results) -> str:
@@ -309,10 +315,11 @@ def _model_dict(results: Results, model: str) -> dict[str, Any]:
 
 def _scores_dict(results: Results, model: str) -> dict[str, Any]:
     found = {metric.name: _score_dict(results, model, metric) for metric in METRICS.values()}
-    confusions = results.confusions(model)
-    # As it is over all seeds: rows are true classes.
-    total = None if confusions is None else confusions.sum(0).tolist()
-    return {**found, "confusion": total}
+    confusion = None
+    with suppress(ValueError):  # a model that gives no logits has none
+        # Over all seeds; rows are true classes.
+        confusion = results.confusions(model).sum(0).tolist()
+    return {**found, "confusion": confusion}
 
 
 def _score_dict(results: Results, model: str, metric: Metric) -> dict[str, Any] | None:

@@ -166,15 +166,23 @@ class Results:
         recorded = next(iter(self._scores.values()), {})
         return recorded.get(f"majority/{metric}")
 
-    def confusions(self, model: str) -> np.ndarray | None:
+    def confusions(self, model: str) -> np.ndarray:
         """Of each seed, test samples by class and prediction of one model.
 
         Returns:
-            Counts `(seed, true, predicted)`; None where predictions are not scored.
+            Counts `(seed, true, predicted)`.
+
+        Raises:
+            ValueError: when there is no such model, or its predictions are not scored.
         """
         self.of(model)
         found = self._scores.get(model, {}).get("confusion")
-        return None if found is None else np.moveaxis(found, -1, 0)
+        if found is None:
+            raise ValueError(
+                f"model is {model!r}; its predictions are not scored, as those of models on tables "
+                "are that give logits"
+            )
+        return np.moveaxis(found, -1, 0)
 
     def compare(
         self, model: str, baseline: str, metric: str | None = None, margin: float | None = None
@@ -260,7 +268,7 @@ class Results:
         if not np.isfinite(scores).all():
             return None
         n_train, n_test = self.study.sizes
-        step = self._step(metric) or 1 / (n_train if part == "train" else n_test)
+        step = 1 / (n_train if part == "train" else n_test) if is_accuracy else self._step(metric)
         return mean_interval(scores, self._rules(metric, step))
 
     def failures(self, model: str) -> tuple[int, list[int]]:
@@ -318,11 +326,12 @@ class Results:
         """
         if metric not in ("balanced_accuracy", "roc_auc", "f1_macro"):
             return None
-        confusions = (self.confusions(name) for name in self.study.names)
-        counts = next((one.sum(2) for one in confusions if one is not None), None)
-        if counts is None or not counts.any():
+        scored = (one["confusion"] for one in self._scores.values() if "confusion" in one)
+        confusion = next(scored, None)
+        if confusion is None or not confusion.any():
             return None
-        n_test, n_classes = self.study.sizes[1], counts.shape[1]
+        counts = confusion.sum(1)  # of each class and seed
+        n_test, n_classes = self.study.sizes[1], len(counts)
         own, others = 1 / counts[counts > 0].min(), 1 / max(1, n_test - counts.max())
         if metric == "roc_auc":
             return own if n_classes == 2 else (own + (n_classes - 1) * others) / n_classes
@@ -387,7 +396,8 @@ def with_scores(
         table: in order of model and seed.
         scores: by model and name, as `Store.scores` has them.
     """
-    names = dict.fromkeys(name for one in scores.values() for name in one if "scores/" in name)
+    found = {name for one in scores.values() for name in one}
+    names = [f"scores/{metric}" for metric in metrics.METRICS if f"scores/{metric}" in found]
     parts = []
     for (model,), part in table.group_by("model", maintain_order=True):
         nothing = np.full(part.height, np.nan)
