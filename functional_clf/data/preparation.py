@@ -159,7 +159,7 @@ class Preparation:
 
 
 class _Groups:
-    """The columns that each kind of transformer takes, and the first feature of every column."""
+    """The columns that each transformer takes, and the places of their features."""
 
     def __init__(self, layouts: Sequence[NumberLayout | CategoryLayout]) -> None:
         widths = [len(layout.feature_names) for layout in layouts]
@@ -284,8 +284,9 @@ def _transformer_of(groups: _Groups, n_train: int) -> Any:
 
     # A column may be all missing in a training part.
     imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    codes: Any = [layout.codes for layout in groups.categories.values()]
     encoder = OneHotEncoder(
-        categories=[layout.codes for layout in groups.categories.values()],
+        categories=codes,
         min_frequency=least_frequent(n_train),
         handle_unknown="infrequent_if_exist",
         sparse_output=False,
