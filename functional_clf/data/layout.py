@@ -86,7 +86,7 @@ class CategoryLayout(NamedTuple):
 
     name: the column's.
     categories: of the first slots; "rare or unknown" has the next one.
-    slots: the slot of each code, then that of unseen codes, then that of missing ones.
+    slots: the slot of each of `codes`.
     has_missing: whether missing ones have a slot of their own, the last.
     """
 
@@ -107,13 +107,13 @@ class CategoryLayout(NamedTuple):
         rare = f"{self.name}: rare or unknown"
         return (*frequent, rare, *([f"{self.name}: missing"] if self.has_missing else []))
 
-    def slots_of(self, values: Float[ndarray, " row"]) -> Int[ndarray, " row"]:
-        """The slot of each value of the column."""
-        unseen = len(self.slots) - 2
-        missing = np.isnan(values)
-        codes = np.minimum(np.where(missing, unseen, values), unseen).astype(np.intp)
-        codes[missing] = unseen + 1
-        return self.slots[codes]
+    @property
+    def codes(self) -> Float[ndarray, " code"]:
+        """Of each category of the column, then one of none, then NaN for missing ones.
+
+        No training row has the code of none: whatever is unknown is as rare as that.
+        """
+        return np.append(np.arange(len(self.slots) - 1.0), np.nan)
 
 
 class Layout(NamedTuple):

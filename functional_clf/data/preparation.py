@@ -1,12 +1,14 @@
 """The preparation of a table's rows, fitted on the training part of each split alone."""
 
+import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from functional_clf.core.user_code import ONE_AT_A_TIME
 from functional_clf.data.layout import (
     LEAST_ROWS,
     CategoryLayout,
@@ -29,17 +31,23 @@ Points = Float[ndarray, "row column"]
 
 
 class Preparation:
-    """Numbers standardised, categories one-hot: what scikit-learn's transformers make of a table.
+    """Numbers standardised, categories one-hot, by scikit-learn's transformers.
 
-    - Numbers: as `SimpleImputer(strategy="median")` and `StandardScaler`, with an indicator of 0
-      and 1, as `MissingIndicator`, for a column of which values are missing.
-    - Categories: as `OneHotEncoder(min_frequency=max(5, 1 % of the training rows),
-      handle_unknown="infrequent_if_exist")`; missing is a category like any other.
-    - A feature that is constant in the training part is 0 in both parts: it says nothing there, and
-      a weight that nothing has trained never meets a value.
+    One `ColumnTransformer` is fitted on each training part:
 
-    It is written out here, as the transformers take about three times the time and half as much
-    memory again, and make another number of features of each split.
+    - Numbers: `SimpleImputer(strategy="median")` and `StandardScaler`, with a `MissingIndicator`,
+      of 0 and 1, for a column of which values are missing.
+    - Categories: `OneHotEncoder(min_frequency=max(5, 1 % of the training rows),
+      handle_unknown="infrequent_if_exist")` of their codes; missing is a category like any other.
+
+    It makes another number of features of each split, and a model needs one. So each goes to its
+    place in the layout of the table, and what a training part lacks is 0.
+
+    A feature that is constant in the training part is 0 in both parts: it says nothing there, and
+    a weight that nothing has trained never meets a value. Numbers are constant where
+    `StandardScaler` takes them for that and does not scale them: where their deviation drowns in
+    the rounding of their mean (below about `n_rows * 2e-16` of it), or its square is 0 (below
+    about 1e-162).
 
     Args:
         columns: of one length, with different names.
@@ -82,7 +90,7 @@ class Preparation:
         self.raw = np.empty((n_rows, len(kept)), order="F")
         for number, column in enumerate(kept):
             self.raw[:, number] = column.values
-        self._layouts = tuple(layout.kept.values())
+        self._groups = _Groups(tuple(layout.kept.values()))
         self.column_names = tuple(column.name for column in kept)
         self.feature_names = layout.feature_names
         self.n_features = len(self.feature_names)
@@ -108,18 +116,19 @@ class Preparation:
             raises ValueError when a value is too far from the training rows.
 
         Raises:
-            ValueError: when there are no training rows, or some may not be trained on.
+            ValueError: when there are no training rows, or some may not be trained on, or their
+                numbers are too large.
         """
         del y
-        fits = self._fits(train_rows)
+        fit, _ = self._fit(train_rows)
 
         def prepare(points: Points) -> Features:
-            if points.ndim != 2 or points.shape[1] != len(self._layouts):
+            if points.ndim != 2 or points.shape[1] != len(self.column_names):
                 raise ValueError(
                     f"the points have shape {points.shape}; it must be (point, "
-                    f"{len(self._layouts)} columns)"
+                    f"{len(self.column_names)} columns)"
                 )
-            return self._placed(fits, points, slice(None))
+            return fit(points)
 
         return prepare
 
@@ -140,111 +149,171 @@ class Preparation:
             ValueError: as `fitted` and the function that it returns.
         """
         del y
-        fits = self._fits(train_rows)
-        return self._placed(fits, self.raw, train_rows), self._placed(fits, self.raw, test_rows)
+        fit, x_train = self._fit(train_rows)
+        return x_train, fit(self.raw[test_rows])
 
-    def _fits(self, train_rows: RowNumbers) -> list["_Fit"]:
+    def _fit(self, train_rows: RowNumbers) -> tuple["_Fit", Features]:
         check_train_rows(train_rows, self._trainable)
-        return [
-            _fit_of(layout, self.raw[train_rows, number])
-            for number, layout in enumerate(self._layouts)
-        ]
+        fit = _Fit(self.column_names, self._groups)
+        return fit, fit.learn(self.raw[train_rows])
 
-    def _placed(self, fits: list["_Fit"], points: Points, rows: RowNumbers | slice) -> Features:
-        n_rows = len(points) if isinstance(rows, slice) else len(rows)
-        placed = np.zeros((self.n_features, n_rows))  # rows along memory, as models take them
-        first = 0
-        for number, (layout, fit) in enumerate(zip(self._layouts, fits, strict=True)):
-            width = len(layout.feature_names)
-            fit(points[rows, number], placed[first : first + width])
-            first += width
+
+class _Groups:
+    """The columns that each transformer takes, and the places of their features."""
+
+    def __init__(self, layouts: Sequence[NumberLayout | CategoryLayout]) -> None:
+        widths = [len(layout.feature_names) for layout in layouts]
+        self.firsts = [0, *itertools.accumulate(widths)]
+        numbers = {
+            column: layout
+            for column, layout in enumerate(layouts)
+            if isinstance(layout, NumberLayout)
+        }
+        self.categories = {
+            column: layout
+            for column, layout in enumerate(layouts)
+            if isinstance(layout, CategoryLayout)
+        }
+        self.values = [column for column, layout in numbers.items() if layout.has_value]
+        self.gaps = [column for column, layout in numbers.items() if layout.has_indicator]
+        # An indicator is the last feature of its column.
+        self.value_places = [self.firsts[column] for column in self.values]
+        self.gap_places = [self.firsts[column + 1] - 1 for column in self.gaps]
+
+    def known(self, points: Points) -> Points:
+        """Points of which all codes are known to the encoder, which may warn of others."""
+        if not self.categories:
+            return points
+        points, columns = points.copy(), [*self.categories]
+        of_none = [layout.codes[-2] for layout in self.categories.values()]
+        points[:, columns] = np.minimum(points[:, columns], of_none)
+        return points
+
+
+class _Fit:
+    """A `ColumnTransformer` for a training part, and the places of what it makes."""
+
+    def __init__(self, names: Sequence[str], groups: _Groups) -> None:
+        self._names, self._groups = names, groups
+
+    def learn(self, train: Points) -> Features:
+        """Fit on the training rows, and give their features.
+
+        Raises:
+            ValueError: when a column's numbers are too large.
+        """
+        groups = self._groups
+        known = train[:, groups.values]
+        # Of numbers that are all missing the extremes are NaN.
+        self._lows, self._highs = np.fmin.reduce(known), np.fmax.reduce(known)
+        self._transformer = _transformer_of(groups, len(train))
+        outcome = _plainly(self._transformer.fit_transform, train)
+        self._places = [*groups.value_places, *groups.gap_places, *self._category_places()]
+        self._varies = np.ones(groups.firsts[-1], bool)
+        if groups.values:
+            scaler = self._transformer.named_transformers_["value"][-1]
+            self._check_sizes(scaler.var_)
+            # Else the scale is 1, as for a constant.
+            self._varies[groups.value_places] = scaler.scale_ == np.sqrt(scaler.var_)
+        x_train = self._placed(outcome)
+        self._varies &= x_train.min(0) < x_train.max(0)
+        x_train[:, ~self._varies] = 0
+        return x_train
+
+    def __call__(self, points: Points) -> Features:
+        """The features of any rows.
+
+        Raises:
+            ValueError: when a value is too far from the training rows.
+        """
+        if not len(points):  # which scikit-learn refuses
+            return np.zeros((0, len(self._varies)))
+        x = self._placed(_plainly(self._transformer.transform, self._groups.known(points)))
+        if not np.isfinite(x).all():
+            row, feature = np.argwhere(~np.isfinite(x))[0]
+            number = self._groups.value_places.index(feature)
+            column = self._groups.values[number]
+            raise ValueError(
+                f"column {self._names[column]!r} holds {points[row, column]:g}, too far from its "
+                f"training rows, {self._range(number)}"
+            )
+        return x
+
+    def _category_places(self) -> list[int]:
+        """Of a column's frequent categories in the order of their codes, then of all others."""
+        categories = self._groups.categories
+        if not categories:
+            return []
+        encoder = self._transformer.named_transformers_["category"]
+        places = []
+        for (column, layout), codes, rare in zip(
+            categories.items(), encoder.categories_, encoder.infrequent_categories_, strict=True
+        ):
+            slots = np.delete(layout.slots, np.searchsorted(codes, rare))
+            places += (self._groups.firsts[column] + np.append(slots, layout.rare)).tolist()
+        return places
+
+    def _check_sizes(self, variances: Float[ndarray, " value"]) -> None:
+        wrong = ~np.isfinite(variances) & (self._lows < self._highs)
+        if wrong.any():
+            number = int(wrong.argmax())
+            raise ValueError(
+                f"column {self._names[self._groups.values[number]]!r} holds numbers too large to "
+                f"be standardised in its training rows, {self._range(number)}"
+            )
+
+    def _range(self, number: int) -> str:
+        low, high = self._lows[number], self._highs[number]
+        return f"which lie between {low:g} and {high:g}; take its logarithm, or leave it out"
+
+    def _placed(self, outcome: Float[ndarray, "row output"]) -> Features:
+        placed = np.zeros((len(self._varies), len(outcome)))  # rows along memory, as models take
+        for place, values in zip(self._places, outcome.T, strict=True):
+            if self._varies[place]:
+                # A small training part has more frequent categories than the layout, all rare ones.
+                placed[place] += values
         return placed.T
 
 
-_Fit = Callable[[Float[ndarray, " row"], Float[ndarray, "feature row"]], None]
-"""Writes the features of a column's values over zeros."""
+def _transformer_of(groups: _Groups, n_train: int) -> Any:
+    """What is to be fitted; of its parts, those without columns are skipped."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import MissingIndicator, SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    # A column may be all missing in a training part.
+    imputer = SimpleImputer(strategy="median", keep_empty_features=True)
+    codes: Any = [layout.codes for layout in groups.categories.values()]
+    encoder = OneHotEncoder(
+        categories=codes,
+        min_frequency=least_frequent(n_train),
+        handle_unknown="infrequent_if_exist",
+        sparse_output=False,
+    )
+    return ColumnTransformer(
+        [
+            ("value", make_pipeline(imputer, StandardScaler()), groups.values),
+            ("missing", MissingIndicator(features="all", error_on_new=False), groups.gaps),
+            ("category", encoder, [*groups.categories]),
+        ]
+    )
 
 
-def _fit_of(layout: NumberLayout | CategoryLayout, train: Float[ndarray, " row"]) -> _Fit:
-    if isinstance(layout, NumberLayout):
-        return _fit_number(layout, train)
-    return _fit_category(layout, train)
+def _plainly(transform: Callable[[Points], Any], points: Points) -> Float[ndarray, "row output"]:
+    """An array, without a warning; what is not finite is for the caller to tell."""
+    from sklearn import config_context
 
-
-class _Scale(NamedTuple):
-    """Standardises numbers of any size: by a power of two into the range of 1, centred, then so.
-
-    The square of a large number would overflow, that of a small one vanish, and a spread that is
-    small beside the offset would drown in the rounding of the mean.
-    """
-
-    factor: float
-    centre: float
-    mean: float
-    deviation: float
-
-    def __call__(self, values: ndarray) -> ndarray:
-        scaled = _in_range(values, self.factor, self.centre)
-        scaled -= self.mean
-        scaled /= self.deviation
-        return scaled
-
-
-def _fit_number(layout: NumberLayout, train: Float[ndarray, " row"]) -> _Fit:
-    is_missing = np.isnan(train)
-    n_missing = np.count_nonzero(is_missing)
-    indicates = layout.has_indicator and 0 < n_missing < len(train)
-    # Of numbers that are all missing the extremes are NaN, and not ordered.
-    low, high = float(np.fmin.reduce(train)), float(np.fmax.reduce(train))
-    scale, median = None, 0.0
-    if layout.has_value and low < high:
-        half_range = max(high / 2 - low / 2, np.finfo(float).smallest_normal)
-        factor = float(2.0 ** -np.frexp(half_range)[1])
-        centre = (low / 2 + high / 2) * factor
-        scaled = _in_range(train, factor, centre)
-        median = float(np.median(scaled[~is_missing] if n_missing else scaled))
-        scaled[is_missing] = median
-        scale = _Scale(factor, centre, float(scaled.mean()), float(scaled.std()))
-        median = (median - scale.mean) / scale.deviation
-
-    def place(values: ndarray, out: ndarray) -> None:
-        is_missing = np.isnan(values)
-        if scale is not None:
-            with np.errstate(over="ignore", invalid="ignore"):  # told below
-                out[0] = scale(values)
-            out[0][is_missing] = median
-            if not np.isfinite(out[0]).all():
-                value = values[int(np.argmin(np.isfinite(out[0])))]
-                raise ValueError(
-                    f"column {layout.name!r} holds {value:g}, too far from its training rows, "
-                    f"which lie between {low:g} and {high:g}; take its logarithm, or leave it out"
-                )
-        if indicates:
-            out[-1] = is_missing
-
-    return place
-
-
-def _in_range(values: ndarray, factor: float, centre: float) -> ndarray:
-    scaled = values * factor
-    scaled -= centre
-    return scaled
-
-
-def _fit_category(layout: CategoryLayout, train: Float[ndarray, " row"]) -> _Fit:
-    n_slots = len(layout.feature_names)
-    counts = np.bincount(layout.slots_of(train), minlength=n_slots)
-    is_frequent = counts >= least_frequent(len(train))
-    slot_of = np.where(is_frequent, np.arange(n_slots), layout.rare)
-    counts = np.bincount(slot_of, counts, n_slots)
-    varies = (counts > 0) & (counts < len(train))
-
-    def place(values: ndarray, out: ndarray) -> None:
-        slots = slot_of[layout.slots_of(values)]
-        rows = np.flatnonzero(varies[slots])
-        out[slots[rows], rows] = 1
-
-    return place
+    # scikit-learn runs the parts of a `ColumnTransformer` under `warnings.catch_warnings`, which
+    # replaces what all threads share.
+    with (
+        ONE_AT_A_TIME,
+        np.errstate(all="ignore"),
+        config_context(
+            assume_finite=True, skip_parameter_validation=True, transform_output="default"
+        ),
+    ):
+        return transform(points)
 
 
 def _check_columns(columns: Sequence[Column]) -> int:
