@@ -106,7 +106,7 @@ def _decided(
     classes = np.arange(n_classes)[:, None]
     with torch.no_grad(), one_torch_thread():
         for seed in range(len(weight)):
-            points = torch.from_numpy(points_of(seed)).to(weight.dtype)
+            points = torch.tensor(points_of(seed), dtype=weight.dtype)  # may be read-only
             one = {key: value[seed] for key, value in stacked.items()}
             logits = apply(one, points).to(torch.get_default_dtype()).numpy()
             if seed == median:

@@ -196,12 +196,11 @@ def _columns(dataset: "Dataset", drawn: "Sample", rows: "Split") -> _Columns:
     if n_features > 2:
         plane = principal_components(parts.train.x)
         labels = tuple(map(_component_label, (1, 2), plane.shares))
+    elif dataset.is_table:
+        names = getattr(dataset, "prepared_names", labels)
+        labels = tuple(f"{name}, as models are given it" for name in names)
     elif n_features == 1:
         labels = (f"{dataset.feature_names[0]}, the only one",)
-        if dataset.is_table:
-            labels = (f"{dataset.feature_names[0]}, as models are given it",)
-    elif dataset.is_table:
-        labels = tuple(f"prepared {label}" for label in labels)
     else:
         labels = dataset.feature_names
     x = np.full((len(drawn.y), min(n_features, 2)), np.nan, parts.train.x.dtype)

@@ -51,6 +51,10 @@ class Stand(Dataset):
         return self.columns
 
     @property
+    def prepared_names(self):
+        return self.columns
+
+    @property
     def n_features(self):
         return len(self.columns)
 
