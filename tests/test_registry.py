@@ -4,13 +4,15 @@ import pytest
 
 from functional_clf.contestants.mlp import mlp_recipe, model_0, model_1
 from functional_clf.data.dataset import Dataset
-from functional_clf.data.generators import circles, moons
+from functional_clf.data.generators import blobs, circles, moons, spirals
 from functional_clf.engines.base import Engine
 from functional_clf.registry import CONTESTANTS, DATASETS, ENGINES, Registry, made_again
 
 MADE = {
     "circles": (DATASETS, [circles(), circles(60, noise=0.1, factor=0.5), circles(60, noise=0)]),
     "moons": (DATASETS, [moons(), moons(44, noise=0.2)]),
+    "blobs": (DATASETS, [blobs(), blobs(44, noise=0.2, n_classes=2), blobs(60, noise=0)]),
+    "spirals": (DATASETS, [spirals(), spirals(44, noise=0, n_classes=7)]),
     "mlp": (
         CONTESTANTS,
         [
