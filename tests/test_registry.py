@@ -3,6 +3,7 @@ import json
 import pytest
 
 from functional_clf.contestants.mlp import mlp_recipe, model_0, model_1
+from functional_clf.data.bundled import breast_cancer, digits, iris, wine
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.generators import circles, moons
 from functional_clf.engines.base import Engine
@@ -11,6 +12,10 @@ from functional_clf.registry import CONTESTANTS, DATASETS, ENGINES, Registry, ma
 MADE = {
     "circles": (DATASETS, [circles(), circles(60, noise=0.1, factor=0.5), circles(60, noise=0)]),
     "moons": (DATASETS, [moons(), moons(44, noise=0.2)]),
+    "iris": (DATASETS, [iris(), iris(stratify=False)]),
+    "wine": (DATASETS, [wine()]),
+    "breast_cancer": (DATASETS, [breast_cancer()]),
+    "digits": (DATASETS, [digits()]),
     "mlp": (
         CONTESTANTS,
         [
