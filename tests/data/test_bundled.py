@@ -1,6 +1,4 @@
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -57,12 +55,3 @@ def test_a_transformer_of_the_users_is_not_made_again():
     assert (data.kind, data.is_own) == ("iris", False)
     with pytest.raises(ValueError, match="the settings of its data set 'iris' do not say it"):
         made_again(DATASETS, json.loads(json.dumps(data.describe())))
-
-
-def test_importing_them_imports_no_scikit_learn():
-    code = (
-        "import sys, functional_clf.data.bundled, functional_clf.registry\n"
-        "assert 'sklearn' not in sys.modules\n"
-        "import functional_clf"
-    )
-    subprocess.check_call([sys.executable, "-c", code])
