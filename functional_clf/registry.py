@@ -111,6 +111,6 @@ def made_again(registry: Registry[Any], description: Mapping[str, Any]) -> Any:
         raise ValueError(f"the settings of {what} {name!r} do not say it: {error}") from error
     recorded, again = (json.loads(json.dumps(dict(one))) for one in (description, made.describe()))
     # Name and digest are recorded also of a contestant that does not tell them itself.
-    if {key: recorded.get(key) for key in ("name", "code")} | again != recorded:
+    if {key: recorded[key] for key in ("name", "code") if key in recorded} | again != recorded:
         raise ValueError(f"{what} {name!r} computes something else than its settings say")
     return made

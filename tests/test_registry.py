@@ -3,6 +3,7 @@ import json
 import pytest
 
 from functional_clf.contestants.mlp import mlp_recipe, model_0, model_1
+from functional_clf.data.bundled import breast_cancer, digits, iris, wine
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.generators import blobs, circles, moons, spirals
 from functional_clf.engines.base import Engine
@@ -13,6 +14,10 @@ MADE = {
     "moons": (DATASETS, [moons(), moons(44, noise=0.2)]),
     "blobs": (DATASETS, [blobs(), blobs(44, noise=0.2, n_classes=2), blobs(60, noise=0)]),
     "spirals": (DATASETS, [spirals(), spirals(44, noise=0, n_classes=7)]),
+    "iris": (DATASETS, [iris(), iris(stratify=False)]),
+    "wine": (DATASETS, [wine()]),
+    "breast_cancer": (DATASETS, [breast_cancer()]),
+    "digits": (DATASETS, [digits()]),
     "mlp": (
         CONTESTANTS,
         [

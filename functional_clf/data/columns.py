@@ -104,8 +104,10 @@ def series_of(values: Any, what: str) -> pl.Series:
         if kind in "Mm":
             unit = "datetime64[ns]" if kind == "M" else "timedelta64[ns]"
             return pl.Series(values.to_numpy(dtype=unit))
-        missing = np.asarray(values.isna(), dtype=bool).tolist()
-        kept = zip(values.tolist(), missing, strict=True)
+        missing = np.asarray(values.isna(), dtype=bool)
+        if kind in "iu" and not missing.any():
+            return pl.Series(values.to_numpy(dtype="int64" if kind == "i" else "uint64"))
+        kept = zip(values.tolist(), missing.tolist(), strict=True)
         return _series_of_objects([None if gone else value for value, gone in kept], what)
     if isinstance(values, list | tuple):  # an array of them would turn numbers into words
         found = np.empty(len(values), dtype=object)

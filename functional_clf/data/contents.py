@@ -87,14 +87,15 @@ def contents_of(found: Given, tests: Given | None, options: Options, name: str) 
     used = used_columns(found, options)
     label_name = "y" if used.target is None else f"target {used.target!r}"
     train, test = _parts(found, tests, used, options.groups)
-    train, notices = _labelled(train, label_name)
     labels = labels_of(train.y, label_name)
+    train, codes, notices = _labelled(train, labels.codes)
+    labels = labels._replace(codes=codes)
     check_classes(labels, label_name)
-    codes = labels.codes
     if test is not None:
-        test, more = _labelled(test, label_name)
+        test_codes = labels_among(test.y, labels.names, label_name)
+        test, test_codes, more = _labelled(test, test_codes)
         notices += more
-        codes = np.concatenate([codes, labels_among(test.y, labels.names, label_name)])
+        codes = np.concatenate([codes, test_codes])
     groups = None if train.groups is None else _groups(train.groups, options)
     trainable = len(train.rows)
     columns = _as_columns(train, test, used.features)
@@ -181,27 +182,24 @@ def _like(found: Given, tests: Given, used: Used) -> Given:
         raise ValueError(
             f"test has {tests.frame.width} columns; the training rows have {found.frame.width}"
         )
-    there = tests.frame.columns
+    there, what = tests.frame.columns, tests.what if tests.name else "test"
     wanted = [*used.features, *([] if used.target is None else [used.target])]
     if lacking := [name for name in wanted if name not in there]:
-        raise ValueError(f"test has no column {listed(map(repr, lacking))}, which the table has")
+        raise ValueError(f"{what} has no column {listed(map(repr, lacking))}, which the table has")
     if more := [name for name in there if name not in found.frame.columns]:
-        raise ValueError(f"test has a column {listed(map(repr, more))}, which the table has not")
-    return tests._replace(what="test" if tests.what == "the table" else tests.what)
+        raise ValueError(f"{what} has a column {listed(map(repr, more))}, which the table has not")
+    return tests._replace(what=what)
 
 
-def _labelled(part: _Part, label_name: str) -> tuple[_Part, list[str]]:
-    """The rows that have a label, and a notice of the others."""
-    y = part.y.fill_nan(None) if part.y.dtype.is_float() else part.y
-    if y.dtype == pl.String:
-        y = y.set((y == "").fill_null(False), None)
-    n_missing = y.null_count()
-    if not n_missing:
-        return part, []
-    if n_missing == len(y):
-        raise ValueError(f"{label_name} holds only missing values, in {part.what}")
-    notice = f"{n_missing} of {len(y)} rows of {part.what} have no label and are left out"
-    return part.taken(np.flatnonzero(y.is_not_null().to_numpy())), [notice]
+def _labelled(part: _Part, codes: ndarray) -> tuple[_Part, ndarray, list[str]]:
+    """The rows that have a label, with these, and a notice of the others."""
+    has_label = codes >= 0
+    if has_label.all():
+        return part, codes, []
+    count = len(codes) - np.count_nonzero(has_label)
+    have, are = ("has", "is") if count == 1 else ("have", "are")
+    notice = f"{count} of {len(codes)} rows of {part.what} {have} no label and {are} left out"
+    return part.taken(np.flatnonzero(has_label)), codes[has_label], [notice]
 
 
 def _groups(values: pl.Series, options: Options) -> Labels:
@@ -257,8 +255,12 @@ def _pandas_rows(frames: Sequence[Any], features: Sequence[str]) -> Any:
     wanted = columns[[places[name] for name in features]]
     if len(frames) == 1:
         return frames[0][wanted]
-    pandas = importlib.import_module(type(frames[0]).__module__.partition(".")[0])
-    return pandas.concat([frame[wanted] for frame in frames], ignore_index=True)
+    # Its library is known by its frames; a class derived from them may be of anywhere.
+    homes = (kind.__module__.partition(".")[0] for kind in type(frames[0]).__mro__)
+    library: Any = next(
+        module for home in homes if hasattr(module := importlib.import_module(home), "concat")
+    )
+    return library.concat([frame[wanted] for frame in frames], ignore_index=True)
 
 
 def _as_columns(train: _Part, test: _Part | None, features: list[str]) -> list[Column]:
@@ -277,10 +279,8 @@ def _as_columns(train: _Part, test: _Part | None, features: list[str]) -> list[C
                 elif values.null_count() == len(values):
                     values = values.cast(others.dtype)
                 else:
-                    kinds = [
-                        "numbers" if one.dtype == pl.Float64 else "words"
-                        for one in (others, values)
-                    ]
+                    numbers_first = others.dtype == pl.Float64
+                    kinds = ("numbers", "words") if numbers_first else ("words", "numbers")
                     raise ValueError(
                         f"{what} holds {kinds[0]} in the test rows and {kinds[1]} in the training "
                         "rows; it must be of one kind"

@@ -62,10 +62,10 @@ def labels_among(values: pl.Series, names: tuple[str, ...], what: str) -> Int[nd
         >>> labels_among(pl.Series(["no", "yes", None]), ("no", "yes"), "y")
         array([ 0,  1, -1])
     """
-    codes, found = labels_of(values, what)
+    codes, found = labels_of(values, f"{what} of the test rows")
     if strange := [name for name in found if name not in names]:
         raise ValueError(
-            f"{what} holds {short(strange[0])} among the test rows; no training row has this label"
+            f"{what} of the test rows holds {short(strange[0])}; no training row has this label"
         )
     numbers = np.array([names.index(name) for name in found] + [MISSING])
     return numbers[codes]

@@ -40,7 +40,7 @@ def noticed(columns: Sequence[Column], y: ndarray, dropped: Mapping[str, str]) -
     """
     notices = []
     for column in columns:
-        if _is_renamed(column.values[: len(y)], y):
+        if column.name not in dropped and _is_renamed(column.values[: len(y)], y):
             notices.append(
                 f"column {column.name!r} is the target by another name: each of its values has "
                 "one label, and each label one value; drop it with --drop "

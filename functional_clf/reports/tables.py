@@ -118,12 +118,11 @@ def metrics_table(results: Results) -> Group:
                 f"{metric.words}{_unit(metric)}", LARGEST_CLASS, _figure(majority.mean(), metric),
                 "", "", "",
             )  # fmt: skip
-    return Group(
-        Text(
-            "Test scores (of log loss and Brier score, less is better), and what always predicting\nthe largest class of the training part scores"
-        ),
-        table,
+    title = (
+        "Test scores, and those of always predicting the largest class of the training part;\n"
+        "of log loss and Brier score less is better"
     )
+    return Group(Text(title), table)
 
 
 def references_line(results: Results) -> str:
