@@ -119,8 +119,8 @@ def metrics_table(results: Results) -> Group:
                 "", "", "",
             )  # fmt: skip
     title = (
-        "Test scores, and those of always predicting the largest class of the training part;\n"
-        "of log loss and Brier score less is better"
+        "Test scores; of log loss and Brier score less is better. Largest class: that of the "
+        "training part, always predicted"
     )
     return Group(Text(title), table)
 
