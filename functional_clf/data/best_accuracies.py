@@ -81,8 +81,9 @@ def moons_references(noise: float) -> References:
     turn = np.linspace(0, np.pi, 20_001)
     upper = np.stack([np.cos(turn), np.sin(turn)], 1)
     lower = np.stack([1 - np.cos(turn), 0.5 - np.sin(turn)], 1)
-    thin = slice(None, None, 50)
-    line = _best_line(upper[thin], lower[thin], noise)
+    few = upper[::50], lower[::50]
+    angle = _refined_angle(*few, noise, _rough_angle(*few, noise))
+    line = _line_accuracy(*few, noise, angle)
     return References(_blurred_accuracy(upper, lower, noise), line)
 
 
@@ -125,7 +126,7 @@ def spirals_references(noise: float, n_classes: int) -> References | BestPossibl
     The density of a class is its arm blurred by the noise, and the best accuracy is
     `1/k * integral of max_c p_c` for k classes. Noise below `FINEST` is as good as added to
     straight parallel lines, as far apart as each arm is from the next ones; with 100 classes this
-    is 0.0005 too low at the most, with 10 or fewer not visibly.
+    is 0.0005 too low at the most, with 10 or fewer not visibly. The line is good to 0.001.
 
     Args:
         noise: standard deviation on each coordinate, at least 0.
@@ -142,8 +143,10 @@ def spirals_references(noise: float, n_classes: int) -> References | BestPossibl
     best = (_parallel_accuracy if is_fine else _turned_accuracy)(noise, n_classes)
     if n_classes > 2:
         return BestPossible(best)
-    arm = spiral((np.arange(400) + 0.5) / 400)
-    line = _best_line(arm, -arm, noise, thin=8)
+    few, more, many = (spiral((np.arange(n) + 0.5) / n) for n in (50, 400, 4000))
+    angle = _rough_angle(few, -few, max(noise, 0.04))  # with less noise, few points are no curve
+    angle = _refined_angle(more, -more, noise, angle)
+    line = _line_accuracy(many, -many, noise, angle)
     return References(max(best, line), line)  # alike but for rounding where all is noise
 
 
@@ -199,17 +202,19 @@ def _line_accuracy(one: Points, other: Points, noise: float, angle: float) -> fl
     return 0.5 + 0.5 * float(np.abs(below[0] - below[1]).max())
 
 
-def _best_line(one: Points, other: Points, noise: float, thin: int = 1) -> float:
-    """The best accuracy of any straight line, sought with each `thin`-th point, then with all."""
+def _rough_angle(one: Points, other: Points, noise: float) -> float:
+    """The angle along which the normal of the best straight line points, to 3 degrees."""
     angles = np.linspace(0, np.pi, 60, endpoint=False)
-    few = slice(None, None, thin)
-    best_angle = max(angles, key=lambda angle: _line_accuracy(one[few], other[few], noise, angle))
+    return max(angles, key=lambda angle: _line_accuracy(one, other, noise, angle))
+
+
+def _refined_angle(one: Points, other: Points, noise: float, angle: float) -> float:
     refined = scipy.optimize.minimize_scalar(
         lambda angle: -_line_accuracy(one, other, noise, angle),
-        bounds=(best_angle - 0.06, best_angle + 0.06),
+        bounds=(angle - 0.06, angle + 0.06),
         method="bounded",
     )
-    return -float(refined.fun)
+    return float(refined.x)
 
 
 def _blurred_accuracy(one: Points, other: Points, noise: float) -> float:

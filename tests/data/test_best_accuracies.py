@@ -117,7 +117,7 @@ def test_spirals_against_drawn_samples(noise, n_classes, n):
     assert share == pytest.approx(best, abs=5 * np.sqrt(best * (1 - best) / n))
 
 
-@pytest.mark.parametrize("noise", [0.003, 0.03, 0.1, 0.4])
+@pytest.mark.parametrize("noise", [0.0, 0.003, 0.03, 0.1, 0.4])
 def test_the_best_line_through_two_spirals_against_drawn_samples(noise):
     line = spirals_references(noise, 2)[1]
     x, y = spirals(N, noise, 2).draw(0)
