@@ -210,7 +210,7 @@ class Table(Dataset):
             "stratify": self.contents.stratify,
             "own_test": self.has_own_test,
             **self.contents.described,
-            "prepare": None if self.is_own else self._prepare,
+            "prepare": self.contents.preparation.settings if self.is_own else self._prepare,
         }
 
     @functools.cached_property
