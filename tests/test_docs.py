@@ -101,8 +101,8 @@ def test_a_skeleton_is_short_and_as_the_linter_wants_it(code):
 def test_the_command_line_offers_what_was_added(extended, tmp_path):
     small = ["--seeds", "3", "--samples", "90", "--epochs", "5", "--no-plots", "--out", "out"]
     models = ["--model-0.layer-sizes", "2", "3", "--model-1.layer-sizes", "2", "4", "3"]
-    args = ["-m", "functional_clf.run", *small, *models, "--data", "spirals", "--engine", "looped"]
-    assert "on spirals(90, noise 0.03)" in run(extended, tmp_path, *args)
+    args = ["-m", "functional_clf.run", *small, *models, "--data", "wheel", "--engine", "looped"]
+    assert "on wheel(90, noise 0.03, n_classes 3)" in run(extended, tmp_path, *args)
     replayed = run(extended, tmp_path, *args, "--replay", "2")
     assert replayed.count("identical") == 2
 
