@@ -73,7 +73,7 @@ def test_every_option_it_names_exists(capsys):
         run.main(["--help"])
     known = set(re.findall(r"--[a-z][-a-z0-9.]*", capsys.readouterr().out))
     of_ours = README.replace(COMMANDS[1], "").replace("--nproc-per-node", "")  # torchrun's own
-    assert set(re.findall(r"(?<![-\w])--[a-z][-a-z0-9]*", of_ours)) <= known
+    assert set(re.findall(r"(?<![-\w])--[a-z][-a-z0-9]*(?:\.[a-z-]+)?", of_ours)) <= known
 
 
 def test_every_file_it_shows_is_there():
