@@ -63,6 +63,8 @@ def labels_among(values: pl.Series, names: tuple[str, ...], what: str) -> Int[nd
         array([ 0,  1, -1])
     """
     codes, found = labels_of(values, f"{what} of the test rows")
+    if values.dtype.is_float() and not set(found) <= set(names):
+        found = tuple(str(float(name)) for name in found)  # as they are among broken numbers
     if strange := [name for name in found if name not in names]:
         raise ValueError(
             f"{what} of the test rows holds {short(strange[0])}; no training row has this label"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from functional_clf.core.user_code import ONE_AT_A_TIME
+from functional_clf.core.user_code import ONE_AT_A_TIME, UnreadableError, reading_of
 from functional_clf.data.trainable import (
     Features,
     RowNumbers,
@@ -84,6 +84,14 @@ class OwnPreparation:
         }
         if y is not None:
             self._learn(y)
+
+    def code(self) -> str | None:
+        """A digest of the transformer's code and all that it reads; None where that is untold."""
+        try:
+            unfitted = _cloned(self._transformer)
+            return reading_of(unfitted.fit, unfitted.transform).digest
+        except UnreadableError:
+            return None
 
     @property
     def feature_names(self) -> tuple[str, ...]:

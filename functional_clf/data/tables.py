@@ -210,7 +210,9 @@ class Table(Dataset):
             "stratify": self.contents.stratify,
             "own_test": self.has_own_test,
             **self.contents.described,
-            "prepare": self.contents.preparation.settings if self.is_own else self._prepare,
+            "preparation": self.contents.preparation.settings if self.is_own else None,
+            "prepare": None if self.is_own else self._prepare,
+            **({} if self.is_own else {"code": self.contents.preparation.code()}),
         }
 
     @functools.cached_property

@@ -86,7 +86,7 @@ def curves_picture(results: "Results") -> CurvesPicture:
             parts[f"{part}_accuracy"] = np.stack([percent * values for values in correct])
         curves.append(ModelCurves(np.array(results.curve_epochs(name)), **parts))
     return CurvesPicture(
-        **_named(results), n_seeds=len(study.seeds), loss=study.dataset.task.loss_name,
+        **_named(results), n_seeds=len(study.seeds), loss=study.task.loss_name,
         curves=tuple(curves),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.seeds import Replicate
 from functional_clf.record.rows import ChunkResult
+from functional_clf.stats.metrics import ACCURACY
 from functional_clf.study.outcomes import Outcome, checked_outcome
 from functional_clf.study.scores import majority_scores, scores_of
 
@@ -65,6 +66,7 @@ class ChunkTrainer:
         device: where to train.
         task: what the labels are, and how classes weigh; None for the data set's own.
         metrics: whether predictions are scored by more than accuracy.
+        metric: what will be concluded about, and so must be there.
 
     Example:
         >>> from functional_clf.contestants.mlp import model_0
@@ -89,6 +91,7 @@ class ChunkTrainer:
     device: torch.device
     task: Task | None = None
     metrics: bool = False
+    metric: str = ACCURACY.name
 
     def train(self, training: Training, seeds: Sequence[int], keep_params: bool) -> ChunkResult:
         """Train every contestant on one chunk of at most `chunk_size` seeds.
@@ -112,6 +115,11 @@ class ChunkTrainer:
             rows += _rows(one.name, kept, replicates[:n_kept], data)
             for key, value in kept.points.items():
                 curves[f"{one.name}/{key}"] = np.ascontiguousarray(value[:, :n_kept])
+            if kept.logits is None and self.metric != ACCURACY.name:
+                raise ValueError(
+                    f"model {one.name!r}: train returned no logits, which the metric "
+                    f"{self.metric!r} is worked out of"
+                )
             scored = {} if kept.logits is None else _scored(kept.logits[:n_kept], y_test, data.task)
             scored |= {f"majority/{metric}": values for metric, values in majority.items()}
             curves |= {f"{one.name}/{key}": values for key, values in scored.items()}

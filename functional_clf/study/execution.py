@@ -203,6 +203,7 @@ class Execution:
             device,
             plan.task,
             plan.has_metrics,
+            plan.metric,
         )
 
     def _threads(self, device: torch.device) -> int:

@@ -53,7 +53,8 @@ class Options:
             and for other metrics, the score of always predicting the largest class of the
             training part; else the share of the largest class.
         class_weight: balanced: in the training loss every class weighs the same, and a sample what
-            n / (n_classes * n_c) says of its class in all rows; None: every sample weighs the same.
+            n / (n_classes * n_c) says of its class in all rows but those of a test set apart (of
+            data that are drawn, in the first draw); None: every sample weighs the same.
         save_params: keep the weights of every seed, and export them; no result depends on it.
 
     Raises:

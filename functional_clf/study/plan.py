@@ -146,7 +146,12 @@ class Plan(Options):
         """What the labels are, and how classes weigh in the loss."""
         if self.class_weight is None:
             return self.dataset.task
-        _, counts = np.unique(self.dataset.sample(0).y, return_counts=True)
+        y = self.dataset.sample(0).y
+        if self.dataset.has_own_test:  # whose labels nothing may learn from
+            y = y[
+                self.dataset.split(self.test_size, self.replicate(self.seeds[0]).split_seed).train
+            ]
+        _, counts = np.unique(y, return_counts=True)
         return task_of(self.dataset.n_classes, balanced_weights(counts.tolist()))
 
     @functools.cached_property

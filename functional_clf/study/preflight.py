@@ -47,7 +47,7 @@ def check_plan(plan: Plan, has_folder: bool) -> None:
     warnings = check_drawn(dataset, list(data_seeds))
     if plan.varies != "data":
         split_seeds = {seed: plan.replicate(seed).split_seed for seed in plan.seeds}
-        check_splits(dataset, plan.test_size, split_seeds)
+        check_splits(dataset, plan.test_size, split_seeds, plan.metric == "roc_auc")
     validation.references("references", dataset.references())
     one = plan.replicate(plan.seeds.start)
     data = draw_chunk(dataset, [one, one], plan.test_size, torch.device("cpu"))
@@ -137,13 +137,16 @@ def _shared(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndar
     return int(np.minimum(counts[here], other_counts[there]).sum())
 
 
-def check_splits(dataset: Dataset, test_size: float, split_seeds: Mapping[int, int]) -> None:
+def check_splits(
+    dataset: Dataset, test_size: float, split_seeds: Mapping[int, int], all_in_test: bool = False
+) -> None:
     """See that each split of a fixed data set leaves all classes to train on.
 
     Args:
         dataset: of which seed 0 is drawn.
         test_size: share of the samples held out for testing.
         split_seeds: by replicate seed.
+        all_in_test: whether the test part must have all classes, too.
 
     Raises:
         ValueError: when one does not; the message names its replicate seed.
@@ -153,10 +156,22 @@ def check_splits(dataset: Dataset, test_size: float, split_seeds: Mapping[int, i
         >>> check_splits(circles(100), 0.2, {0: 1, 1: 4})
     """
     y = dataset.sample(0).y
-    _, n_test = dataset.sizes(test_size)
+    n_train, n_test = dataset.sizes(test_size)
     _, counts = np.unique(y, return_counts=True)
-    if counts.min() > n_test:
-        return  # more than the test part could take away
+    is_safe = counts.min() > len(y) - n_train  # more than could be left out of the training part
+    is_safe &= not all_in_test or counts.min() > len(y) - n_test
+    if is_safe:
+        return
     for seed, split_seed in split_seeds.items():
-        train = dataset.split(test_size, split_seed).train
-        check_all_classes(y[train], dataset.n_classes, f"data set {dataset.name!r}, seed {seed}")
+        rows, where = (
+            dataset.split(test_size, split_seed),
+            f"data set {dataset.name!r}, seed {seed}",
+        )
+        check_all_classes(y[rows.train], dataset.n_classes, where)
+        lacking = np.setdiff1d(np.arange(dataset.n_classes), y[rows.test])
+        if all_in_test and len(lacking):
+            raise ValueError(
+                f"{where}: no test sample is of class {dataset.class_names[lacking[0]]}, so that "
+                "roc_auc is not defined; it needs more samples of it, another test_size, or another "
+                "metric"
+            )

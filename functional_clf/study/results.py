@@ -352,7 +352,7 @@ class Results:
         crossed = compare_crossed(
             self._grid(scored[model]),
             self._grid(scored[baseline]),
-            self.rules,
+            self._rules(metric, None, margin),
             total=total,
             names=(model, baseline),
             diverged_a=self._grid(diverged[model]),
