@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from functional_clf.core.tasks import Binary, Task
 from functional_clf.core.types import Batch
-from functional_clf.data.dataset import Dataset, Parts, Sample
+from functional_clf.data.dataset import Dataset, Sample
 from functional_clf.data.seeds import Replicate
 
 
@@ -62,18 +62,24 @@ def draw_chunk(
             f"data set {dataset.name!r} draws {min(features)} features with one seed and "
             f"{max(features)} with another"
         )
-    prepared: dict[tuple[int, int], Parts] = {}
-    trains, tests = [], []
-    for one in replicates:
+    lane_of: dict[tuple[int, int], int] = {}  # of each draw and split, the first
+    stacks: list[_Stack] = []
+    for lane, one in enumerate(replicates):
         which = one.data_seed, one.split_seed
-        if which not in prepared:
-            drawn, rows = draws[one.data_seed], splits[one.split_seed]
-            where = f"data set {dataset.name!r}, seed {one.seed}"
-            check_all_classes(drawn.y[rows.train], dataset.n_classes, where)
-            prepared[which] = dataset.prepared(drawn, rows)
-        trains.append(prepared[which].train)
-        tests.append(prepared[which].test)
-    return ChunkData(_stack(trains, device), _stack(tests, device), task or dataset.task)
+        if which in lane_of:
+            for stack in stacks:
+                stack.repeat(lane, lane_of[which])
+            continue
+        lane_of[which] = lane
+        drawn, rows = draws[one.data_seed], splits[one.split_seed]
+        where = f"data set {dataset.name!r}, seed {one.seed}"
+        check_all_classes(drawn.y[rows.train], dataset.n_classes, where)
+        parts = dataset.prepared(drawn, rows)
+        stacks = stacks or [_Stack(len(replicates), part) for part in parts]
+        for stack, part in zip(stacks, parts, strict=True):
+            stack.put(lane, part)
+    train, test = (stack.batch(device) for stack in stacks)
+    return ChunkData(train, test, task or dataset.task)
 
 
 def check_all_classes(y: ndarray, n_classes: int, where: str) -> None:
@@ -105,10 +111,23 @@ def check_all_classes(y: ndarray, n_classes: int, where: str) -> None:
         )
 
 
-def _stack(samples: Sequence[Sample], device: torch.device) -> Batch:
-    # Samples run along memory, as the models' layers take them; the shape is unchanged.
-    columns = np.ascontiguousarray(np.stack([x.T for x, _ in samples]))
-    return Batch(
-        torch.from_numpy(columns).to(device).mT,
-        torch.from_numpy(np.stack([y for _, y in samples])).to(device),
-    )
+class _Stack:
+    """Samples of many replicates, put together one by one: a table's are large.
+
+    Samples run along memory, as the models' layers take them.
+    """
+
+    def __init__(self, width: int, like: Sample) -> None:
+        self._columns = np.empty((width, *like.x.T.shape), like.x.dtype)
+        self._y = np.empty((width, len(like.y)), like.y.dtype)
+
+    def put(self, lane: int, part: Sample) -> None:
+        self._columns[lane], self._y[lane] = part.x.T, part.y
+
+    def repeat(self, lane: int, other: int) -> None:
+        self._columns[lane], self._y[lane] = self._columns[other], self._y[other]
+
+    def batch(self, device: torch.device) -> Batch:
+        """Tensors, x `(replicate, sample, feature)`."""
+        columns = torch.from_numpy(self._columns).to(device)
+        return Batch(columns.mT, torch.from_numpy(self._y).to(device))

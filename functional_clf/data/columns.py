@@ -150,6 +150,9 @@ def plain(series: pl.Series, what: str) -> pl.Series:
     if dtype in (pl.String, pl.Categorical, pl.Enum):
         words = series.cast(pl.String)
         words = words.set(words == "", None)
+        # Beside another word, a file's true is no truth value: it is called as one all the same.
+        for truth in ("True", "False"):
+            words = words.set(words.str.to_lowercase() == truth.lower(), truth)
         return plain(words, what) if words.null_count() == len(words) else words
     kinds = "lists" if dtype.is_nested() else "bytes" if dtype == pl.Binary else "objects"
     raise ValueError(f"{what} holds {kinds} ({dtype}); {ALLOWED}")

@@ -46,6 +46,13 @@ def noticed(columns: Sequence[Column], y: ndarray, dropped: Mapping[str, str]) -
                 "one label, and each label one value; drop it with --drop "
                 f"{shlex.quote(column.name)}"
             )
+        elif column.kind == "category" and 2 * (unknown := _unknown(column, len(y))) > (
+            n_test := len(column.values) - len(y)
+        ):
+            notices.append(
+                f"column {column.name!r}: {unknown} of {n_test} test rows hold a value that no "
+                "training row has; are both written alike?"
+            )
         elif column.kind == "category" and (odd := _odd_words(column)):
             notices.append(
                 f"column {column.name!r} is taken for words, though all but {listed(odd)} are "
@@ -55,6 +62,11 @@ def noticed(columns: Sequence[Column], y: ndarray, dropped: Mapping[str, str]) -
         reasons = [f"{name!r} ({why})" for name, why in dropped.items()]
         notices.append(f"columns left out, as they say nothing: {listed(reasons)}")
     return notices
+
+
+def _unknown(column: Column, trainable: int) -> int:
+    """How many test rows hold a category that no row has that may be trained on."""
+    return int((column.values[trainable:] >= len(column.categories)).sum())
 
 
 def dropped_reasons(

@@ -172,6 +172,6 @@ def check_splits(
         if all_in_test and len(lacking):
             raise ValueError(
                 f"{where}: no test sample is of class {dataset.class_names[lacking[0]]}, so that "
-                "roc_auc is not defined; it needs more samples of it, another test_size, or another "
-                "metric"
+                "roc_auc is not defined; it needs more samples of it, another test_size, or "
+                "another metric"
             )

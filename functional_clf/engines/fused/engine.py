@@ -220,6 +220,8 @@ def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) 
 def _padded(batch: Batch, sizes: Sizes) -> Batch:
     """Samples as the program takes them: along memory, each row in whole vectors."""
     missing = sizes.padded(batch.y.shape[1]) - batch.y.shape[1]
+    if not missing:  # large data are not copied
+        return Batch(batch.x.mT.contiguous(), batch.y.contiguous())
     rows = (torch.nn.functional.pad(part, (0, missing)) for part in (batch.x.mT, batch.y))
     return Batch(*(part.contiguous() for part in rows))
 
