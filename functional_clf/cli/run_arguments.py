@@ -207,4 +207,4 @@ def _one_line(box: str) -> str:
             break
     gist = " ".join(" ".join(text).split())
     # Where it was our own check that failed, its message already names the argument.
-    return re.sub(r"^Error parsing (?:\S+: (?=\w+ is ))?", "", gist)
+    return re.sub(r"^Error parsing (?:\S+: (?=[\w.]+ is ))?", "", gist)

@@ -313,7 +313,7 @@ class Store(Database):
             order += found
             for key in own:
                 name = key.removeprefix(f"{model}/")
-                if name in leave_out:
+                if name in leave_out or (names is not None and name not in names):
                     continue
                 parts.setdefault(name, []).append(np.take(arrays[key], lanes, axis))
         if not order:
