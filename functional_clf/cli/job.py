@@ -125,7 +125,7 @@ def data_of(arguments: RunArguments) -> Dataset:
         "target": arguments.target,
         "drop": arguments.drop or None,
         "groups": arguments.groups,
-        "stratify": None if arguments.stratify else False,
+        "stratify": True if arguments.stratify else False if arguments.no_stratify else None,
         "test": arguments.test,
         "split_column": arguments.split_column,
     }

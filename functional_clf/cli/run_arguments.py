@@ -95,8 +95,9 @@ class RunArguments(Options, _SeedsFirst):
         target: the column of a table's labels, of any type.
         drop: columns of a table to leave out.
         groups: a column of a table; no group is on both sides of a split.
-        stratify: have the classes alike in both parts of a table's splits, unless groups are asked
-            for; --no-stratify leaves it to chance.
+        stratify: have the classes alike in both parts of a table's splits: the default without
+            groups.
+        no_stratify: leave it to chance how many of a class are in either part.
         test: a table of test samples, apart; then only initial weights are redrawn.
         split_column: a column of a table that says train or test of each row, likewise.
         samples: samples in one draw, of data that are drawn. Default: 1000.
@@ -121,7 +122,8 @@ class RunArguments(Options, _SeedsFirst):
     target: Annotated[str | None, tyro.conf.arg(aliases=["--label"])] = None
     drop: tuple[str, ...] = ()
     groups: str | None = None
-    stratify: bool = True
+    stratify: bool = False
+    no_stratify: bool = False
     test: Path | None = None
     split_column: str | None = None
     samples: int | None = None
@@ -137,6 +139,8 @@ class RunArguments(Options, _SeedsFirst):
         for name, least in (("epochs", 1), ("samples", 1), ("classes", 2)):
             if (value := getattr(self, name)) is not None:
                 whole_number(name, value, least)
+        if self.stratify and self.no_stratify:
+            raise ValueError("stratify is True and no_stratify is True; leave one out")
         for name in ("model_0", "model_1"):
             asked: MlpSettings = getattr(self, name)
             if asked.hidden is not None and asked.layer_sizes is not None:
@@ -207,4 +211,4 @@ def _one_line(box: str) -> str:
             break
     gist = " ".join(" ".join(text).split())
     # Where it was our own check that failed, its message already names the argument.
-    return re.sub(r"^Error parsing (?:\S+: (?=\w+ is ))?", "", gist)
+    return re.sub(r"^Error parsing (?:\S+: (?=[\w.]+ is ))?", "", gist)

@@ -198,6 +198,12 @@ class Table(Dataset):
         Raises:
             ValueError: as `prepared`.
         """
+        # Who makes it again has the usual preparation, unless "prepare", their argument, is here.
+        prepared = (
+            {"preparation": self.contents.preparation.settings}
+            if self.is_own
+            else {"prepare": self._prepare, "code": self.contents.preparation.code()}
+        )
         return {
             "kind": self.kind,
             "name": self.name,
@@ -210,9 +216,7 @@ class Table(Dataset):
             "stratify": self.contents.stratify,
             "own_test": self.has_own_test,
             **self.contents.described,
-            "preparation": self.contents.preparation.settings if self.is_own else None,
-            "prepare": None if self.is_own else self._prepare,
-            **({} if self.is_own else {"code": self.contents.preparation.code()}),
+            **prepared,
         }
 
     @functools.cached_property

@@ -87,8 +87,10 @@ class Execution:
             return self._run(identity, device, store, on_progress, leader)
 
     def _is_complete(self, store: Store) -> bool:
-        """Whether nothing is left to train, and nothing was anybody's to warn of."""
-        return self.plan.is_own and not len(store.missing_seeds(self.plan.seeds))
+        """Whether nothing is left to train, and there is nothing to warn of."""
+        plan = self.plan
+        has_warnings = not plan.is_own or bool(plan.dataset.notices)
+        return not has_warnings and not len(store.missing_seeds(plan.seeds))
 
     def _run(
         self,

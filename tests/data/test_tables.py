@@ -256,7 +256,7 @@ def test_what_a_table_says_of_itself():
         "groups": "ward",
         "stratify": False,
         "own_test": False,
-        "prepare": data.contents.preparation.settings,
+        "preparation": data.contents.preparation.settings,
     }
 
 
