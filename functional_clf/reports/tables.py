@@ -110,7 +110,9 @@ def metrics_table(results: Results) -> Group:
                 ends = "-"
                 if interval is not None:
                     ends = " to ".join(_figure(end, metric) for end in interval)
-                table.add_row(f"{metric.words}{_unit(metric)}", name, mean, ends, *others)
+                undefined = summary["undefined"]
+                of = f"{name}, {undefined} seeds undefined" if undefined else name
+                table.add_row(f"{metric.words}{_unit(metric)}", of, mean, ends, *others)
         if (majority := results.majority_scores(metric.name)) is not None and np.isfinite(
             majority
         ).all():
@@ -120,7 +122,7 @@ def metrics_table(results: Results) -> Group:
             )  # fmt: skip
     title = (
         "Test scores; of log loss and Brier score less is better. Largest class: that of the "
-        "training part, always predicted"
+        "training part, always predicted, the shares of the classes being the probabilities"
     )
     return Group(Text(title), table)
 

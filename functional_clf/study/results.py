@@ -315,7 +315,9 @@ class Results:
         known = self.study.dataset.references() if metric == metrics.ACCURACY.name else {}
         named = {name.replace("_", " "): accuracy for name, accuracy in known.items()}
         if (majority := self.majority_scores(metric)) is not None and np.isfinite(majority).all():
-            named["always the largest class"] = float(majority.mean())
+            is_of_shares = not metrics.named(metric).is_share
+            guess = "the class shares" if is_of_shares else "always the largest class"
+            named[guess] = float(majority.mean())
         return named
 
     def _step(self, metric: str) -> float | None:
