@@ -46,17 +46,17 @@ def noticed(columns: Sequence[Column], y: ndarray, dropped: Mapping[str, str]) -
                 "one label, and each label one value; drop it with --drop "
                 f"{shlex.quote(column.name)}"
             )
-        elif column.kind == "category" and 2 * (unknown := _unknown(column, len(y))) > (
+        elif column.kind == "category" and (odd := _odd_words(column)):
+            notices.append(
+                f"column {column.name!r} is taken for words, though all but {listed(odd)} are "
+                "numbers; is this how missing values are written?"
+            )
+        if column.kind == "category" and 2 * (unknown := _unknown(column, len(y))) > (
             n_test := len(column.values) - len(y)
         ):
             notices.append(
                 f"column {column.name!r}: {unknown} of {n_test} test rows hold a value that no "
                 "training row has; are both written alike?"
-            )
-        elif column.kind == "category" and (odd := _odd_words(column)):
-            notices.append(
-                f"column {column.name!r} is taken for words, though all but {listed(odd)} are "
-                "numbers; is this how missing values are written?"
             )
     if dropped:
         reasons = [f"{name!r} ({why})" for name, why in dropped.items()]

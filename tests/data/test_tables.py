@@ -781,3 +781,54 @@ def test_numbers_of_any_size():
 
 def names_out(transformer, names):
     return [f"x{i}" for i in range(3)]
+
+
+def centred(by):
+    class Centred(BaseEstimator, TransformerMixin):
+        def fit(self, x, y=None):
+            self.mean_ = by(x)
+            return self
+
+        def transform(self, x):
+            return x - self.mean_
+
+    return Centred()
+
+
+def test_transformers_of_one_name_are_told_apart_by_their_code():
+    x, y = np.random.default_rng(0).normal(size=(20, 2)), np.arange(20) % 2
+    whole = x.mean(0)
+    honest, leaking, again = (
+        from_arrays(x, y, prepare=centred(by)).describe()
+        for by in (lambda x: x.mean(0), lambda x: whole, lambda x: x.mean(0))
+    )
+    assert honest["prepare"] == leaking["prepare"]  # of all rows both make the same
+    assert honest["code"] not in (None, leaking["code"])
+    assert honest == again
+
+
+def test_true_and_false_are_the_same_words_in_either_file(tmp_path):
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("smokes,y\n" + "true,ill\nFalse,well\nmaybe,ill\nmaybe,well\n" * 10)
+    test.write_text("smokes,y\n" + "true,ill\nfalse,well\ntrue,well\n" * 10)
+    for first, second, both in ((train, test, 30), (test, train, 20)):
+        data = table(first, "y", test=second)
+        rows = data.split(0.2, 0)
+        _, held_out = data.prepared(data.sample(0), rows)
+        known = np.abs(held_out.x).sum(1) > 0
+        assert known.sum() >= both
+        assert not data.notices
+
+
+def test_test_rows_that_are_written_otherwise_are_told(tmp_path):
+    rows = {"city": ["Rome", "Oslo"] * 10, "n": list(range(20)), "y": [0, 0, 1, 1] * 5}
+    train = pl.DataFrame(rows)
+    test = train.with_columns(pl.col("city").str.to_uppercase())
+    [notice] = table(train, "y", test=test).notices
+    assert "column 'city': 20 of 20 test rows hold a value that no training row has" in notice
+
+
+def test_broken_numbers_are_labels_in_test_rows_of_whole_ones_alone():
+    x = np.arange(8.0).reshape(4, 2)
+    data = from_arrays(x, [0.5, 1.0, 0.5, 1.0], test=(x[:2], [1.0, 1.0]))
+    assert data.sample(0).y.tolist() == [0, 1, 0, 1, 1, 1]

@@ -106,3 +106,20 @@ def test_generators_have_weighted_classes_too():
 def test_other_weights_are_refused(wrong):
     with pytest.raises(ValueError, match=r"class_weight is .*; it must be 'balanced' or None"):
         Study(uneven(2), class_weight=wrong)
+
+
+def test_test_rows_that_are_given_apart_weigh_nothing():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    rare = (np.arange(40) < 3).astype(int)
+    for labels in (rare, 1 - rare):
+        data = from_arrays(x, y, test=(x[:40], labels))
+        assert study_of(data, class_weight="balanced").task.class_weights == (1.0, 1.0)
+
+
+def test_the_curves_say_that_their_loss_is_weighted():
+    from functional_clf.reports.plots import curves_figure
+
+    results = study_of(uneven(2), class_weight="balanced").run()
+    labels = [axes.get_ylabel() for axes in curves_figure(results).axes]
+    assert "loss (binary cross-entropy, classes weighted)" in labels

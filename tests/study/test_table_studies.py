@@ -21,6 +21,7 @@ from functional_clf import (
     Metrics,
     Study,
     Trained,
+    circles,
     from_arrays,
     iris,
     load_seed,
@@ -336,3 +337,36 @@ def test_a_model_that_diverges_has_the_worst_scores_and_no_nan(n_classes, tmp_pa
         found = results.compare("wild", "model_0", metric, margin)
         json.dumps(found.to_dict(), allow_nan=False)
         assert "4 diverged" in found.conclusion
+
+
+def test_a_model_without_logits_is_told_when_the_metric_needs_them(tmp_path):
+    study = Study(iris(), (Bayes(),), seeds=2, metric="roc_auc")
+    words = "train returned no logits, which the metric 'roc_auc' is worked out of"
+    with pytest.raises(ValueError, match=words):
+        study.run()
+
+
+def test_an_area_that_some_split_does_not_define_is_told_before_anything_is_written(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(100, 2)), np.arange(100) < 4
+    data = from_arrays(x, y, stratify=False)
+    folder = tmp_path / "out"
+    with pytest.raises(ValueError, match="no test sample is of class True, so that roc_auc is not"):
+        Study(data, MODELS, seeds=20, engine="eager", metric="roc_auc").run(folder)
+    assert not folder.exists()
+
+
+def test_a_class_that_groups_keep_out_of_training_is_told_before_anything_is_written(tmp_path):
+    groups = np.r_[np.zeros(45, int), np.arange(1, 56)]
+    data = from_arrays(np.random.default_rng(0).normal(size=(100, 2)), groups == 0, groups=groups)
+    folder = tmp_path / "out"
+    with pytest.raises(ValueError, match="all 36 training samples are of class 0"):
+        Study(data, MODELS, seeds=64, engine="eager").run(folder)
+    assert not folder.exists()
+
+
+def test_another_margin_is_that_of_a_crossed_comparison_too():
+    models = model_0(epochs=3), model_1(epochs=3)
+    crossed = {"design": "crossed", "data_seeds": 2, "init_seeds": 2}
+    results = Study(circles(60), models, engine="eager", **crossed).run()
+    assert results.compare("model_1", "model_0", margin=0.3).margin == 0.3
+    assert results.compare("model_1", "model_0").margin == 0.01
