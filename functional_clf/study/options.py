@@ -28,7 +28,7 @@ class Options:
     Args:
         vary: what a replicate redraws. data: data, split and initial weights; split: split and
             initial weights of one data set; init: the initial weights only; auto: data, or split
-            for a data set that is fixed.
+            for a data set that is fixed, or init where its test set is given apart.
         design: paired: each seed is a replicate of its own; crossed: every data seed (data and
             split) with every init seed, `data_seeds x init_seeds` cells instead of `seeds`.
         data_seeds: rows of a crossed grid, at least 2.
