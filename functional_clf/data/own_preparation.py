@@ -111,7 +111,7 @@ class OwnPreparation:
         """
         return len(self.feature_names)
 
-    def fitted(self, train_rows: RowNumbers, y: ndarray) -> Callable[[Any], Features]:
+    def fitted(self, train_rows: RowNumbers, y: ndarray | None) -> Callable[[Any], Features]:
         """What prepares any rows by what the training rows tell; these too, as if they were new.
 
         Args:
@@ -134,7 +134,7 @@ class OwnPreparation:
         return prepare
 
     def parts(
-        self, train_rows: RowNumbers, test_rows: RowNumbers, y: ndarray
+        self, train_rows: RowNumbers, test_rows: RowNumbers, y: ndarray | None
     ) -> tuple[Features, Features]:
         """Both parts of a split, prepared by what its training rows tell.
 
@@ -158,10 +158,11 @@ class OwnPreparation:
         test = _rows_of(self.raw, test_rows)
         return x_train, self._transformed(transformer, test, "the test rows of a split")
 
-    def _fit(self, train_rows: RowNumbers, y: ndarray) -> tuple[Any, Features]:
+    def _fit(self, train_rows: RowNumbers, y: ndarray | None) -> tuple[Any, Features]:
         check_train_rows(train_rows, self._trainable)
         self._learn(y)
-        fitted, x = self._fit_anew(train_rows, y[train_rows], "the training rows of a split")
+        labels = None if y is None else y[train_rows]
+        fitted, x = self._fit_anew(train_rows, labels, "the training rows of a split")
         self._check_width(x)
         return fitted, x
 

@@ -104,7 +104,7 @@ class Preparation:
             "rare_below_share": 0.01,
         }
 
-    def fitted(self, train_rows: RowNumbers, y: ndarray) -> Callable[[Points], Features]:
+    def fitted(self, train_rows: RowNumbers, y: ndarray | None) -> Callable[[Points], Features]:
         """What prepares any rows by what the training rows tell.
 
         Args:
@@ -133,7 +133,7 @@ class Preparation:
         return prepare
 
     def parts(
-        self, train_rows: RowNumbers, test_rows: RowNumbers, y: ndarray
+        self, train_rows: RowNumbers, test_rows: RowNumbers, y: ndarray | None
     ) -> tuple[Features, Features]:
         """Both parts of a split, prepared by what its training rows tell.
 

@@ -66,7 +66,7 @@ def given(source: Any, argument: str) -> Given:
     if isinstance(source, tuple) and len(source) == 2:
         return of_arrays(*source)
     if isinstance(source, Mapping) and "data" in source and "target" in source:
-        found = of_arrays(source["data"], source["target"], source.get("feature_names"))
+        found = of_arrays(source["data"], source["target"], _texts(source.get("feature_names")))
         return found._replace(class_names=source.get("target_names"))
     raise TypeError(
         f"{argument} is {short(source)}; it must be a path, a data frame, (X, y), or a Bunch of "
@@ -107,3 +107,8 @@ def of_arrays(x: Any, y: Any, feature_names: Sequence[str] | None = None) -> Giv
 
 def _is_pandas(source: Any) -> bool:
     return all(hasattr(source, name) for name in ("iloc", "columns", "dtypes", "index"))
+
+
+def _texts(names: Any) -> list[str] | None:
+    """Names that scikit-learn may hold as an array."""
+    return None if names is None else [str(name) for name in names]

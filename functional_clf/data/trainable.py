@@ -5,8 +5,8 @@ from numpy import ndarray
 
 from functional_clf.support.arguments import whole_number
 
-Features = Float[ndarray, "row feature"]
-RowNumbers = Int[ndarray, " row"]
+Features = Float[ndarray, "_ _"]
+RowNumbers = Int[ndarray, " _"]
 
 
 def checked_trainable(trainable: int | None, n_rows: int) -> int:

@@ -78,7 +78,7 @@ def densest_share(x, y, noise, curves):
 
 
 @pytest.mark.parametrize(
-    ("noise", "n_classes"), [(0.5, 2), (0.5, 3), (0.3, 7), (0.02, 100), (3, 4)]
+    ("noise", "n_classes"), [(0.5, 2), (0.5, 3), (0.3, 7), (0.02, 100), (3.0, 4)]
 )
 def test_blobs_against_drawn_samples(noise, n_classes):
     best = blobs_references(noise, n_classes).best_possible

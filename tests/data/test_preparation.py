@@ -537,7 +537,7 @@ def test_scikit_learn_is_imported_only_for_a_fit():
         ),
     ],
 )
-def test_tables_that_are_none_are_refused(build, words):
+def test_tables_of_a_wrong_type_or_shape_are_refused(build, words):
     with pytest.raises(ValueError, match=r"\A[^\n]*\Z") as caught:
         build()
     assert str(caught.value).startswith(words)

@@ -166,6 +166,6 @@ def test_a_file_that_may_not_be_read(file, monkeypatch):
         read_table(name)
 
 
-def test_a_path_is_needed():
+def test_a_wrong_type_of_path_is_refused():
     with pytest.raises(TypeError, match="path is a int; it must be a text or a Path"):
         read_table(3)

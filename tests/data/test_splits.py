@@ -207,7 +207,7 @@ def test_many_groups_are_quick_to_size():
         (["x"] * 6, 0.5, "all 6 samples are of group 'x'; a split by groups needs two groups"),
         ([3, 3, 3, 3, 5], 0.3, "group 3 holds 80% of the samples (4 of 5)"),
         ([], 0.5, "test_size is 0.5; of 0 samples it leaves none"),
-        ([1, 2, 3], -1, "test_size is -1"),
+        ([1, 2, 3], -1.0, "test_size is -1.0"),
     ],
 )
 def test_groups_that_cannot_be_split_are_refused(groups, test_size, words):

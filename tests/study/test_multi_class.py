@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from sklearn.datasets import load_iris, make_blobs
 from torch import nn
 
-from functional_clf import Recipe, Study, circles, load_seed, mlp, mlp_recipe, model_1
+from functional_clf import Recipe, Study, circles, load_seed, mlp, mlp_recipe, model_1, spirals
 from functional_clf.contestants.recipe import init_chunk
 from functional_clf.core.optim import adam, sgd
 from functional_clf.data.batches import draw_chunk
@@ -214,3 +214,14 @@ def test_each_class_needs_two_samples():
 def test_a_model_of_two_classes_beside_one_of_three_is_no_study():
     with pytest.raises(ValueError, match=r"layer_sizes is .*, made for 2 features"):
         study_of(2, contestants=(*study_of(2).contestants, model_1(epochs=2))).run()
+
+
+def test_a_network_learns_spirals_and_a_linear_one_does_not():
+    networks = (
+        mlp_recipe("network", (2, 32, 32, 3), "relu", "adam", 0.01, epochs=500),
+        mlp_recipe("linear", (2, 3), None, "adam", 0.01, epochs=500),
+    )
+    results = Study(spirals(600), networks, seeds=4, engine="eager").run()
+    best = spirals(600).references()["best_possible"]
+    assert results.accuracies("network").min() > best - 0.02
+    assert results.accuracies("linear").max() < 0.6
