@@ -226,7 +226,13 @@ def test_an_operation_equals_torchs(k, table):
     close = torch.isclose(found, expected, rtol=1e-14, atol=1e-300, equal_nan=True)
     if op.startswith("gelu"):  # what is left of a difference of near numbers
         grad = torch.from_numpy(arrays[0]) if "backward" in op else torch.ones(())
-        close |= (found - expected).abs() <= 1e-15 * grad.abs()
+        room = torch.full((), 1e-15, dtype=torch.float64)
+        if "backward" in op and CASES[k][2]:
+            # Near 1 a tanh has one of two neighbours, by the machine's library; its slope, which
+            # is a difference from 1, is multiplied by this much.
+            x = torch.from_numpy(arrays[1])
+            room = torch.maximum(room, 2.0**-53 * (1 + 0.8 * x.abs() * (1 + 0.1342 * x**2)))
+        close |= (found - expected).abs() <= room * grad.abs()
     wrong = [
         (*(array[at] for array in arrays), found[at].item(), expected[at].item())
         for at in (~close).nonzero()[:, 0].tolist()
