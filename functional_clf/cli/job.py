@@ -102,7 +102,7 @@ def study_of(arguments: RunArguments) -> Study:
     dataset = data_of(arguments)
     return Study(
         dataset,
-        tuple(_model(name, arguments, dataset) for name in ("model_0", "model_1")),
+        tuple(_model(name, arguments, dataset.is_table) for name in ("model_0", "model_1")),
         arguments.seeds,
         **{name: getattr(arguments, name) for name in Options.__dataclass_fields__},
     )
@@ -145,17 +145,14 @@ def data_of(arguments: RunArguments) -> Dataset:
     return factory(**given)
 
 
-def _model(name: str, arguments: RunArguments, dataset: Dataset) -> Contestant:
+def _model(name: str, arguments: RunArguments, is_of_table: bool) -> Contestant | Template:
     settings: MlpSettings = getattr(arguments, name)
     if arguments.epochs is not None:
         settings = replace(settings, epochs=arguments.epochs)
     if settings.hidden is None and settings.layer_sizes is None:
-        standard = TABLE_HIDDEN if dataset.is_table else LESSON_HIDDEN
+        standard = TABLE_HIDDEN if is_of_table else LESSON_HIDDEN
         settings = replace(settings, hidden=standard[name])
-    model = of_settings(name, settings)
-    if isinstance(model, Template):
-        return model.sized(dataset.n_features, dataset.n_classes)
-    return model
+    return of_settings(name, settings)
 
 
 def run_folder(study: Study, out: Path | None) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy import ndarray
 
-from functional_clf.data.dataset import _plain_array
+from functional_clf.data.dataset import plain_array
 from functional_clf.data.preparation import Column
 from functional_clf.support.arguments import short
 from functional_clf.support.errors import one_line
@@ -53,7 +53,7 @@ def frame_of_array(x: Any, names: Sequence[str] | None, what: str = "x") -> pl.D
         >>> frame_of_array([[1, 2], [3, 4]], None).columns
         ['feature 0', 'feature 1']
     """
-    found = _plain_array(what, x)
+    found = plain_array(what, x)
     if found.ndim != 2 or found.shape[1] == 0:
         raise ValueError(f"{what} has shape {found.shape}; it must be (row, column)")
     if found.dtype.kind == "O":
@@ -114,7 +114,7 @@ def series_of(values: Any, what: str) -> pl.Series:
         for place, value in enumerate(values):
             found[place] = value
     else:
-        found = _plain_array(what, values)
+        found = plain_array(what, values)
     if found.ndim != 1:
         raise ValueError(f"{what} has shape {found.shape}; it must be (row,)")
     if found.dtype.kind in "biufMm":
@@ -144,7 +144,7 @@ def plain(series: pl.Series, what: str) -> pl.Series:
     if dtype.is_numeric():
         return series.cast(pl.Float64).fill_nan(None)
     if dtype == pl.Boolean:
-        return series.cast(pl.String).str.replace("t", "T").str.replace("f", "F")
+        return plain(series.cast(pl.String), what)
     if dtype.is_temporal():
         return _days(series)
     if dtype in (pl.String, pl.Categorical, pl.Enum):

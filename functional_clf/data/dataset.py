@@ -260,7 +260,7 @@ def _checked(drawn: Any, n_samples: int, n_classes: int) -> Sample:
     if all(hasattr(index, "equals") for index in indices) and not indices[0].equals(indices[1]):
         raise ValueError("x and y have different indices; bring their rows into one order")
     dtype = floating_dtype()
-    x, y = (_plain_array(name, part) for name, part in zip("xy", drawn, strict=True))
+    x, y = (plain_array(name, part) for name, part in zip("xy", drawn, strict=True))
     if x.ndim != 2 or x.shape[1] == 0:
         raise ValueError(
             f"x has shape {x.shape}; it must be (sample, feature), as {(n_samples, 1)}"
@@ -297,7 +297,7 @@ def _labels(y: ndarray, n_classes: int) -> ndarray:
     return y
 
 
-def _plain_array(name: str, value: Any) -> ndarray:
+def plain_array(name: str, value: Any) -> ndarray:
     """What a user may bring (tensors, data frames, lists) as an array."""
     if isinstance(value, torch.Tensor):
         try:

@@ -102,9 +102,9 @@ class ChunkTrainer:
         replicates, data = self._draw(seeds)
         n_kept = len(seeds)  # the rest is padding
         training = training._replace(wants_logits=self.metrics)
-        y_train, y_test = (batch.y[:n_kept].cpu().numpy() for batch in (data.train, data.test))
-        majority = {}
+        majority, y_test = {}, np.empty(0)
         if self.metrics:
+            y_train, y_test = (part.y[:n_kept].cpu().numpy() for part in (data.train, data.test))
             majority = majority_scores(y_train, y_test, data.task.n_classes)
         rows: list[tuple[Any, ...]] = []
         curves: dict[str, np.ndarray] = {}
@@ -120,7 +120,9 @@ class ChunkTrainer:
                     f"model {one.name!r}: train returned no logits, which the metric "
                     f"{self.metric!r} is worked out of"
                 )
-            scored = {} if kept.logits is None else _scored(kept.logits[:n_kept], y_test, data.task)
+            scored: dict[str, np.ndarray] = {}
+            if self.metrics and kept.logits is not None:
+                scored = _scored(kept.logits[:n_kept], y_test, data.task)
             scored |= {f"majority/{metric}": values for metric, values in majority.items()}
             curves |= {f"{one.name}/{key}": values for key, values in scored.items()}
             for key, value in kept.params.items() if keep_params else ():
