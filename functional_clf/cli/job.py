@@ -227,8 +227,7 @@ def _run(
 def _replay(folder: Path, arguments: RunArguments, stdout: Console, dataset: Dataset) -> int:
     """Train one seed again and say what came of it, a line a model; 0 where every bit is equal."""
     seed = arguments.replay or 0
-    # A table of somebody's own cannot be made again of what is recorded: it is what was given now.
-    found = replay(folder, seed, dataset if dataset.kind == "table" else None)
+    found = replay(folder, seed, dataset)
     for model in found.models:
         what = "losses, counts, learning curves" + (" and weights" if model.has_params else "")
         verdict = f"DIFFERS: {'; '.join(model.differences)}" if model.differences else "identical"

@@ -147,19 +147,6 @@ def task_of(n_classes: int, class_weights: Sequence[float] | None = None) -> Tas
     return Binary(weights) if n_classes == 2 else MultiClass(n_classes, weights)
 
 
-def balanced_weights(counts: Sequence[int]) -> tuple[float, ...]:
-    """Weights by which all classes weigh the same: `n / (n_classes n_c)`, as in scikit-learn.
-
-    Args:
-        counts: the samples of each class, at least 1 each.
-
-    Example:
-        >>> balanced_weights([30, 10])
-        (0.6666666666666666, 2.0)
-    """
-    return tuple(sum(counts) / (len(counts) * count) for count in counts)
-
-
 def _weights(class_weights: Any, n_classes: int) -> tuple[float, ...] | None:
     if class_weights is None:
         return None

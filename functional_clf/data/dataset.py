@@ -133,6 +133,16 @@ class Dataset:
         return tuple(f"feature {number}" for number in range(self.n_features))
 
     @property
+    def prepared_names(self) -> tuple[str, ...]:
+        """What the features are called that a model is given."""
+        return self.feature_names
+
+    @property
+    def is_plane(self) -> bool:
+        """Whether its rows are points of a plane, as they were brought: two numbers each."""
+        return self.n_features == 2
+
+    @property
     def is_table(self) -> bool:
         """Whether it is a table, whose rows are prepared by what a training part tells."""
         return False

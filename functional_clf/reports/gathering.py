@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from functional_clf.reports.components import principal_components
 from functional_clf.reports.decisions import decisions_of, plane_around
 from functional_clf.reports.pictures import (
     NAMES,
@@ -41,7 +40,7 @@ def names_of(results: "Results") -> tuple[str, ...]:
     dataset = results.study.dataset
     if not dataset.is_table:
         return tuple(name for name in NAMES if name not in ("classes", "confusion"))
-    return tuple(name for name in NAMES if name != "boundaries" or _is_plane(dataset))
+    return tuple(name for name in NAMES if name != "boundaries" or dataset.is_plane)
 
 
 def data_picture(results: "Results") -> DataPicture:
@@ -107,7 +106,7 @@ def boundaries_picture(results: "Results") -> BoundariesPicture:
     study = results.study
     dataset = study.dataset
     x, y = _draw(results, study.seeds[0])[0]
-    if dataset.is_table and not _is_plane(dataset):
+    if dataset.is_table and not dataset.is_plane:
         raise NotPicturedError("the table has other than two columns of numbers, and a plane has 2")
     if x.shape[1] != 2:
         raise NotPicturedError(f"the data have {x.shape[1]} features, and a plane has 2")
@@ -172,11 +171,6 @@ def _draw(results: "Results", seed: int) -> tuple["Sample", "Split"]:
     return drawn, study.dataset.split(study.test_size, one.split_seed)
 
 
-def _is_plane(dataset: "Dataset") -> bool:
-    """Whether the columns of a table are two, both of numbers."""
-    return bool(getattr(dataset, "is_plane", False))
-
-
 class _Columns(NamedTuple):
     """What is drawn of samples: one or two numbers each, in the order of their rows."""
 
@@ -188,17 +182,16 @@ class _Columns(NamedTuple):
 
 def _columns(dataset: "Dataset", drawn: "Sample", rows: "Split") -> _Columns:
     """Two raw columns of a table that has no more; else what models are given, or its plane."""
-    if dataset.is_table and _is_plane(dataset):
+    if dataset.is_table and dataset.is_plane:
         return _Columns(drawn.x, dataset.feature_names, 2, False)
     parts = dataset.prepared(drawn, rows)
     n_features = parts.train.x.shape[1]
     plane, labels = None, tuple(f"feature {number}" for number in range(n_features))
     if n_features > 2:
-        plane = principal_components(parts.train.x)
+        plane = _principal_plane(parts.train.x)
         labels = tuple(map(_component_label, (1, 2), plane.shares))
     elif dataset.is_table:
-        names = getattr(dataset, "prepared_names", labels)
-        labels = tuple(f"{name}, as models are given it" for name in names)
+        labels = tuple(f"{name}, as models are given it" for name in dataset.prepared_names)
     elif n_features == 1:
         labels = (f"{dataset.feature_names[0]}, the only one",)
     else:
@@ -207,6 +200,27 @@ def _columns(dataset: "Dataset", drawn: "Sample", rows: "Split") -> _Columns:
     for part, which in zip(parts, rows, strict=True):
         x[which] = part.x if plane is None else plane.places(part.x)
     return _Columns(x, labels, n_features, plane is not None)
+
+
+class _Plane(NamedTuple):
+    """Where samples lie along two axes, and the share of the variance along either."""
+
+    places: Callable[[ndarray], ndarray]
+    shares: ndarray
+
+
+def _principal_plane(x: ndarray) -> _Plane:
+    """The first two principal components of samples; shares are NaN where nothing varies."""
+    from sklearn.decomposition import PCA
+
+    # Of values divided by the largest, squares neither overflow nor vanish.
+    scale = float(abs(x).max()) or 1.0
+    with np.errstate(invalid="ignore"):
+        fitted = PCA(2, svd_solver="full").fit(x.astype(np.float64) / scale)
+    return _Plane(
+        lambda points: scale * fitted.transform(points.astype(np.float64) / scale),
+        fitted.explained_variance_ratio_,
+    )
 
 
 def _component_label(number: int, share: float) -> str:

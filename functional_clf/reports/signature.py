@@ -22,7 +22,7 @@ _PNG_START = b"\x89PNG\r\n\x1a\n"
 _HEADER_END = 33
 """A PNG file begins with 8 bytes that say what it is, and 25 of its header."""
 _DRAWN_BY = (
-    *("plots", "pictures", "gathering", "decisions", "components"),
+    *("plots", "pictures", "gathering", "decisions"),
     *("drawing", "class_drawing", "palette", "lettering", "../support/text"),
 )
 """The modules whose source decides how a picture looks, from here."""

@@ -1,7 +1,7 @@
 """What a model may be scored by, and what must be known of a score to compare two."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from functional_clf.stats.types import FloatArray, Interval
 
@@ -19,6 +19,8 @@ class Metric:
         default_margin: the difference that is said to matter where nobody says; None where none
             fits, and one must be given.
         is_count: whether it is a number of samples by that of all, so that equal scores are equal.
+        step: how much one test sample can change it at most, by the sizes of the classes in the
+            test part `(class,)`; None for `upper` by the number of all.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Metric:
     upper: float | None = 1.0
     default_margin: float | None = 0.01
     is_count: bool = False
+    step: Callable[[FloatArray], float] | None = None
 
     def gains(self, differences: FloatArray) -> FloatArray:
         """Return differences of scores with the sign that says "better" where it is plus."""
@@ -44,13 +47,31 @@ class Metric:
         return Interval(0.0 - interval.high, 0.0 - interval.low)
 
 
+def _step_of_recall(sizes: FloatArray) -> float:
+    """A sample is a part of the recall of its class, which counts as one of all classes."""
+    return float(1 / sizes.min() / len(sizes))
+
+
+def _step_of_f1(sizes: FloatArray) -> float:
+    """Another prediction changes the F1 of two classes."""
+    return 2 * _step_of_recall(sizes)
+
+
+def _step_of_auc(sizes: FloatArray) -> float:
+    """A sample is a part of its class, and of the rest that every other class is held against."""
+    if len(sizes) == 2:
+        return float(1 / sizes.min())
+    rest = sizes.sum() - sizes.max()
+    return float((1 / sizes.min() + (len(sizes) - 1) / rest) / len(sizes))
+
+
 ACCURACY = Metric("accuracy", "accuracy", is_count=True)
 
 METRICS: Mapping[str, Metric] = {
     one.name: one
     for one in (
         ACCURACY,
-        Metric("balanced_accuracy", "balanced accuracy"),
+        Metric("balanced_accuracy", "balanced accuracy", step=_step_of_recall),
         Metric(
             "log_loss", "log loss", is_share=False, higher_is_better=False, upper=None,
             default_margin=None,
@@ -60,8 +81,8 @@ METRICS: Mapping[str, Metric] = {
             "brier_score", "Brier score", is_share=False, higher_is_better=False, upper=2.0,
             default_margin=None,
         ),
-        Metric("roc_auc", "ROC AUC"),
-        Metric("f1_macro", "macro F1"),
+        Metric("roc_auc", "ROC AUC", step=_step_of_auc),
+        Metric("f1_macro", "macro F1", step=_step_of_f1),
     )
 }  # fmt: skip
 """All metrics by name; accuracy first, which counts of correct predictions tell."""

@@ -12,7 +12,7 @@ from functional_clf.contestants.base import Contestant, Template, described
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN
-from functional_clf.core.tasks import Task, balanced_weights, task_of
+from functional_clf.core.tasks import Task, task_of
 from functional_clf.data.dataset import Dataset, floating_dtype
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replicate, replicate
@@ -151,8 +151,10 @@ class Plan(Options):
             y = y[
                 self.dataset.split(self.test_size, self.replicate(self.seeds[0]).split_seed).train
             ]
-        _, counts = np.unique(y, return_counts=True)
-        return task_of(self.dataset.n_classes, balanced_weights(counts.tolist()))
+        from sklearn.utils.class_weight import compute_class_weight
+
+        weights = compute_class_weight(self.class_weight, classes=np.unique(y), y=y)
+        return task_of(self.dataset.n_classes, weights.tolist())
 
     @functools.cached_property
     def failure_threshold(self) -> float | None:

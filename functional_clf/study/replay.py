@@ -39,8 +39,8 @@ def replay(folder: Path, seed: int, dataset: Dataset | None = None) -> Replays:
     Args:
         folder: the run folder.
         seed: one of its seeds.
-        dataset: what it was trained on, where that cannot be made again out of what is recorded,
-            as a table from a file.
+        dataset: what it was trained on; asked for only where that cannot be made again out of what
+            is recorded, as a table from a file.
 
     Returns:
         What was found.
@@ -119,7 +119,7 @@ def study_of(configuration: Mapping[str, Any], seed: int, dataset: Dataset | Non
                 "data_seeds": max(2, seed // columns + 1),
             }
         study = Study(
-            dataset=dataset or _data_of(settings["dataset"]),
+            dataset=_data_of(settings["dataset"], dataset),
             contestants=tuple(
                 made_again(CONTESTANTS, model) for model in settings["models"].values()
             ),
@@ -139,13 +139,17 @@ def study_of(configuration: Mapping[str, Any], seed: int, dataset: Dataset | Non
     return study
 
 
-def _data_of(description: Mapping[str, Any]) -> Dataset:
-    if description.get("kind") == "table":
+def _data_of(description: Mapping[str, Any], offered: Dataset | None) -> Dataset:
+    """The data set that is recorded: made again where a factory makes it, else what is offered."""
+    kind = description.get("kind")
+    if kind in DATASETS:
+        return made_again(DATASETS, description)
+    if offered is None or offered.kind != kind:
         raise ValueError(
-            f"its data are the table {description.get('name')!r}; give it again, as by --data and "
-            "--target"
+            f"its data set {description.get('name')!r} is of somebody's own making; give it again, "
+            "a table by --data and --target"
         )
-    return made_again(DATASETS, description)
+    return offered
 
 
 def _differences(recorded: ChunkResult, again: ChunkResult, model: str) -> list[str]:

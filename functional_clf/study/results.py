@@ -23,6 +23,7 @@ from functional_clf.stats import (
     metrics,
     self_calibration,
 )
+from functional_clf.stats.failing import worse_than
 from functional_clf.study.curves import Band
 from functional_clf.study.options import check_choice
 from functional_clf.study.plan import Plan
@@ -277,9 +278,7 @@ class Results:
         threshold, metric = self.study.failure_threshold, metrics.named(self.study.metric)
         if threshold is None:
             threshold = self.majority_scores(metric.name)
-        sign = 1 if metric.higher_is_better else -1
-        # Rounded, as 1 - 16 / 50 is not .68 to the last bit.
-        lacking = np.round(sign * (threshold - self.scores(model, metric.name)), 12) > 0
+        lacking = worse_than(threshold, self.scores(model, metric.name), metric)
         failed = diverged | lacking
         return int(failed.sum()), self._column(model, "seed")[diverged].tolist()
 
@@ -321,23 +320,15 @@ class Results:
         return named
 
     def _step(self, metric: str) -> float | None:
-        """How much one test sample can change a score, at most; None for a share of all of them.
-
-        It changes what is averaged over classes by its part of its own class, of which the smallest
-        one counts; F1 by that of two classes, and the areas of the other classes, too.
-        """
-        if metric not in ("balanced_accuracy", "roc_auc", "f1_macro"):
-            return None
+        """How much one test sample can change a score; None for a share of all of them."""
+        step = metrics.named(metric).step
         scored = (one["confusion"] for one in self._scores.values() if "confusion" in one)
         confusion = next(scored, None)
-        if confusion is None or not confusion.any():
+        if step is None or confusion is None:
             return None
-        counts = confusion.sum(1)  # of each class and seed
-        n_test, n_classes = self.study.sizes[1], len(counts)
-        own, others = 1 / counts[counts > 0].min(), 1 / max(1, n_test - counts.max())
-        if metric == "roc_auc":
-            return own if n_classes == 2 else (own + (n_classes - 1) * others) / n_classes
-        return own / n_classes if metric == "balanced_accuracy" else 2 * own / n_classes
+        sizes = confusion.sum(1)  # of each class and seed; all 0 where nothing is predicted
+        steps = [step(one[one > 0]) for one in sizes.T if np.count_nonzero(one) > 1]
+        return max(steps, default=None)
 
     def _compare(
         self, names: Sequence[str], metric: str | None = None, margin: float | None = None

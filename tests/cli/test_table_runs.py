@@ -269,7 +269,10 @@ def test_a_seed_is_trained_again_where_its_table_is_given(asked, whole):
 def test_a_seed_of_a_table_that_is_not_given_is_not_trained_again(whole):
     code, printed, said = in_process("--out", whole[1], "--replay", 4)
     assert (code, printed, said.count("\n")) == (2, "", 1)
-    assert "cannot be replayed: its data are the table 'fruits'; give it again" in said
+    assert (
+        "cannot be replayed: its data set 'fruits' is of somebody's own making; give it again"
+        in said
+    )
     assert "--data and --target" in said
 
 

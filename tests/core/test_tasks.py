@@ -1,9 +1,7 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
 from functional_clf.core.losses import (
@@ -12,7 +10,7 @@ from functional_clf.core.losses import (
     count_correct_of_classes,
     cross_entropy,
 )
-from functional_clf.core.tasks import Binary, MultiClass, balanced_weights, task_of
+from functional_clf.core.tasks import Binary, MultiClass, task_of
 
 
 def labels_and_logits(n_classes, n, seed, scale=1.0):
@@ -151,12 +149,6 @@ def test_weighted_losses_are_torchs_and_move_as_its_gradient(n_classes):
     gradients = [torch.autograd.grad(loss, logits)[0] for loss in (found, wanted)]
     torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-16)
     assert task.loss_name.endswith("classes weighted")
-
-
-def test_balanced_weights_are_scikit_learns():
-    y = [0] * 30 + [1] * 10 + [2] * 5
-    wanted = compute_class_weight("balanced", classes=np.arange(3), y=y)
-    np.testing.assert_allclose(balanced_weights([30, 10, 5]), wanted, rtol=1e-15)
 
 
 @pytest.mark.parametrize("weights", [(1.0,), (1.0, 0.0), (1.0, -1.0), (1.0, float("nan"))])

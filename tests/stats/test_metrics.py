@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 from functional_clf.stats import (
     METRICS,
@@ -401,3 +402,34 @@ def test_gains_say_better_where_they_are_plus():
     assert METRICS["log_loss"].gains(d).tolist() == [0.5, 0.0, -0.25]
     assert METRICS["log_loss"].gain_interval(None) is None
     assert METRICS["roc_auc"].gain_interval(Interval(0.1, 0.2)) == (0.1, 0.2)
+
+
+@pytest.mark.parametrize("sizes", [(7, 12), (5, 9, 20), (4, 4, 4, 30)])
+@pytest.mark.parametrize("name", ["balanced_accuracy", "roc_auc", "f1_macro"])
+def test_no_single_test_sample_changes_a_score_by_more_than_its_step(name, sizes):
+    rng = np.random.default_rng(len(sizes))
+    truth = np.repeat(np.arange(len(sizes)), sizes)
+    labels = np.arange(len(sizes))
+
+    def score(shares):
+        predicted = shares.argmax(1)
+        if name == "roc_auc":
+            ranked = shares[:, 1] if len(sizes) == 2 else shares
+            return roc_auc_score(truth, ranked, multi_class="ovr", labels=labels)
+        if name == "f1_macro":
+            return f1_score(truth, predicted, average="macro", zero_division=0.0)
+        return balanced_accuracy_score(truth, predicted)
+
+    changes = []
+    for _ in range(150):
+        shares = rng.dirichlet(np.ones(len(sizes)), len(truth))
+        shares += rng.choice([0.0, 3.0]) * np.eye(len(sizes))[truth]
+        shares /= shares.sum(1, keepdims=True)
+        other = shares.copy()
+        other[rng.integers(len(truth))] = rng.permutation(np.eye(len(sizes))[0])
+        changes.append(abs(score(shares) - score(other)))
+    step = named(name).step
+    assert step is not None
+    bound = step(np.array(sizes, float))
+    assert max(changes) <= bound + 1e-12
+    assert max(changes) > 0.2 * bound
