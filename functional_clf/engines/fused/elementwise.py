@@ -15,6 +15,8 @@ OPERATIONS = {
     *("log_sigmoid_forward[1]", "log_sigmoid_backward", "silu_backward", "gelu_backward"),
     *("leaky_relu_backward", "clamp", "clamp_min", "clamp_max", "maximum", "minimum", "where"),
     *("masked_fill", "logical_and", "logical_or", "logical_not"),
+    *("tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erfc", "log2"),
+    *("log10", "exp2", "hypot", "atan2", "floor", "ceil", "trunc", "round"),
     *("gt", "ge", "lt", "le", "eq", "ne", "clone", "_to_copy"),
     "ratio",
 }

@@ -451,7 +451,7 @@ def _of_bools(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def _addmm(
     bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1
 ) -> Tensor:
-    product = a @ b
+    product = torch.mm(a, b)
     product = product if alpha == 1 else product * alpha
     if beta == 0:
         return product
@@ -469,6 +469,7 @@ SIMPLER: Mapping[str, Callable[..., Any]] = MappingProxyType(
         **{"linalg_vector_norm": _vector_norm, "native_layer_norm": _layer_norm},
         **{"native_layer_norm_backward": _layer_norm_backward, "native_group_norm": _group_norm},
         **{"elu": _elu, "elu_backward": _elu_backward, "hardtanh_backward": _hardtanh_backward},
+        "celu": lambda x, alpha=1: torch.where(x > 0, x, alpha * torch.expm1(x * (1 / alpha))),
         "hardtanh": lambda x, low=-1, high=1: x.clamp(low, high),
         "hardsigmoid": lambda x: (x + 3).clamp(0, 6) / 6,
         "hardsigmoid_backward": _hardsigmoid_backward,

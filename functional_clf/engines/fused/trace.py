@@ -202,6 +202,9 @@ class _Recording(TorchDispatchMode):
         if name == "copy_" and self.calls[places[0].number].op == "input":
             self.written.append(places[0])  # how `functionalize` ends a write into an argument
             return result
+        if func._schema.is_mutable:
+            self._check_unseen(name, args)
+            name = name.removesuffix("_")
         if name == "addmm" and not kwargs:  # as its two parts
             bias, *factors = places
             product = torch.mm(*args[1:])
@@ -215,6 +218,21 @@ class _Recording(TorchDispatchMode):
         else:
             raise UnfusableError(f"{name}.{overload} does not return a tensor")
         return result
+
+    def _check_unseen(self, name: str, args: tuple[Any, ...]) -> None:
+        """Whether nothing but an operation's result is changed by writing into its first argument.
+
+        So do some of torch's own operations with what they hold between their steps.
+        """
+        target = args[0] if args and isinstance(args[0], Tensor) else None
+        if target is None or not name.endswith("_") or id(target) in self._constants:
+            raise UnfusableError(f"{name} writes into a tensor")
+        memory = target.untyped_storage().data_ptr()
+        others = [one for one in self._alive if one is not target]
+        if self.calls[self._place_of(target).number].op == "input" or any(
+            one.untyped_storage().data_ptr() == memory for one in others
+        ):
+            raise UnfusableError(f"{name} writes into a tensor that is seen elsewhere")
 
     def _constant(self, tensor: Tensor) -> Tensor:
         self._constants[id(tensor)] = tensor
