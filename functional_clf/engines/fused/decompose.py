@@ -16,6 +16,7 @@ import torch
 from torch.utils import _pytree as pytree
 
 from functional_clf.engines.fused.trace import SAMPLES, Graph, Node, Size, UnfusableError
+from functional_clf.engines.fused.views import VIEWS
 
 
 def decomposed(graph: Graph) -> Graph:
@@ -235,7 +236,10 @@ def _place_of_top(top: str) -> Callable[..., Node]:
 
 
 def _scatter(rewriting: _Rewriting, node: Node, x: Node, dim: int, index: Node, src: Node) -> Node:
-    if index.shape[dim] != 1 or index.dtype != x.dtype or src.shape != index.shape:
+    root = index
+    while root.name in VIEWS:
+        root = root.inputs()[0]
+    if index.shape[dim] != 1 or root.dtype != x.dtype or src.shape != index.shape:
         raise UnfusableError(f"{node.op} is not known")
     counts = _counted(rewriting, x, dim)
     is_there = rewriting.add("eq.Tensor", (index, counts), node.shape, torch.bool)

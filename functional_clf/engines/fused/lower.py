@@ -364,8 +364,9 @@ class _Lowering:
 
     def _product(self, node: Node, shape: tuple[Size, ...], a: Value, b: Value) -> Value:
         (rows, inner), (_, columns) = a.shape, b.shape
-        if a.storage is None or b.storage is None:
-            raise UnfusableError("a factor of a matmul does not lie in memory")
+        a, b = self._in_memory("left", node, a), self._in_memory("right", node, b)
+        assert a.storage is not None
+        assert b.storage is not None
         if max(a.stage, b.stage) == AFTER:
             raise UnfusableError(SAMPLES_AGAIN)
         strides = zip((*a.shape, *b.shape), (*a.storage.strides, *b.storage.strides), strict=True)
@@ -407,6 +408,22 @@ class _Lowering:
         return stored(shape, node.dtype, AFTER, storage)
 
     # Memory.
+
+    def _in_memory(self, kind: str, node: Node, value: Value) -> Value:
+        """A factor that is computed for a matmul only, such as one of constants."""
+        if value.storage is not None:
+            return value
+        index, heads = nest(value.shape)
+        place, expression = self._reading.place[node], value.element(index)
+        if SAMPLES in value.shape:
+            count = math.prod(self._size(size) for size in value.shape if size != SAMPLES)
+            storage = in_rows(self._rows.new(count, place), value.shape)
+            self.function.block.append(Loop(heads, [Store(storage.at(index), expression)]))
+        else:
+            storage = self._new_member(kind, node, value.shape, self._real)
+            assign = Assign(heads, storage.at(index), expression)
+            (self.function.before if value.stage == BEFORE else self.function.after).append(assign)
+        return stored(value.shape, self._real, value.stage, storage)
 
     def _realise(self, node: Node, value: Value) -> Value:
         """Compute a value where it stands, into memory of its own."""

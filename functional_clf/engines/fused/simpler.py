@@ -175,11 +175,15 @@ def _diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
 def _diagonal_backward(
     grad: Tensor, sizes: Sequence[int], offset: int, dim1: int, dim2: int
 ) -> Tensor:
-    if (offset, dim1 % len(sizes), dim2 % len(sizes), len(sizes)) != (0, 0, 1, 2):
-        return NotImplemented
-    rows, columns = (torch.arange(size, dtype=grad.dtype) for size in sizes)
-    wide = _pad(grad[:, None].expand(grad.shape[0], sizes[1]), (0, 0, 0, sizes[0] - grad.shape[0]))
-    return torch.where(rows[:, None] == columns[None], wide, 0.0)
+    rows, columns = sizes[dim1], sizes[dim2]
+    above = max(-offset, 0)
+    wide = _pad(grad, (above, rows - grad.shape[-1] - above)).unsqueeze(-1)
+    places = [torch.arange(size, dtype=grad.dtype) for size in (rows, columns)]
+    is_there = places[1][None] - places[0][:, None] == offset
+    placed = torch.where(is_there, wide, 0.0)  # the two axes are its last ones
+    others = iter(range(len(sizes) - 2))
+    last = {dim1 % len(sizes): len(sizes) - 2, dim2 % len(sizes): len(sizes) - 1}
+    return placed.permute([last[dim] if dim in last else next(others) for dim in range(len(sizes))])
 
 
 def _triangle(is_kept: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
@@ -346,7 +350,8 @@ def _group_norm(
     return y, mean.view(flat), rstd.view(flat)
 
 
-# Elementwise.
+# Elementwise. At a NaN torch's vectors and what it does with the rest of them may differ: here it is
+# what the vectors do.
 
 
 def _elu(x: Tensor, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Tensor:
@@ -361,20 +366,23 @@ def _elu_backward(
         below = grad * input_scale * (x + alpha * scale)
     else:
         below = grad * (input_scale * alpha * scale) * torch.exp(x * input_scale)
-    return torch.where(x <= 0, below, grad * scale)
+    return torch.where(x > 0, grad * scale, below)
 
 
 def _hardtanh_backward(grad: Tensor, x: Tensor, low: float, high: float) -> Tensor:
-    return torch.where(torch.logical_or(x <= low, x >= high), 0.0, grad)
+    return torch.where(torch.logical_and(x > low, x < high), grad, 0.0)
+
+
+_SIXTH = 0.1666666716337204  # torch has it in float32 for float64, too
 
 
 def _hardsigmoid_backward(grad: Tensor, x: Tensor) -> Tensor:
-    return torch.where(torch.logical_and(x > -3, x < 3), grad * (1 / 6), 0.0)
+    return torch.where(torch.logical_and(x > -3, x < 3), grad * _SIXTH, 0.0)
 
 
 def _hardswish_backward(grad: Tensor, x: Tensor) -> Tensor:
     inside = grad * (x / 3 + 0.5)
-    return torch.where(x <= -3, 0.0, torch.where(x < 3, inside, grad))
+    return torch.where(x <= -3, 0.0, torch.where(x >= 3, grad, inside))
 
 
 def _mish(x: Tensor) -> Tensor:
@@ -387,7 +395,7 @@ def _mish_backward(grad: Tensor, x: Tensor) -> Tensor:
 
 
 def _shrink_backward(grad: Tensor, x: Tensor, size: float) -> Tensor:
-    return torch.where(torch.logical_and(x >= -size, x <= size), 0.0, grad)
+    return torch.where(torch.logical_or(x < -size, x > size), grad, 0.0)
 
 
 def _softshrink(x: Tensor, size: float = 0.5) -> Tensor:

@@ -30,6 +30,9 @@ _OF_SHAPE_ONLY = {
 LARGEST_CONSTANT = 4096
 """Up to so many numbers a constant tensor of a function's own is a part of its graph."""
 
+_HANDED_ON = {"detach", "alias", "clone", "lift_fresh_copy"}
+"""What makes a constant of a constant."""
+
 
 class UnfusableError(Exception):
     """This function cannot be fused; the message says why."""
@@ -193,8 +196,9 @@ class _Recording(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         name, overload = func.overloadpacket.__name__, func._overloadname
-        if name == "lift_fresh" and id(args[0]) not in self._places:
-            return self._constant(func(*args))
+        is_new = name == "lift_fresh" and id(args[0]) not in self._places
+        if is_new or (name in _HANDED_ON and id(args[0]) in self._constants):
+            return self._constant(func(*args, **kwargs))
         if (simpler := self._simpler(name, args, kwargs)) is not NotImplemented:
             return simpler
         result = func(*args, **kwargs)
