@@ -17,6 +17,8 @@ import random
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from typing import Any
 
 import torch
@@ -435,6 +437,8 @@ def compare(network: Network) -> Outcome:
         state, curves = FUSED.train(network.recipe, start, network.data, network.epochs)
     except UnfusableError as error:
         return Outcome(network.seed, "refused", f"{error}")
+    except Exception:
+        return Outcome(network.seed, "crashed", traceback.format_exc())
     seconds = (middle - began, time.perf_counter() - middle)
     wrong, worst = [], 0.0
     for lane, path, other in zip(lanes, paths, others, strict=True):
@@ -473,10 +477,13 @@ def try_one(seed: int, options: tuple[str, ...] | None = None, lanes: int = 8) -
     before = library.OPTIONS, os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = folder
+        torch.set_num_threads(1)
         if options is not None:
             library.OPTIONS = options
         try:
-            return compare(draw(seed, lanes))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return compare(draw(seed, lanes))
         finally:
             library.OPTIONS = before[0]
             os.environ.pop("TORCHINDUCTOR_CACHE_DIR")
