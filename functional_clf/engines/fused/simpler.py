@@ -254,7 +254,7 @@ BY_PLACES: Mapping[str, Callable[..., Tensor]] = {
 # Norms and the like.
 
 
-def _centred(x: Tensor, dims: Sequence[int]) -> Tensor:
+def _centred(x: Tensor, dims: list[int]) -> Tensor:
     return x - x.mean(dims, True)
 
 
@@ -353,8 +353,8 @@ def _group_norm(
     return y, mean.view(flat), rstd.view(flat)
 
 
-# Elementwise. At a NaN torch's vectors and what it does with the rest of them may differ: here it is
-# what the vectors do.
+# Elementwise. What torch makes of a NaN in whole vectors and of one behind the last of them may
+# differ: here it is what it makes of one in whole vectors.
 
 
 def _elu(x: Tensor, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Tensor:
@@ -469,30 +469,55 @@ def _addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float 
 
 SIMPLER: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
-        **{"flip": _flip, "roll": _roll, "stack": _stack, "unbind": _unbind, "split": _split},
-        **{"split_with_sizes": _split_with_sizes, "slice": _slice, "repeat": _repeat},
-        **{"slice_backward": _slice_backward, "constant_pad_nd": _pad, "diagonal": _diagonal},
-        **{"diagonal_backward": _diagonal_backward, "tril": _triangle(torch.le)},
-        **{"triu": _triangle(torch.ge), "cumsum": _cumulated(torch.add)},
-        **{"cumprod": _cumulated(torch.mul), "var": _var, "std": _std, "var_mean": _var_mean},
-        **{"linalg_vector_norm": _vector_norm, "native_layer_norm": _layer_norm},
-        **{"native_layer_norm_backward": _layer_norm_backward, "native_group_norm": _group_norm},
-        **{"elu": _elu, "elu_backward": _elu_backward, "hardtanh_backward": _hardtanh_backward},
+        "flip": _flip,
+        "roll": _roll,
+        "stack": _stack,
+        "unbind": _unbind,
+        "split": _split,
+        "split_with_sizes": _split_with_sizes,
+        "slice": _slice,
+        "repeat": _repeat,
+        "slice_backward": _slice_backward,
+        "constant_pad_nd": _pad,
+        "diagonal": _diagonal,
+        "diagonal_backward": _diagonal_backward,
+        "tril": _triangle(torch.le),
+        "triu": _triangle(torch.ge),
+        "cumsum": _cumulated(torch.add),
+        "cumprod": _cumulated(torch.mul),
+        "var": _var,
+        "std": _std,
+        "var_mean": _var_mean,
+        "linalg_vector_norm": _vector_norm,
+        "native_layer_norm": _layer_norm,
+        "native_layer_norm_backward": _layer_norm_backward,
+        "native_group_norm": _group_norm,
+        "elu": _elu,
+        "elu_backward": _elu_backward,
+        "hardtanh_backward": _hardtanh_backward,
         "celu": lambda x, alpha=1: torch.where(x > 0, x, alpha * torch.expm1(x * (1 / alpha))),
         "hardtanh": lambda x, low=-1, high=1: x.clamp(low, high),
         "hardsigmoid": lambda x: (x + 3).clamp(0, 6) / 6,
         "hardsigmoid_backward": _hardsigmoid_backward,
         "hardswish": lambda x: x * (x + 3).clamp(0, 6) / 6,
-        **{"hardswish_backward": _hardswish_backward, "mish": _mish, "softshrink": _softshrink},
-        **{"mish_backward": _mish_backward, "softshrink_backward": _shrink_backward},
-        **{"hardshrink": _hardshrink, "hardshrink_backward": _shrink_backward, "lerp": _lerp},
+        "hardswish_backward": _hardswish_backward,
+        "mish": _mish,
+        "softshrink": _softshrink,
+        "mish_backward": _mish_backward,
+        "softshrink_backward": _shrink_backward,
+        "hardshrink": _hardshrink,
+        "hardshrink_backward": _shrink_backward,
+        "lerp": _lerp,
         "_prelu_kernel": lambda x, weight: torch.where(x > 0, x, weight * x),
         "_prelu_kernel_backward": _prelu_backward,
         "threshold": lambda x, at, value: torch.where(x <= at, float(value), x),
         "addcmul": lambda x, a, b, *, value=1: x + (a * b if value == 1 else value * a * b),
         "addcdiv": lambda x, a, b, *, value=1: x + (a / b if value == 1 else value * a / b),
-        **{"logaddexp": _logaddexp, "nan_to_num": _nan_to_num, "glu": _glu},
-        **{"glu_backward": _glu_backward, "addmm": _addmm},
+        "logaddexp": _logaddexp,
+        "nan_to_num": _nan_to_num,
+        "glu": _glu,
+        "glu_backward": _glu_backward,
+        "addmm": _addmm,
         "isnan": lambda x: x != x,
         "dot": lambda a, b: (a * b).sum(),
         "bitwise_and": _of_bools(torch.logical_and),
@@ -524,15 +549,15 @@ class OfManyAxes(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs, made = kwargs or {}, NotImplemented
-        if func is torch._C._nn.linear:
+        if func is torch.nn.functional.linear:
             made = self._linear(*args, **kwargs)
         elif func in (torch.matmul, Tensor.matmul, Tensor.__matmul__):
             made = self._matmul(*args, **kwargs)
         elif func is Tensor.__rmatmul__:
             made = self._matmul(*args[::-1])
-        elif func is torch.functional.einsum or func is torch.einsum:
+        elif func is torch.einsum:
             made = _einsum(*args, **kwargs)
-        elif func is torch._C._nn.scaled_dot_product_attention:
+        elif func is torch.nn.functional.scaled_dot_product_attention:
             made = self._attention(*args, **kwargs)
         return func(*args, **kwargs) if made is NotImplemented else made
 

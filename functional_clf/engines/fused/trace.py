@@ -256,9 +256,7 @@ class _Recording(TorchDispatchMode):
             if sum(map(_is_places, pytree.tree_leaves(known, _is_places))) != 1:
                 return NotImplemented
             args, kwargs = known
-        elif name not in SIMPLER:
-            return NotImplemented
-        elif name == "addmm" and not kwargs:
+        elif name not in SIMPLER or (name == "addmm" and not kwargs):
             return NotImplemented
         with self:
             return {**SIMPLER, **BY_PLACES}[name](*args, **kwargs)

@@ -1,17 +1,16 @@
 """Random networks, each from one seed, and their training in a plain loop of torch.autograd.
 
-A network is a few random lines of Python, `apply(p, x)` of one replicate, so that one that fails can
-be read and tried alone. The plain loop takes one replicate at a time through `torch.autograd` and
-`torch.optim`: no vmap, and neither engine nor optimizer of ours. It runs in float64, and once more
-from weights that are off by a rounding (in float32: computed in float32): by how far the second run
-is apart from the first it is known how much of a difference tells nothing.
+A network is a few random lines of Python, `apply(p, x)` of one replicate, so that one that fails
+can be read and tried alone. The plain loop takes one replicate at a time through `torch.autograd`
+and `torch.optim`: no vmap, and neither engine nor optimizer of ours. It runs in float64, and once
+more from weights that are off by a rounding (in float32: computed in float32): by how far the
+second run is apart from the first it is known how much of a difference tells nothing.
 
     python tests/engines/fused/fuzzing.py 1234        # what network 1234 is, and how it does
 """
 
 import dataclasses
 import functools
-import math
 import os
 import random
 import sys
@@ -22,14 +21,13 @@ import warnings
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe, init_chunk
 from functional_clf.core.optim import adam, sgd
 from functional_clf.core.tasks import Binary, MultiClass
-from functional_clf.core.types import Batch, Model, Optimizer
+from functional_clf.core.types import Batch, Model
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines.fused import library
 from functional_clf.engines.fused.engine import FUSED
@@ -41,8 +39,9 @@ TAME = 1e3
 """Losses and weights beyond this one are not compared: float32 has no digits left to agree on."""
 
 # Lines of a network. {0} is what came last, of shape (sample, k); {1} something else of that shape,
-# {2} something else of any width, j. Letters are weights: w (k, m), t (m, k), b (m,) for a new width
-# m; g (k,), v (k,), s (), u (k, k). a and c are two factors of k, i, e places below it; q (c, c).
+# {2} something else of any width, j. Letters are weights: w (k, m), t (m, k), b (m,) for a new
+# width m; g (k,), v (k,), s (), u (k, k), q (c, c). a and c are two factors of k, i and e places
+# below it.
 
 ELEMENTWISE = [
     *("torch.relu({0})", "torch.tanh({0})", "torch.sigmoid({0})", "functional.silu({0})"),
@@ -235,10 +234,17 @@ class Writer:
     def use(self, template: str, width: int) -> None:
         """Write a line."""
         name, k = self.hidden[-1]
-        words: dict[str, Any] = self.sizes(k)
+        words: dict[str, Any] = dict(self.drawn)
         makers: dict[str, tuple[int, ...]] = {
-            **{"w": (k, width), "t": (width, k), "b": (width,), "u": (k, k)},
-            **{"g": (k,), "v": (k,), "s": (), "r": (1, k), "d": (1,)},
+            "w": (k, width),
+            "t": (width, k),
+            "b": (width,),
+            "u": (k, k),
+            "g": (k,),
+            "v": (k,),
+            "s": (),
+            "r": (1, k),
+            "d": (1,),
             "q": (self.drawn["c"], self.drawn["c"]),
         }
         words |= {
@@ -255,9 +261,6 @@ class Writer:
         a = self.rng.choice([one for one in range(1, k + 1) if k % one == 0])
         i, e = self.rng.randrange(k), self.rng.randint(1, max(k - 1, 1))
         self.drawn = {"k": k, "j": j, "a": a, "c": k // a, "i": i, "e": e}
-
-    def sizes(self, k: int) -> dict[str, int]:
-        return self.drawn
 
     def alike(self, k: int) -> list[str]:
         return [name for name, width in self.hidden if width == k]

@@ -1,8 +1,8 @@
 """Operations that are done as simpler ones, beside torch's own, also where NaN and infinity are.
 
-All of them are one program. A replicate is a row of features (eight times, as so many samples), and the
-gradient of a weight that multiplies what an operation makes of it is just that. An optimizer that
-puts gradients into its state hands them out.
+All of them are one program. A replicate is a row of features (eight times, as so many samples),
+and the gradient of a weight that multiplies what an operation makes of it is just that. An
+optimizer that puts gradients into its state hands them out.
 """
 
 import itertools
@@ -16,7 +16,6 @@ from torch.nn import functional
 from functional_clf.contestants.recipe import Recipe, init_chunk
 from functional_clf.core.types import Batch, Model, Optimizer
 from functional_clf.data.batches import ChunkData
-from functional_clf.engines.fused import simpler
 from functional_clf.engines.fused.engine import FUSED
 
 CPU = torch.device("cpu")
@@ -185,7 +184,10 @@ ELEMENTWISE = {
     "not": lambda x: torch.where(~(x > 0), x, 0.5),
 }
 TABLES = {
-    **{"places": PLACES, "sums": SUMS, "products": PRODUCTS, "tops": TOPS},
+    "places": PLACES,
+    "sums": SUMS,
+    "products": PRODUCTS,
+    "tops": TOPS,
     "elementwise": ELEMENTWISE,
 }
 WITHOUT_GRADIENT = {"isnan", "isfinite"}
@@ -193,7 +195,7 @@ WITHOUT_GRADIENT = {"isnan", "isfinite"}
 
 @dataclass(frozen=True)
 class Eighth:
-    """A task whose loss is an eighth of the sum of all logits, so that eight samples make a whole."""
+    """A task whose loss is the sum of all logits by eight, so that eight samples make a whole."""
 
     def loss(self, logits, y):
         return logits.sum() / 8
@@ -219,7 +221,8 @@ def results_of(functions, rows, dtype):
         return {name: torch.zeros(shape, dtype=dtype) for name, shape in shapes.items()}
 
     def apply(p, x):
-        return sum((f(x) * p[name]).flatten(1).sum(1) for name, f in functions.items())
+        parts = [(f(x) * p[name]).flatten(1).sum(1) for name, f in functions.items()]
+        return sum(parts[1:], parts[0])
 
     x = torch.tensor(rows, dtype=dtype)[:, None].expand(-1, 8, 4).contiguous()
     batch = Batch(x, torch.zeros(len(rows), 8, dtype=dtype))
