@@ -158,10 +158,9 @@ def mlp_recipe(
         >>> deep.sized(n_features=30, n_classes=3).describe()["layer_sizes"]
         [30, 64, 64, 3]
     """
-    if not isinstance(optimizer, str | tuple) and not callable(optimizer):
+    if optimizer is None:  # which would be taken for a name's
         raise TypeError(
-            f"optimizer is {short(optimizer)}; it must be a name, as in 'adam', or an Optimizer, "
-            "as adam(0.01)"
+            "optimizer is None; it must be a name, as in 'adam', or an Optimizer, as adam(0.01)"
         )
     method = cast(OptimizerName, optimizer) if isinstance(optimizer, str) else None
     settings = MlpSettings(
