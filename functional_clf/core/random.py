@@ -98,7 +98,7 @@ def bits(key: Key, shape: Sequence[int]) -> Int[Tensor, "..."]:
 
     Example:
         >>> bits(key(0), (2,))
-        tensor([ -224768089,   -91998574], dtype=torch.int32)
+        tensor([-224768089,  -91998574], dtype=torch.int32)
     """
     return _random_bits(key, list(shape))
 
