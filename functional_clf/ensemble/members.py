@@ -164,10 +164,10 @@ def probabilities(
     with torch.no_grad(), contextlib.nullcontext() if is_own else ONE_AT_A_TIME:
         logits = torch.func.vmap(recipe.model.apply, in_dims=(0, None))(held, samples)
     logits = logits.double()
-    if not bool(torch.isfinite(logits).all()):
+    if not bool(torch.isfinite(samples).all() and torch.isfinite(logits).all()):
         raise ValueError(
-            "the network's output for a row of X is not finite; is X as large as what it was "
-            "fitted on?"
+            "the network's output for a row of X is not finite; are its numbers as large as those "
+            "that it was fitted on?"
         )
     if logits.ndim == 2:
         return torch.sigmoid(torch.stack([-logits, logits], -1)).numpy()

@@ -153,7 +153,8 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if not isinstance(self.scale, bool | np.bool_):
             raise TypeError(f"scale is {short(self.scale)}; it must be True or False")
         template = self._member()
-        X, y = cast(Any, _validate_data)(self, X, y, dtype=(np.float64, np.float32))
+        # In one order in memory, as sums over samples depend on it in their last bits.
+        X, y = cast(Any, _validate_data)(self, X, y, dtype=(np.float64, np.float32), order="C")
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
