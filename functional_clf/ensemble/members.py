@@ -35,6 +35,8 @@ from functional_clf.workers.threads import Workers
 
 logger = logging.getLogger("functional_clf")
 
+Predict = Callable[[Float[ndarray, "sample feature"]], Float[ndarray, "member sample class"]]
+
 
 class Members(NamedTuple):
     """Trained members, a leading axis of members in each array.
@@ -125,10 +127,8 @@ def train_members(
     return _joined(done, recipe, chosen.name)
 
 
-def probabilities(
-    recipe: Recipe, weights: Mapping[str, ndarray], x: Float[ndarray, "sample feature"]
-) -> Float[ndarray, "member sample class"]:
-    """What each member takes for the probability of each class.
+def make_predict(recipe: Recipe, weights: Mapping[str, ndarray]) -> Predict:
+    """What members take for the probability of each class.
 
     This package's own networks are evaluated in float64, in which it does not show how many samples
     are predicted together; any other in the precision in which it was trained.
@@ -136,23 +136,22 @@ def probabilities(
     Args:
         recipe: what each member is.
         weights: of the members, as in `Members`.
-        x: finite numbers.
 
     Returns:
-        float64; those of a sample sum to 1.
-
-    Raises:
-        ValueError: when a member's output is not finite.
+        `predict(x) -> probabilities`, of finite numbers `(sample, feature)` in float64
+        `(member, sample, class)`; those of a sample sum to 1. It raises a ValueError where a
+        member's output is not finite.
 
     Example:
         >>> from functional_clf.contestants.mlp import model_1
-        >>> recipe = model_1(layer_sizes=(1, 1))
         >>> weights = {"0.weight": np.zeros((2, 1, 1)), "0.bias": np.array([[0.0], [np.log(3)]])}
-        >>> probabilities(recipe, weights, np.ones((1, 1)))[:, 0]
+        >>> predict = make_predict(model_1(layer_sizes=(1, 1)), weights)
+        >>> predict(np.ones((1, 1)))[:, 0]
         array([[0.5 , 0.5 ],
                [0.25, 0.75]])
     """
     is_own = recipe.is_own
+    turns = contextlib.nullcontext() if is_own else ONE_AT_A_TIME
     held = {name: torch.tensor(value) for name, value in weights.items()}
     kinds = (value.dtype for value in held.values() if value.is_floating_point())
     dtype = torch.float64 if is_own else next(kinds, torch.get_default_dtype())
@@ -160,18 +159,22 @@ def probabilities(
         name: value.to(dtype) if value.is_floating_point() else value
         for name, value in held.items()
     }
-    samples = torch.from_numpy(np.ascontiguousarray(x.T)).to(dtype).mT
-    with torch.no_grad(), contextlib.nullcontext() if is_own else ONE_AT_A_TIME:
-        logits = torch.func.vmap(recipe.model.apply, in_dims=(0, None))(held, samples)
-    logits = logits.double()
-    if not bool(torch.isfinite(samples).all() and torch.isfinite(logits).all()):
-        raise ValueError(
-            "the network's output for a row of X is not finite; are its numbers as large as those "
-            "that it was fitted on?"
-        )
-    if logits.ndim == 2:
-        return torch.sigmoid(torch.stack([-logits, logits], -1)).numpy()
-    return torch.softmax(logits, -1).numpy()
+    apply = torch.func.vmap(recipe.model.apply, in_dims=(0, None))
+
+    def predict(x: ndarray) -> ndarray:
+        samples = torch.from_numpy(np.ascontiguousarray(x.T)).to(dtype).mT
+        with torch.no_grad(), turns:
+            logits = apply(held, samples).double()
+        if not bool(torch.isfinite(samples).all() and torch.isfinite(logits).all()):
+            raise ValueError(
+                "the network's output for a row of X is not finite; are its numbers as large as "
+                "those that it was fitted on?"
+            )
+        if logits.ndim == 2:
+            return torch.sigmoid(torch.stack([-logits, logits], -1)).numpy()
+        return torch.softmax(logits, -1).numpy()
+
+    return predict
 
 
 def _same_for_all(x: ndarray, y: ndarray, task: Task, width: int) -> ChunkData:
@@ -215,7 +218,7 @@ def _joined(done: Sequence[tuple[Sequence[int], Trained]], recipe: Recipe, engin
             weights.setdefault(name, []).append(value[:count].numpy())
         losses.append(trained.curves.train.loss[-1, :count].double().numpy())
         diverged.append(trained.diverged[:count])
-        taken = getattr(trained, "epochs", None)
+        taken = trained.epochs
         epochs.append(np.full(count, recipe.epochs) if taken is None else taken[:count])
     joined = {name: np.concatenate(parts) for name, parts in weights.items()}
     return Members(

@@ -3,6 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Self, cast
 
 import numpy as np
@@ -23,7 +24,7 @@ from functional_clf.contestants.settings import ActivationName, OptimizerName
 from functional_clf.core.tasks import task_of
 from functional_clf.data.dataset import floating_dtype
 from functional_clf.engines.machine import CPU_CHUNK, one_torch_thread
-from functional_clf.ensemble.members import probabilities, train_members
+from functional_clf.ensemble.members import make_predict, train_members
 from functional_clf.registry import CONTESTANTS, made_again
 from functional_clf.support.arguments import real_number, short, whole_number
 from functional_clf.support.forks import use_threads
@@ -40,7 +41,7 @@ except ImportError:  # before scikit-learn 1.6
 ROWS_AT_ONCE = 1024
 """So many rows are predicted at once, by so many members as are trained at once."""
 
-NETWORK = ("hidden", "activation", "optimizer", "learning_rate", "epochs")
+NETWORK = ("hidden", "activation", "optimizer", "learning_rate", "epochs", "batch_size")
 """The arguments that say what a member is, in place of which there may be a recipe."""
 
 
@@ -63,8 +64,9 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         activation: between its layers, a name in `models.ACTIVATIONS`; None for linear layers only.
         optimizer: "adam" or "sgd".
         learning_rate: step size, above 0.
-        epochs: full-batch training steps, at least 1.
-        recipe: what each member is, in place of the arguments from `hidden` to `epochs`: of
+        epochs: times that the samples are gone through, at least 1.
+        batch_size: samples in a batch, at least 1; None for all of them, a step an epoch.
+        recipe: what each member is, in place of the arguments from `hidden` to `batch_size`: of
             `mlp_recipe`, or a `Recipe` or template of one's own.
         scale: whether features are standardised, to the mean 0 and the variance 1 of those fitted.
         class_weight: what a sample of a class weighs in the loss: a dict from labels to numbers
@@ -108,11 +110,12 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self,
         n_seeds: int = 16,
         *,
-        hidden: Sequence[int] = (64, 64),
+        hidden: Sequence[int] = (64,),
         activation: ActivationName | None = "relu",
         optimizer: OptimizerName = "adam",
-        learning_rate: float = 0.01,
+        learning_rate: float = 0.003,
         epochs: int = 200,
+        batch_size: int | None = None,
         recipe: Any = None,
         scale: bool = True,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
@@ -126,6 +129,7 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.epochs = epochs
+        self.batch_size = batch_size
         self.recipe = recipe
         self.scale = scale
         self.class_weight = class_weight
@@ -164,6 +168,9 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         weights = None
         if self.class_weight is not None:
             weights = compute_class_weight(self.class_weight, classes=classes, y=y).tolist()
+        recipe = _sized(template, X.shape[1], len(classes))
+        if self.batch_size is not None:
+            recipe = replace(recipe, batch_size=self.batch_size)
         scaler = _scaler(X) if self.scale else None
         dtype = floating_dtype()
         random = check_random_state(self.random_state)
@@ -171,7 +178,7 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         while len(seeds) < n_seeds:
             seeds[int(random.randint(np.iinfo(np.int32).max))] = None
         members = train_members(
-            _sized(template, X.shape[1], len(classes)),
+            recipe.for_samples(len(X)),
             _features(X, scaler, dtype),
             codes.astype(dtype),
             task_of(len(classes), weights),
@@ -308,14 +315,17 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         recipe = _sized(self.recipe_, X.shape[1], len(self.classes_))
         kept = np.flatnonzero(~self.diverged_)
         groups = [kept[at : at + CPU_CHUNK] for at in range(0, len(kept), CPU_CHUNK)]
+        predicts = [
+            make_predict(recipe, {name: value[group] for name, value in self.weights_.items()})
+            for group in groups
+        ]
 
-        def predict(block: Sequence[int], after_steps: Any = None) -> None:
+        def predict_rows(block: Sequence[int], after_steps: Any = None) -> None:
             del after_steps
             rows = slice(block[0], block[-1] + 1)
             x = _features(X[rows], self.scaler_, np.dtype(float))
-            for members in groups:
-                weights = {name: value[members] for name, value in self.weights_.items()}
-                take(rows, members, probabilities(recipe, weights, x))
+            for members, predict in zip(groups, predicts, strict=True):
+                take(rows, members, predict(x))
 
         blocks = [
             range(at, min(at + ROWS_AT_ONCE, len(X))) for at in range(0, len(X), ROWS_AT_ONCE)
@@ -324,10 +334,10 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if threads == 1:
             with one_torch_thread():
                 for block in blocks:
-                    predict(block)
+                    predict_rows(block)
             return
         with Workers(threads) as workers:
-            for _ in workers.map(predict, blocks):
+            for _ in workers.map(predict_rows, blocks):
                 pass
 
 

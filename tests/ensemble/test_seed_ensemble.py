@@ -24,10 +24,11 @@ from torch import nn
 
 from functional_clf import Model, Recipe, SeedEnsembleClassifier, adam, mlp_recipe, sgd
 from functional_clf.core.models import mlp
+from functional_clf.core.stopping import EarlyStopping
 from functional_clf.engines.machine import c_compiler
 from functional_clf.engines.vmapped import Eager
 from functional_clf.ensemble import seed_ensemble
-from functional_clf.ensemble.members import probabilities, train_members
+from functional_clf.ensemble.members import make_predict, train_members
 
 needs_c = pytest.mark.skipif(c_compiler() is None, reason="no C compiler was found")
 ENGINES = ["eager", pytest.param("fused", marks=needs_c)]
@@ -356,6 +357,32 @@ def test_a_module_of_ones_own_is_a_member():
     np.testing.assert_allclose(each[:, :, 1], by_hand, rtol=1e-5)
 
 
+def test_batches_are_each_members_own_on_any_number_of_threads():
+    x, y = TWO
+    whole, one, two = (
+        small(n_seeds=18, epochs=3, batch_size=batch_size, n_jobs=n_jobs).fit(x, y)
+        for batch_size, n_jobs in ((None, 1), (50, 1), (50, 2))
+    )
+    assert all((one.weights_[name] == two.weights_[name]).all() for name in one.weights_)
+    assert (one.seeds_ == whole.seeds_).all()
+    assert np.abs(one.predict_proba(x) - whole.predict_proba(x)).max() > 0.01
+    alike = np.isclose(one.weights_["0.weight"][:, None], one.weights_["0.weight"][None]).all(
+        (2, 3)
+    )
+    assert alike.sum() == 18  # each is like itself alone
+    with pytest.raises(ValueError, match="batch_size is 121; there are 120 training samples"):
+        small(batch_size=121).fit(x, y)
+
+
+def test_training_stops_where_a_recipe_says_so():
+    x, y = TWO
+    stop = EarlyStopping(patience=3, validation=0.2)
+    recipe = Recipe("stops", mlp((6, 8, 1), torch.relu), adam(0.1), 200, batch_size=32, stop=stop)
+    ensemble = SeedEnsembleClassifier(3, recipe=recipe, engine="eager", random_state=0).fit(x, y)
+    assert 3 < ensemble.n_iter_ < 200
+    assert ensemble.score(x, y) > 0.85
+
+
 def test_a_recipe_that_is_not_pure_is_refused():
     x, y = TWO
     network = nn.Sequential(nn.Linear(6, 5), nn.Dropout(0.5), nn.Linear(5, 1))
@@ -426,6 +453,7 @@ def test_nothing_is_predicted_where_every_seed_diverged():
         ({"optimizer": "newton"}, ValueError, "optimizer is 'newton'"),
         ({"learning_rate": 0}, ValueError, "learning_rate is 0"),
         ({"learning_rate": "fast"}, TypeError, "learning_rate is 'fast'; it must be a number"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0; it must be at least 1"),
         ({"epochs": 0}, ValueError, "epochs is 0; it must be at least 1"),
         ({"recipe": nn.Linear(2, 1)}, TypeError, "recipe is .*; it must be a recipe"),
         ({"scale": "no"}, TypeError, "scale is 'no'; it must be True or False"),
@@ -476,7 +504,7 @@ def test_outputs_that_are_not_finite_are_no_probabilities():
     recipe = mlp_recipe("linear", (1, 1), None, "sgd", 0.1)
     weights = {"0.weight": np.full((1, 1, 1), 1e200), "0.bias": np.zeros((1, 1))}
     with pytest.raises(ValueError, match="output for a row of X is not finite"):
-        probabilities(recipe, weights, np.full((1, 1), 1e200))
+        make_predict(recipe, weights)(np.full((1, 1), 1e200))
 
 
 def test_nothing_is_predicted_before_fitting():
