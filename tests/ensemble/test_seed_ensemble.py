@@ -1,7 +1,6 @@
 """The ensemble as scikit-learn wants it, and held to a loop over `nn.Module`s."""
 
 import io
-import json
 import pickle
 import subprocess
 import sys
@@ -155,16 +154,12 @@ def test_fitting_changes_no_global_generator():
     assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
 
 
-def test_statistics_need_no_torch_and_the_name_is_found_when_used():
-    script = (
-        "import sys, json, functional_clf.stats; a = 'torch' in sys.modules;"
-        "from functional_clf import SeedEnsembleClassifier as found;"
-        "print(json.dumps([a, found.__name__]))"
-    )
+def test_statistics_still_need_no_torch():
+    script = "import sys, functional_clf.stats; print('torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout) == [False, "SeedEnsembleClassifier"]
+    assert done.stdout.strip() == "False"
 
 
 # What it computes.
