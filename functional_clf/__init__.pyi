@@ -53,6 +53,7 @@ from .data.generators import moons as moons
 from .data.generators import spirals as spirals
 from .data.tables import from_arrays as from_arrays
 from .data.tables import table as table
+from .ensemble.seed_ensemble import SeedEnsembleClassifier as SeedEnsembleClassifier
 from .record.database import StoreError as StoreError
 from .record.weights import load_seed as load_seed
 from .stats import Comparison as Comparison
