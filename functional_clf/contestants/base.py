@@ -10,6 +10,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from functional_clf.contestants.fitting import Predicted
 from functional_clf.core.types import Curves, Params, TrainState
 from functional_clf.core.user_code import UnreadableError, reading_of
 from functional_clf.data.batches import ChunkData
@@ -25,12 +26,18 @@ class Trained(NamedTuple):
     diverged: of each replicate, whether its training has come to nothing.
     logits: of the test samples after training, `(replicate, sample)` for two classes, else with a
         last class axis; None where nobody wants them, or it has none.
+    warnings: what was warned of, or went wrong, a text each, as in "warned ConvergenceWarning:
+        lbfgs failed to converge"; and of which replicates, `(replicate,)`.
+    predictions: of each replicate, what it predicts of the test samples, where logits do not tell.
+        Where that is no probabilities, a loss that is NaN says nothing of a divergence.
     """
 
     params: Params
     curves: Curves
     diverged: Bool[np.ndarray, " replicate"]
     logits: Tensor | None = None
+    warnings: tuple[tuple[str, Bool[np.ndarray, " replicate"]], ...] = ()
+    predictions: Sequence[Predicted] | None = None
 
 
 class Training(NamedTuple):
@@ -41,11 +48,14 @@ class Training(NamedTuple):
         what it raises must end the training.
     wants_logits: whether the test samples' logits are asked for, to be scored by other metrics
         than accuracy.
+    processes: what is no pure function of tensors may be done in these
+        (`workers.processes.Processes`); None for in this one.
     """
 
     engine: Any
     after_steps: Callable[[int], None] = lambda steps: None
     wants_logits: bool = False
+    processes: Any = None
 
 
 @runtime_checkable

@@ -12,6 +12,11 @@ import numpy as np
 import torch
 
 from functional_clf.contestants.base import described
+from functional_clf.contestants.estimators import (
+    TRIED_SEEDS,
+    EstimatorContestant,
+    weighing_warning,
+)
 from functional_clf.core.same_bits import same_bits
 from functional_clf.core.user_code import UnreadableError
 from functional_clf.data.batches import check_all_classes, draw_chunk
@@ -55,8 +60,42 @@ def check_plan(plan: Plan, has_folder: bool) -> None:
     must_vary = plan.varies == "init" or plan.design == "crossed"
     for recipe in plan.recipes:
         warnings += check_recipe(recipe, data, init_seeds, must_vary)
+    for one in plan.contestants:
+        if isinstance(one, EstimatorContestant):
+            warnings += _of_estimator(one, plan)
     for warning in (*dataset.notices, *warnings):
         logger.warning("%s", warning)
+
+
+def check_fits(plan: Plan) -> None:
+    """See that each estimator can be fitted to one of the first seeds.
+
+    Raises:
+        ValueError: when all of a few fits fail alike, or what an estimator tells once it is fitted
+            does not define the metric.
+    """
+    estimators = [one for one in plan.contestants if isinstance(one, EstimatorContestant)]
+    if not estimators:
+        return
+    replicates = [plan.replicate(seed) for seed in plan.seeds[:TRIED_SEEDS]]
+    data = draw_chunk(plan.dataset, replicates, plan.test_size, torch.device("cpu"), plan.task)
+    for one in estimators:
+        if failure := one.check(data, replicates, plan.metric):
+            raise ValueError(
+                f"model {one.name!r}: all of the first {len(replicates)} fits {failure}"
+                if len(replicates) > 1
+                else f"model {one.name!r}: its fit {failure}"
+            )
+
+
+def _of_estimator(one: EstimatorContestant, plan: Plan) -> list[str]:
+    found = [weighing_warning(one)] if plan.class_weight is not None else []
+    if plan.varies == "init" and plan.design == "paired" and not one.is_seeded:
+        found.append(
+            f"model {one.name!r} has no random_state; with vary='init' all of its seeds are the "
+            "same run"
+        )
+    return [line for line in found if line is not None]
 
 
 def _check_identity(plan: Plan) -> None:
