@@ -116,7 +116,8 @@ class EstimatorContestant:
         in_lanes = [found[one] for one in replicates]
         metrics = (
             Metrics(
-                torch.tensor([[fit.loss[part] for fit in in_lanes]], dtype=torch.float64),
+                # As the record keeps it, so that a fit again is held against the same number.
+                torch.tensor([[fit.loss[part] for fit in in_lanes]], dtype=torch.float32),
                 torch.tensor([[fit.correct[part] for fit in in_lanes]]),
             )
             for part in (0, 1)
