@@ -39,9 +39,6 @@ LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "xgboost", "lightgbm": "light
 HERE_SECONDS = 0.05
 """Fits that take less than this together are not worth handing to another process."""
 
-TRIED_SEEDS = 3
-"""Where this many seeds fail alike before a study, it is not begun."""
-
 _pace: "weakref.WeakKeyDictionary[EstimatorContestant, float]" = weakref.WeakKeyDictionary()
 """About how many seconds a fit takes; decides where fits are done, never what comes out."""
 _pace_lock = threading.Lock()
@@ -132,26 +129,23 @@ class EstimatorContestant:
             predictions=[fit.predicted for fit in in_lanes],
         )
 
-    def check(self, data: ChunkData, replicates: Sequence[Replicate], metric: str) -> str | None:
-        """Fit some replicates, up to the first that can be: how all failed alike; else None.
+    def check(self, data: ChunkData, one: Replicate, metric: str) -> str | None:
+        """Fit one replicate before a study: how it failed, in words; None where it did not.
 
         Args:
-            data: their samples.
-            replicates: with different seeds.
+            data: its samples.
+            one: the replicate.
             metric: what will be compared by.
 
         Raises:
             ValueError: when what it tells once fitted does not define the metric.
         """
-        failures = []
-        for lane in range(len(replicates)):
-            fit = self._here([self._job(data, replicates, lane)], data, Training(None))[0]
-            if not fit.has_failed:
-                if metric in UNDEFINED[fit.predicted.kind]:
-                    raise ValueError(_lacking(self, fit.predicted.kind, metric))
-                return None
-            failures += [text for text in fit.events if text.startswith(FAILED)]
-        return failures[0] if len(set(failures)) == 1 else None
+        fit = self._here([self._job(data, [one], 0)], data, Training(None))[0]
+        if fit.has_failed:
+            return next(text for text in fit.events if text.startswith(FAILED))
+        if metric in UNDEFINED[fit.predicted.kind]:
+            raise ValueError(_lacking(self, fit.predicted.kind, metric))
+        return None
 
     def _job(self, data: ChunkData, replicates: Sequence[Replicate], lane: int) -> Job:
         parts = [_array(part.x[lane]) for part in (data.train, data.test)]

@@ -395,7 +395,7 @@ def test_a_failed_fit_is_a_diverged_seed_and_is_told_again(tmp_path, caplog):
 def test_where_the_first_fits_fail_alike_nothing_is_begun(tmp_path):
     data = circles(60)
     for contestant, words in (
-        (estimator("nb", MultinomialNB()), "model 'nb': all of the first 3 fits failed: ValueErr"),
+        (estimator("nb", MultinomialNB()), "model 'nb': all of the first 5 fits failed: ValueErr"),
         (estimator("u", Luckless(always=True)), "fits failed: ValueError: no luck"),
         (estimator("svm", SVC(C=-1)), "failed: InvalidParameterError: The 'C' parameter"),
     ):
