@@ -275,11 +275,12 @@ class Store(Database):
         return self._gather("curves", model, seeds, names=CURVES, axis=1)
 
     def scores(self, model: str, seeds: range) -> dict[str, np.ndarray]:
-        """What is recorded of one model's predictions besides counts, seeds in order and last.
+        """What is recorded of one model besides its rows and curves, seeds in order and last.
 
         Returns:
             By name, arrays `(seed,)`: "scores/METRIC", "majority/METRIC" (whoever always predicts
-            the largest class); and "confusion", `(true, predicted, seed)`. Empty where nothing is.
+            the largest class), "counts/NAME" (such as the epochs that early stopping took); and
+            "confusion", `(true, predicted, seed)`. Empty where nothing is.
         """
         return self._gather("curves", model, seeds, names=None, axis=-1, leave_out=CURVES)
 
@@ -291,7 +292,10 @@ class Store(Database):
         """
         counts: dict[str, int] = {}
         for chunk, members in self._lanes_by_chunk(model, seeds):
-            arrays = safetensors.numpy.load(self._blob("curves", chunk))
+            blob = self._blob("curves", chunk)
+            names = blob[8 : 8 + int.from_bytes(blob[:8], "little")]
+            # Of most chunks there is nothing to tell, and all there is need not be unpacked.
+            arrays = safetensors.numpy.load(blob) if WARNED.encode() in names else {}
             for key, which in arrays.items():
                 if key.startswith(f"{model}/{WARNED}"):
                     text = key.removeprefix(f"{model}/{WARNED}")

@@ -24,6 +24,7 @@ class Outcome(NamedTuple):
     logits: of the test samples, `(replicate, sample)` or with a last class axis; None of none.
     predictions: of each replicate, in place of logits; None where these tell.
     warned: by text, which replicates it is said of, `(replicate,)`.
+    counts: whole numbers of each replicate by name, `(replicate,)`, as the epochs that it took.
     """
 
     points: dict[str, np.ndarray]
@@ -32,6 +33,7 @@ class Outcome(NamedTuple):
     logits: np.ndarray | None = None
     predictions: Sequence[Predicted] | None = None
     warned: Mapping[str, np.ndarray] = MappingProxyType({})
+    counts: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def checked_outcome(
@@ -97,7 +99,12 @@ def checked_outcome(
     logits = None if trained.logits is None else _logits(model, trained.logits, data)
     warned = _warned(model, trained.warnings, width)
     params = _params(model, trained.params, width)
-    return Outcome(points, params, diverged, logits, predictions, warned)
+    counts = {
+        name: _count(f"{model}: its {name}", value, width)
+        for name in ("epochs", "best_epoch")
+        if (value := getattr(trained, name)) is not None
+    }
+    return Outcome(points, params, diverged, logits, predictions, warned, counts)
 
 
 def _predictions(model: str, predictions: Any, data: ChunkData) -> Sequence[Predicted] | None:
@@ -130,6 +137,16 @@ def _warned(model: str, warnings: Any, width: int) -> dict[str, np.ndarray]:
             )
         found[text] = array
     return found
+
+
+def _count(what: str, value: Any, width: int) -> np.ndarray:
+    array = _array(what, value)
+    if array.dtype.kind not in "iu" or array.shape != (width,) or array.min() < 0:
+        raise ValueError(
+            f"{what} is of {array.dtype} and shape {array.shape}; it must be a count of each "
+            f"replicate, {(width,)}"
+        )
+    return array.astype(np.int32)
 
 
 def _logits(model: str, logits: Any, data: ChunkData) -> np.ndarray:
