@@ -3,6 +3,7 @@ from . import stats as stats
 from .contestants.base import Contestant as Contestant
 from .contestants.base import Trained as Trained
 from .contestants.base import Training as Training
+from .contestants.estimators import estimator as estimator
 from .contestants.mlp import mlp_recipe as mlp_recipe
 from .contestants.mlp import model_0 as model_0
 from .contestants.mlp import model_1 as model_1
