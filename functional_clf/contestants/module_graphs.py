@@ -37,6 +37,15 @@ _TAKEN_APART = (
     *(aten._native_batch_norm_legit.default, aten.native_batch_norm),
 )
 
+_ASKS_FOR_A_VALUE = (
+    "{where} asks for the value of a tensor in Python (a branch as in `if x.sum() > 0`, float(x), "
+    "x.item()), which differs from seed to seed; use torch.where"
+)
+_HAS_NO_FIXED_SHAPE = (
+    "{where} makes a tensor whose shape depends on values (a boolean mask, torch.nonzero), which "
+    "differs from seed to seed; use torch.where"
+)
+
 
 class Form(NamedTuple):
     """What a graph is recorded for: a batch's form, and whether it is for training."""
@@ -63,7 +72,7 @@ class Unrecordable(ValueError):
     """A module does what cannot be trained for many replicates at once; one line says what."""
 
 
-class _OwnRandom(Exception):
+class _Refused(Exception):
     pass
 
 
@@ -102,16 +111,15 @@ class Watcher:
 
     def refuse_randomness(self, what: str) -> NoReturn:
         """Raise what says that the submodule which runs draws random numbers of its own."""
-        raise _OwnRandom(
+        raise _Refused(
             f"{self.where()} draws random numbers of its own ({what}), which no seed decides; "
             "dropout layers draw from each seed's own key: use one, or leave it out"
         )
 
     def refuse_dropout(self) -> NoReturn:
         """Raise what says that the submodule which runs has noise in its evaluation form."""
-        raise _OwnRandom(
-            f"{self.where()} drops out in evaluation, too; give its dropout "
-            "training=self.training"
+        raise _Refused(
+            f"{self.where()} drops out in evaluation, too; give its dropout training=self.training"
         )
 
     def _entering(self, name: str) -> Callable[..., None]:
@@ -133,9 +141,7 @@ class _Dropouts(TorchFunctionMode):
         super().__init__()
         self._watcher = watcher
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
         is_dropout = getattr(func, "__name__", None) in DROPOUTS
         self._watcher._in_dropout += is_dropout
@@ -152,9 +158,7 @@ class _Operations(TorchDispatchMode):
         super().__init__()
         self._watcher, self._noise = watcher, noise
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         del types
         kwargs = kwargs or {}
         if torch.Tag.nondeterministic_seeded in func.tags:
@@ -169,6 +173,10 @@ class _Operations(TorchDispatchMode):
         root = mode.tracer.graph._root
         last = root._prev
         result = func(*args, **kwargs)
+        if isinstance(result, torch.SymInt | torch.SymFloat | torch.SymBool):
+            raise _Refused(_ASKS_FOR_A_VALUE.format(where=self._watcher.where()))
+        if isinstance(result, Tensor) and any(isinstance(n, torch.SymInt) for n in result.shape):
+            raise _Refused(_HAS_NO_FIXED_SHAPE.format(where=self._watcher.where()))
         if not torch.is_grad_enabled():
             node = root._prev
             while node is not last and node is not root:
@@ -211,7 +219,7 @@ def run_once(
             output = torch.func.functional_call(module, merged, (x,), tie_weights=True)
         if _other_states() != state:
             watcher.refuse_randomness("Python's random or numpy.random")
-    except _OwnRandom as error:
+    except _Refused as error:
         raise Unrecordable(str(error)) from error
     except Exception as error:  # a user's module may fail in any way
         raise Unrecordable(_told(watcher.where(), error)) from error
@@ -432,18 +440,11 @@ def _check_form_kept(name: str, before: Tensor, after: Any) -> None:
 def _told(where: str, error: Exception) -> str:
     """What went wrong in a submodule, in one line."""
     told = one_line(error)
-    operation = str(getattr(error, "func", ""))
     if type(error).__name__ == "DynamicOutputShapeException":
-        return (
-            f"{where} makes a tensor whose shape depends on values ({operation}, as a boolean mask "
-            "does), which differs from seed to seed; use torch.where"
-        )
+        return _HAS_NO_FIXED_SHAPE.format(where=where)
     asks = ("DataDependentOutputException", "GuardOnDataDependentSymNode")
     if type(error).__name__ in asks or "value out of a tracing tensor" in told:
-        return (
-            f"{where} asks for the value of a tensor in Python (a branch as in `if x.sum() > 0`, "
-            "float(x), x.item()), which differs from seed to seed; use torch.where"
-        )
+        return _ASKS_FOR_A_VALUE.format(where=where)
     if "numpy" in told.lower() and "tensor" in told.lower():
         return f"{where} leaves torch for NumPy, which no seed's gradient passes; use torch"
     if "more than 1 value per channel" in told:

@@ -410,9 +410,10 @@ class ModuleForms:
         if self._is_checked:
             return
         with ONE_AT_A_TIME, plain_torch():
-            given = {name: weights[name] for name in self._params}, {
-                name: weights[name] for name in self._buffers
-            }
+            given = (
+                {name: weights[name] for name in self._params},
+                {name: weights[name] for name in self._buffers},
+            )
             for training in (False, True):
                 _compare(self, training, *given, x)
         self._is_checked = True

@@ -198,7 +198,9 @@ def reference(factory, batch, seed, n_classes=3, epochs=2):
             module.train()
             number["draw"] = 0
             optimizer.zero_grad()
-            loss = functional.cross_entropy(module(batch.x[rows].contiguous()), batch.y[rows].long())
+            loss = functional.cross_entropy(
+                module(batch.x[rows].contiguous()), batch.y[rows].long()
+            )
             loss.backward()
             optimizer.step()
             place["step"] += 1
@@ -377,7 +379,9 @@ def test_the_identity_is_the_code_of_the_factory_and_what_it_reads():
     first.model.apply(first.model.init(torch.Generator())[0], data_of(1).train.x[0])
     assert first.describe()["code"] == before == code(factory_of(4)) is not None
     assert code(factory_of(5)) != before
-    assert code(functools.partial(Scaled, factor=2.0)) != code(functools.partial(Scaled, factor=3.0))
+    assert code(functools.partial(Scaled, factor=2.0)) != code(
+        functools.partial(Scaled, factor=3.0)
+    )
     assert code(Scaled) != code(Images)
     described = recipe_of(Images).describe()
     assert described["factory"] == f"{Images.__module__}:Images"
@@ -395,7 +399,9 @@ class Scaled(nn.Linear):
 
 def sequential(*parts):
     def factory(n_features, n_classes):
-        return nn.Sequential(nn.Linear(n_features, 8), *(part() for part in parts), nn.Linear(8, n_classes))
+        return nn.Sequential(
+            nn.Linear(n_features, 8), *(part() for part in parts), nn.Linear(8, n_classes)
+        )
 
     return factory
 
@@ -608,12 +614,18 @@ def test_a_study_of_modules_runs_resumes_and_keeps_its_weights(tmp_path):
     first = Study(data, recipes, seeds=3, engine="eager", chunk_size=2).run(tmp_path)
     more = Study(data, recipes, seeds=5, engine="eager", chunk_size=2).run(tmp_path)
     alone = Study(data, recipes, seeds=range(4, 5), engine="eager", chunk_size=2).run()
-    columns = ["model", "seed", "test_loss", "test_accuracy"]
-    assert more.seeds.select(columns).filter(more.seeds["seed"] < 3).sort(columns).equals(
-        first.seeds.select(columns).sort(columns)
+    columns = ["model", "seed", "test_loss", "test_correct"]
+    assert (
+        more.seeds.select(columns)
+        .filter(more.seeds["seed"] < 3)
+        .sort(columns)
+        .equals(first.seeds.select(columns).sort(columns))
     )
-    assert more.seeds.select(columns).filter(more.seeds["seed"] == 4).sort(columns).equals(
-        alone.seeds.select(columns).sort(columns)
+    assert (
+        more.seeds.select(columns)
+        .filter(more.seeds["seed"] == 4)
+        .sort(columns)
+        .equals(alone.seeds.select(columns).sort(columns))
     )
 
 
