@@ -9,12 +9,14 @@ no graph can say is found while it is recorded, and told by the name of the subm
 import contextlib
 import random as pythons_random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
+from torch._decomp import get_decompositions
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch._guards import tracing
 from torch._subclasses.functional_tensor import FunctionalTensorMode, dispatch_functionalize
 from torch.fx.experimental.proxy_tensor import get_proxy_mode, make_fx
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -68,11 +70,11 @@ class Graph(NamedTuple):
     draws: int
 
 
-class Unrecordable(ValueError):
+class UnrecordableError(ValueError):
     """A module does what cannot be trained for many replicates at once; one line says what."""
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     pass
 
 
@@ -111,14 +113,14 @@ class Watcher:
 
     def refuse_randomness(self, what: str) -> NoReturn:
         """Raise what says that the submodule which runs draws random numbers of its own."""
-        raise _Refused(
+        raise _RefusedError(
             f"{self.where()} draws random numbers of its own ({what}), which no seed decides; "
             "dropout layers draw from each seed's own key: use one, or leave it out"
         )
 
     def refuse_dropout(self) -> NoReturn:
         """Raise what says that the submodule which runs has noise in its evaluation form."""
-        raise _Refused(
+        raise _RefusedError(
             f"{self.where()} drops out in evaluation, too; give its dropout training=self.training"
         )
 
@@ -174,9 +176,9 @@ class _Operations(TorchDispatchMode):
         last = root._prev
         result = func(*args, **kwargs)
         if isinstance(result, torch.SymInt | torch.SymFloat | torch.SymBool):
-            raise _Refused(_ASKS_FOR_A_VALUE.format(where=self._watcher.where()))
+            raise _RefusedError(_ASKS_FOR_A_VALUE.format(where=self._watcher.where()))
         if isinstance(result, Tensor) and any(isinstance(n, torch.SymInt) for n in result.shape):
-            raise _Refused(_HAS_NO_FIXED_SHAPE.format(where=self._watcher.where()))
+            raise _RefusedError(_HAS_NO_FIXED_SHAPE.format(where=self._watcher.where()))
         if not torch.is_grad_enabled():
             node = root._prev
             while node is not last and node is not root:
@@ -209,7 +211,8 @@ def run_once(
         What the module returned, and params and buffers as they are afterwards.
 
     Raises:
-        Unrecordable: when it fails, or does what cannot be recorded; the line names the submodule.
+        UnrecordableError: when it fails, or does what cannot be recorded; the line names the
+            submodule.
     """
     params, buffers = tensors
     merged = {**params, **buffers}
@@ -219,10 +222,10 @@ def run_once(
             output = torch.func.functional_call(module, merged, (x,), tie_weights=True)
         if _other_states() != state:
             watcher.refuse_randomness("Python's random or numpy.random")
-    except _Refused as error:
-        raise Unrecordable(str(error)) from error
+    except _RefusedError as error:
+        raise UnrecordableError(str(error)) from error
     except Exception as error:  # a user's module may fail in any way
-        raise Unrecordable(_told(watcher.where(), error)) from error
+        raise UnrecordableError(_told(watcher.where(), error)) from error
     return output, {name: merged[name] for name in params}, {name: merged[name] for name in buffers}
 
 
@@ -241,7 +244,8 @@ def record(
         The graph: pure operations, whatever the module writes into.
 
     Raises:
-        Unrecordable: when the module does what cannot be recorded; the line names the submodule.
+        UnrecordableError: when the module does what cannot be recorded; the line names the
+            submodule.
 
     Example:
         >>> module = nn.Sequential(nn.Linear(2, 1), nn.Dropout(0.5))
@@ -266,7 +270,7 @@ def record(
         copies = {name: value.clone() for name, value in kept_states.items()}
         output, after, new = run_once(module, watcher, (inputs, copies), flat[-2].clone(), noise)
         if not isinstance(output, Tensor):
-            raise Unrecordable(
+            raise UnrecordableError(
                 f"the module returned a {type(output).__name__}; it must return one tensor of "
                 "logits"
             )
@@ -288,7 +292,7 @@ def record(
         examples.append(torch.empty(2, dtype=torch.int32, device=device))
         run = make_fx(
             dispatch_functionalize(forward, FunctionalTensorMode()),
-            decomposition_table=torch._decomp.get_decompositions(_TAKEN_APART),
+            decomposition_table=cast(Any, get_decompositions(_TAKEN_APART)),
             tracing_mode="fake",
             _allow_non_fake_inputs=True,
         )(*examples)
@@ -305,7 +309,7 @@ def _cleaned(run: fx.GraphModule, names: list[str], states: list[str]) -> Graph:
     n_kept = 1 + len(states)
     for name, node, after in zip(names, inputs, results[n_kept:], strict=False):
         if after is not node:
-            raise Unrecordable(
+            raise UnrecordableError(
                 f"forward changes the parameter {name!r} in place; only the optimizer may, so make "
                 "a new tensor of it (a buffer may be changed)"
             )
@@ -319,11 +323,11 @@ def _cleaned(run: fx.GraphModule, names: list[str], states: list[str]) -> Graph:
                 _keyed(graph, node, key, draws)
             graph.erase_node(node)
             draws += 1
-        elif node.target is aten.copy.default and _are_alike(*node.args[:2]):
+        elif node.target is aten.copy.default and _are_alike(*node.all_input_nodes[:2]):
             # What a tensor holds after something was written into it.
             node.replace_all_uses_with(node.args[1])
             graph.erase_node(node)
-        elif node.target is aten.clone.default and node.args[0].op == "placeholder":
+        elif node.target is aten.clone.default and _is_copy_of_input(node):
             # Copies were made so that writing into them does no harm; a graph writes into nothing.
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
@@ -334,8 +338,12 @@ def _cleaned(run: fx.GraphModule, names: list[str], states: list[str]) -> Graph:
     return Graph(fx.GraphModule(run, graph, "Recorded"), draws)
 
 
-def _are_alike(one: fx.Node, other: fx.Node) -> bool:
-    values = [node.meta.get("val") for node in (one, other)]
+def _is_copy_of_input(node: fx.Node) -> bool:
+    return not node.kwargs and node.all_input_nodes[0].op == "placeholder"
+
+
+def _are_alike(*nodes: fx.Node) -> bool:
+    values = [node.meta.get("val") for node in nodes]
     forms = [(value.shape, value.dtype) for value in values if isinstance(value, Tensor)]
     return len(forms) == 2 and forms[0] == forms[1]
 
@@ -346,7 +354,7 @@ def _keyed(graph: fx.Graph, node: fx.Node, key: fx.Node, number: int) -> None:
     if node.target in _KEPT:
         like, share = value, node.args[1] if len(node.args) > 1 else 0.5
     else:
-        like, share = value[0], 1.0 - float(node.args[1])
+        like, share = value[0], 1.0 - float(cast(Any, node.args[1]))
     shape = tuple(map(int, like.shape))
     drawn = graph.call_function(kept, (key, number, share, shape, like.dtype))
     drawn.meta["val"] = like
@@ -354,9 +362,9 @@ def _keyed(graph: fx.Graph, node: fx.Node, key: fx.Node, number: int) -> None:
         node.replace_all_uses_with(drawn)
         return
     scaled = graph.call_function(aten.div.Tensor, (drawn, share))
-    result = graph.call_function(aten.mul.Tensor, (node.args[0], scaled))
+    result = graph.call_function(aten.mul.Tensor, (node.all_input_nodes[0], scaled))
     for user in list(node.users):  # of the pair (result, mask)
-        user.replace_all_uses_with(result if user.args[1] == 0 else drawn)
+        user.replace_all_uses_with(result if cast(Any, user.args)[1] == 0 else drawn)
         graph.erase_node(user)
 
 
@@ -384,7 +392,7 @@ def plain_torch() -> Iterator[None]:
         with (
             temporarily_clear_interpreter_stack(),
             _disable_current_modes(),
-            torch._guards.tracing(None),
+            tracing(None),
             torch.enable_grad(),
             sdpa_kernel(SDPBackend.MATH),
         ):
@@ -401,7 +409,7 @@ def _count_by_tensors(module: nn.Module) -> None:
             type(part).forward is nn.modules.batchnorm._BatchNorm.forward
         )
         if is_plain and part.momentum is None and part.track_running_stats:
-            part.forward = _CumulativeForward(part)
+            cast(Any, part).forward = _CumulativeForward(part)
 
 
 class _CumulativeForward:
@@ -429,9 +437,9 @@ class _CumulativeForward:
 
 def _check_form_kept(name: str, before: Tensor, after: Any) -> None:
     if not isinstance(after, Tensor):
-        raise Unrecordable(f"forward makes the buffer {name!r} a {type(after).__name__}")
+        raise UnrecordableError(f"forward makes the buffer {name!r} a {type(after).__name__}")
     if (before.shape, before.dtype) != (after.shape, after.dtype):
-        raise Unrecordable(
+        raise UnrecordableError(
             f"forward makes the buffer {name!r} of {tuple(before.shape)} and {before.dtype} one of "
             f"{tuple(after.shape)} and {after.dtype}; it must keep its form"
         )

@@ -5,20 +5,20 @@ import inspect
 import random as pythons_random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, fx, nn
+from torch._C._functorch import peek_interpreter_stack
 from torch._subclasses.fake_tensor import FakeTensor
 
 from functional_clf.contestants.base import Template
 from functional_clf.contestants.keyed_noise import kept
 from functional_clf.contestants.module_graphs import (
     Form,
-    Graph,
     Tensors,
-    Unrecordable,
+    UnrecordableError,
     Watcher,
     aten,
     plain_torch,
@@ -36,6 +36,9 @@ from functional_clf.support.arguments import name_text, short, whole_number
 from functional_clf.support.errors import one_line
 
 Factory = Callable[[int, int], nn.Module]
+
+COMPARED_SAMPLES = 128
+"""So many samples go through a module itself, to be compared with what was recorded of it."""
 
 _RESERVED = ("seeds", "__metadata__")  # a file of weights uses them itself
 _SCALARS = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
@@ -167,7 +170,7 @@ class ModuleTemplate:
         return Recipe(
             self.name,
             model,
-            self.optimizer,
+            cast(Any, self.optimizer),
             self.epochs,
             {"factory": factory_name(self.factory), **self.settings},
             as_module=as_module,
@@ -296,7 +299,7 @@ class ModuleForms:
                 " it must make a new one at each call"
             )
         theirs = [self._weights(module, copied=False) for module in (one, other)]
-        (params, buffers), (others, other_buffers) = theirs
+        (params, _), (others, _) = theirs
         forms = [
             {name: tuple(value.shape) for name, value in (first | second).items()}
             for first, second in theirs
@@ -365,7 +368,7 @@ class ModuleForms:
         trained: Tensors = {}
         others: Tensors = {}
         for name, value in (*module.named_parameters(), *module.named_buffers()):
-            if isinstance(value, nn.parameter.UninitializedTensorMixin):
+            if nn.parameter.is_lazy(value):
                 raise ValueError(
                     f"{self._what}: the parameter {name!r} has no size yet; give the layer its "
                     "size, as nn.Linear(n_features, ...) in place of nn.LazyLinear(...)"
@@ -395,6 +398,8 @@ class ModuleForms:
 
     def recorded(self, form: Form) -> str:
         """The name of the graph for a form of a batch, which is recorded where there is none."""
+        if form in self._names:  # most often, and then no thread need wait for another
+            return self._names[form]
         with ONE_AT_A_TIME:
             if form not in self._names:
                 with plain_torch():
@@ -415,7 +420,7 @@ class ModuleForms:
                 {name: weights[name] for name in self._buffers},
             )
             for training in (False, True):
-                _compare(self, training, *given, x)
+                _compare(self, training, *given, x[:COMPARED_SAMPLES])
         self._is_checked = True
 
 
@@ -479,7 +484,7 @@ def _is_plain(x: Tensor) -> bool:
     if torch.compiler.is_compiling():
         return False
     return (
-        torch._C._functorch.peek_interpreter_stack() is None
+        peek_interpreter_stack() is None
         and torch._C._len_torch_dispatch_stack() == 0
         and type(x) is Tensor
         and not isinstance(x, FakeTensor)
@@ -552,7 +557,7 @@ def _compare(forms: ModuleForms, training: bool, params: Tensors, buffers: Tenso
             output, after, new = _own_run(module, watcher, (learned, states), x.clone(), key)
             for name, value in after.items():
                 if value is not learned[name] or not same_bits(value, params[name]):
-                    raise Unrecordable(
+                    raise UnrecordableError(
                         f"forward changes the parameter {name!r} in place; only the optimizer may, "
                         "so make a new tensor of it"
                     )
@@ -565,16 +570,18 @@ def _compare(forms: ModuleForms, training: bool, params: Tensors, buffers: Tenso
     (output, states, gradients), (again, recorded, of_graph) = found
     form = "training" if training else "evaluation"
     if not _near(output, again):
-        raise Unrecordable(f"the module returns other numbers than its recorded {form} form")
+        raise UnrecordableError(f"the module returns other numbers than its recorded {form} form")
     for name, value in states.items():
         if not _near(value, recorded[name]):
-            raise Unrecordable(f"the buffer {name!r} becomes another one than in the recorded form")
+            raise UnrecordableError(
+                f"the buffer {name!r} becomes another one than in the recorded form"
+            )
     largest = max((float(one.abs().max()) for one in gradients if one is not None), default=0.0)
     for name, one, other in zip(params, gradients, of_graph, strict=True):
         pair = (_or_zeros(gradient, params[name]) for gradient in (one, other))
         # One that is zero but for rounding, as of a bias before a normalisation, tells nothing.
         if not _near(*pair, floor=1e-3 * largest):
-            raise Unrecordable(
+            raise UnrecordableError(
                 f"the gradient of the parameter {name!r} is not that of the forward pass (a "
                 "torch.autograd.Function or a hook of its own?); write it with torch's operations, "
                 "as x + (y - x).detach()"
@@ -589,7 +596,9 @@ def _gradients(output: Tensor, weights: list[Tensor]) -> list[Tensor | None]:
     try:
         return list(torch.autograd.grad(output.reshape(-1) @ parts, weights, allow_unused=True))
     except RuntimeError as error:
-        raise Unrecordable(f"the backward pass of the module failed: {one_line(error)}") from error
+        raise UnrecordableError(
+            f"the backward pass of the module failed: {one_line(error)}"
+        ) from error
 
 
 def _own_run(
@@ -618,7 +627,7 @@ def _own_run(
     # What a first call keeps for later ones, such as a cache, does no harm.
     for (where, key_), value in _kept_state(module).items():
         if not _alike(first.get((where, key_), value), value):
-            raise Unrecordable(
+            raise UnrecordableError(
                 f"{where} changes its attribute {key_!r} whenever it runs, which no seed has for "
                 "itself; make it a buffer by register_buffer"
             )

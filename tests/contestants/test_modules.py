@@ -276,7 +276,8 @@ def test_noise_is_the_keys_and_evaluation_has_none():
     first, after = recipe.model.train_apply(params, buffers, x, random.key(3))
     again, _ = recipe.model.train_apply(params, buffers, x, random.key(3))
     other, _ = recipe.model.train_apply(params, buffers, x, random.key(4))
-    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
     assert int(after["1.num_batches_tracked"]) == 1
     assert int(buffers["1.num_batches_tracked"]) == 0
     weights = params | buffers
@@ -307,7 +308,8 @@ def test_every_dropout_draws_from_the_key(layer):
     one, again, other = (
         recipe.model.train_apply(params, {}, x, random.key(seed))[0] for seed in (0, 0, 1)
     )
-    assert torch.equal(one, again) and not torch.equal(one, other)
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
     assert torch.equal(torch.get_rng_state(), state)
 
 
