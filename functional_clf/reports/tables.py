@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from functional_clf.record.folder import write_whole
-from functional_clf.stats import CrossedComparison, SelfCalibration, wording
+from functional_clf.stats import Comparison, CrossedComparison, SelfCalibration, wording
 from functional_clf.stats.metrics import METRICS, Metric
 from functional_clf.study.results import Results
 from functional_clf.support.text import printable, shortened
@@ -39,6 +39,7 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
             "seeds": [study.seeds.start, study.seeds.stop],
             "data_seeds": study.data_seeds if study.design == "crossed" else None,
             "metric": study.metric,
+            "baseline": study.baseline,
             "margin": study.margin,
             "alpha": study.alpha,
             "failure_below": study.failure_threshold,
@@ -125,6 +126,46 @@ def metrics_table(results: Results) -> Group:
         "training part, always predicted, the shares of the classes being the probabilities"
     )
     return Group(Text(title), table)
+
+
+def comparisons_table(results: Results) -> Group:
+    """Each model's mean test score, and its difference from the one that it is compared with."""
+    metric = METRICS[results.study.metric]
+    confidence = wording.confidence(results.study.alpha)
+    comparisons = [one for one in results.comparisons() if isinstance(one, Comparison)]
+    baselines = list(dict.fromkeys(one.model_b.name for one in comparisons))
+    is_one = len(baselines) == 1
+    left = ("model",) if is_one else ("model", "minus")
+    p = "p" if len(comparisons) == 1 else "Holm p"
+    table = FigureTable(left, ("mean", confidence, "diff", confidence, p, "verdict"))
+
+    def mean_of(name: str) -> tuple[str, str]:
+        interval = results.mean_interval(name, metric=metric.name)
+        ends = "-" if interval is None else " to ".join(_figure(end, metric) for end in interval)
+        return _figure(float(results.scores(name, metric.name).mean()), metric), ends
+
+    if is_one:
+        table.add_row(baselines[0], *mean_of(baselines[0]), "", "", "", "baseline")
+    for one in comparisons:
+        names = (one.model_a.name,) if is_one else (one.model_a.name, one.model_b.name)
+        pvalue = one.pvalue if one.holm_pvalue is None else one.holm_pvalue
+        table.add_row(
+            *names,
+            *mean_of(one.model_a.name),
+            _signed(one.estimate, metric),
+            "-"
+            if one.interval is None
+            else " to ".join(_signed(end, metric) for end in one.interval),
+            "-"
+            if one.pvalue is None
+            else wording.p_value(pvalue).removeprefix("p ").removeprefix("= "),
+            one.verdict,
+        )
+    of = f"{metric.words.capitalize() if metric.words.islower() else metric.words} on test"
+    unit = ", in percent" if metric.is_share else ""
+    against = f" against {baselines[0]}" if is_one else ""
+    together = f"; the {len(comparisons)} differences hold together" if len(comparisons) > 1 else ""
+    return Group(Text(printable(f"{of}{unit}{against}{together}")), table)
 
 
 def references_line(results: Results) -> str:
@@ -345,6 +386,11 @@ def _score_dict(results: Results, model: str, metric: Metric) -> dict[str, Any] 
 
 def _figure(score: float, metric: Metric) -> str:
     return _percent(score) if metric.is_share else f"{score:.4f}"
+
+
+def _signed(difference: float, metric: Metric) -> str:
+    figure = _figure(difference + 0.0, metric)
+    return figure if figure.startswith("-") else f"+{figure}"
 
 
 def _unit(metric: Metric) -> str:

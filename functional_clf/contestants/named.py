@@ -1,0 +1,375 @@
+"""Contestants by name: a kind of the registry, or an object in a module or a file of one's own.
+
+What the name turns out to be decides what is made of it: a classifier with `fit` and `predict`, a
+factory of networks, or a contestant that is taken as it is.
+"""
+
+import contextlib
+import dataclasses
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from functional_clf.contestants.base import Contestant, Template
+from functional_clf.contestants.recipe import Recipe
+from functional_clf.contestants.specs import ModelSpec, as_plain, near, spec_of
+from functional_clf.registry import CONTESTANTS
+from functional_clf.support.arguments import short
+from functional_clf.support.errors import one_line
+
+EXAMPLES = "mlp:64,64, sklearn.svm:SVC or my_models.py:net"
+
+
+class Named(NamedTuple):
+    """A contestant, and what says it: a target, and plain settings with all defaults."""
+
+    contestant: Contestant | Template
+    target: str
+    settings: dict[str, Any]
+
+
+def contestant_of(name: str, spec: str, /, **settings: Any) -> Contestant | Template:
+    """The contestant that a name stands for, as on the command line.
+
+    Args:
+        name: what tables and pictures call it.
+        spec: `TARGET[,value...][,key=value...]`. TARGET is a kind of the registry (`mlp:64,64` has
+            these hidden widths, `mlp:` none), `package.module:name` or `path/to/file.py:name`. The
+            name is a classifier (its class or an object, with fit and predict), a factory that is
+            called with (n_features, n_classes) and returns a `torch.nn.Module`, or a contestant.
+        settings: more of them by name: a classifier's arguments, or how a network is trained; what
+            else the factory takes by name is given to it.
+
+    Returns:
+        The contestant; a template where its sizes follow the data.
+
+    Raises:
+        ValueError: when there is none such, or it takes no such settings; in one line.
+        TypeError: when name or spec is no text.
+
+    Example:
+        >>> wide = contestant_of("wide", "mlp:64,64", epochs=50)
+        >>> wide.sized(n_features=4, n_classes=3).describe()["layer_sizes"]
+        [4, 64, 64, 3]
+    """
+    return made(spec_of(name, spec, settings)).contestant
+
+
+def made(spec: ModelSpec, epochs: int | None = None) -> Named:
+    """The contestant of a spec, and its settings with all defaults.
+
+    Args:
+        spec: which one.
+        epochs: in place of its own, where it is trained by epochs.
+
+    Raises:
+        ValueError: when there is none such, or it takes no such settings; in one line.
+    """
+    try:
+        if spec.target in CONTESTANTS:
+            return _of_kind(spec, epochs)
+        return _of_object(spec, _found(spec.target), epochs)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"model {spec.name!r}: {one_line(error)}") from error
+
+
+def said(factory: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that say all that a factory is given.
+
+    Left out are the name, and defaults that are None or that TOML cannot hold.
+
+    Example:
+        >>> def net(n_features, n_classes, width=8, pool=None): ...
+        >>> said(net, {"n_features": 2, "n_classes": 2, "pool": "max"})
+        {'n_features': 2, 'n_classes': 2, 'width': 8, 'pool': 'max'}
+    """
+    found = {}
+    for key, default in _defaults(factory).items():
+        value = settings.get(key, default)
+        if key == "name" or (value is None and default is None):
+            continue
+        with contextlib.suppress(TypeError):
+            found[key] = value if key in settings else as_plain(value)
+    return found
+
+
+def _of_kind(spec: ModelSpec, epochs: int | None) -> Named:
+    """By a factory of the registry, which takes plain settings."""
+    factory, settings = CONTESTANTS[spec.target], dict(spec.settings)
+    known = _defaults(factory)
+    known.pop("name", None)
+    if spec.values is not None:
+        if "hidden" not in known:
+            raise ValueError(f"{spec.target} takes no values; give its settings by name")
+        if "hidden" in settings:
+            raise ValueError("hidden is given twice; leave one out")
+        settings["hidden"] = list(spec.values)
+    _check_settings(spec.target, settings, known)
+    if epochs is not None and "epochs" in known:
+        settings["epochs"] = epochs
+    contestant = _called(spec.target, factory, spec.name, **settings)
+    return Named(contestant, spec.target, said(factory, settings))
+
+
+def _of_object(spec: ModelSpec, found: Any, epochs: int | None) -> Named:
+    """By what a name turned out to be."""
+    target, settings = spec.target, dict(spec.settings)
+    if isinstance(found, nn.Module):
+        raise ValueError(
+            f"{target} is a module, a {type(found).__name__}; name a function of "
+            "(n_features, n_classes) that returns a new one, as each seed begins with its own"
+        )
+    if isinstance(found, type):
+        if inspect.isabstract(found):
+            lacking = ", ".join(sorted(found.__abstractmethods__))
+            raise ValueError(f"{target} is an abstract class, without {lacking}; name one of its "
+                             "subclasses")  # fmt: skip
+        if _has(found, "fit", "predict"):
+            known = _defaults(found)
+            _check_settings(target, settings, known)
+            estimator = _called(target, found, **settings)
+            return Named(_estimator(spec.name, target, estimator), target, said(found, settings))
+        if _has(found, "describe", "train") and not issubclass(found, nn.Module):
+            known = _defaults(found)
+            _check_settings(target, settings, known)
+            own_name = {"name": spec.name} if "name" in known else {}
+            contestant = _called(target, found, **{**settings, **own_name})
+            return Named(_as_it_is(spec.name, target, contestant, epochs), target, settings)
+    elif _has(found, "fit", "predict"):
+        instance = _with_params(target, found, settings)
+        return Named(_estimator(spec.name, target, instance), target, settings)
+    elif isinstance(found, Contestant | Template):
+        if settings:
+            raise ValueError(
+                f"{target} is a contestant, which is taken as it is; leave {next(iter(settings))} "
+                "out"
+            )
+        return Named(_as_it_is(spec.name, target, found, epochs), target, {})
+    if not callable(found):
+        raise ValueError(
+            f"{target} is {short(found)}; it must be a classifier with fit and predict, a function "
+            "of (n_features, n_classes) that returns a torch.nn.Module, or a contestant"
+        )
+    return _of_factory(spec, found, epochs)
+
+
+def _estimator(name: str, target: str, instance: Any) -> Contestant | Template:
+    from sklearn.base import is_regressor
+
+    from functional_clf.contestants.estimators import estimator
+
+    if _is_so(is_regressor, instance):
+        kind = type(instance)
+        likely = kind.__name__.replace("Regressor", "Classifier").replace("SVR", "SVC")
+        has_one = likely != kind.__name__ and hasattr(sys.modules.get(kind.__module__), likely)
+        raise ValueError(
+            f"{target} predicts numbers, as a regressor does; it must be a classifier"
+            + (f", as {likely} is one" if has_one else "")
+        )
+    return estimator(name, instance)
+
+
+def _is_so(test: Callable[[Any], bool], value: Any) -> bool:
+    try:
+        return test(value)
+    except Exception:  # of a class that scikit-learn knows nothing of
+        return False
+
+
+def _with_params(target: str, estimator: Any, settings: Mapping[str, Any]) -> Any:
+    """An object's copy with other parameters."""
+    if not settings:
+        return estimator
+    if not _has(estimator, "get_params", "set_params"):
+        raise ValueError(f"{target} takes no settings; leave {next(iter(settings))} out")
+    from sklearn.base import clone
+
+    _check_settings(target, settings, estimator.get_params(deep=True))
+    return _called(target, clone(estimator).set_params, **settings)
+
+
+def _as_it_is(name: str, target: str, found: Any, epochs: int | None) -> Contestant | Template:
+    """A contestant under the name that it is asked for by."""
+    if not isinstance(found, Contestant | Template):
+        raise ValueError(f"{target} is {short(found)}; it is no whole contestant")
+    if epochs is not None and isinstance(found, Recipe):
+        found = dataclasses.replace(found, epochs=epochs)
+    if found.name != name:
+        if not dataclasses.is_dataclass(found) or isinstance(found, type):
+            raise ValueError(f"{target} calls itself {found.name!r}; give it that name")
+        try:
+            found = dataclasses.replace(found, name=name)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{target} calls itself {found.name!r}; give it that name") from error
+    return found
+
+
+def _has(value: Any, *methods: str) -> bool:
+    return all(callable(getattr(value, method, None)) for method in methods)
+
+
+def _defaults(factory: Callable[..., Any]) -> dict[str, Any]:
+    """What a factory takes by name, and its defaults; None where there is none.
+
+    Raises:
+        ValueError: when it does not say what it takes.
+    """
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        raise ValueError("what it takes cannot be told; name a function that calls it") from None
+    return {
+        one.name: None if one.default is one.empty else one.default
+        for one in parameters
+        if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)
+    }
+
+
+def _check_settings(target: str, settings: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Refuse a setting that nobody knows, or the name, which is said already."""
+    for key in settings:
+        if key not in known:
+            takes = ", ".join(known) or "none"
+            raise ValueError(f"{key} is no setting of {target}{near(key, known)}; it takes {takes}")
+
+
+def _called(target: str, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
+    """What somebody's function returns; whatever it raises is told in one line.
+
+    Raises:
+        ValueError: when it fails.
+    """
+    try:
+        return function(*args, **settings)
+    except Exception as error:
+        told = one_line(error)
+        raise ValueError(told if type(error) in (ValueError, TypeError) else
+                         f"{target} fails: {type(error).__name__}: {told}") from error  # fmt: skip
+
+
+def _found(target: str) -> Any:
+    """What `package.module:name` or `path/to/file.py:name` names.
+
+    Raises:
+        ValueError: when it names nothing.
+    """
+    place, colon, names = target.rpartition(":")
+    if not colon or not place or not names:
+        if target.endswith(".py"):
+            raise ValueError(f"{target} names a file alone; it must be {target}:NAME")
+        raise ValueError(
+            f"{target!r} is no model{near(target, list(CONTESTANTS))}; it must be like {EXAMPLES}"
+        )
+    module = _loaded(Path(place)) if place.endswith(".py") else _imported(place)
+    found: Any = module
+    for name in names.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            of = place if found is module else f"{place}:{found.__name__}"
+            public = [one for one in dir(found) if not one.startswith("_")]
+            raise ValueError(f"{of} has no {name!r}{near(name, public)}") from None
+    return found
+
+
+def _imported(name: str) -> ModuleType:
+    """A module by its name, which may lie in the current folder."""
+    _search(os.getcwd(), first=False)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
+            raise ValueError(f"importing {name} fails: {one_line(error)}") from error
+        is_file = Path(f"{name}.py").is_file() or "/" in name
+        hint = f"; of a file say {name}.py:..." if is_file else ""
+        raise ValueError(f"there is no module {error.name!r}{hint}") from error
+    except Exception as error:
+        raise ValueError(f"importing {name} fails: {_why(error)}") from error
+
+
+def _loaded(path: Path) -> ModuleType:
+    """The module that a file holds, under the file's own name, by which processes find it.
+
+    It is read anew where the file has changed since. Its folder comes first on Python's path, as
+    that of a script does.
+    """
+    if not path.is_file():
+        there = _python_files(path.parent)
+        raise ValueError(f"there is no file {str(path)!r}{near(path.name, there)}")
+    path, name = path.resolve(), path.stem
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read: {error.strerror}") from error
+    if not name.isidentifier():
+        raise ValueError(
+            f"{path.name} cannot be imported; its name must be letters, digits and '_', as in "
+            "my_models.py"
+        )
+    before = sys.modules.get(name)
+    if before is not None:
+        if not _is_of(before, path):
+            raise ValueError(
+                f"{path.name} cannot be imported, as another module is called {name!r}; rename "
+                "the file"
+            )
+        if getattr(before, "__functional_clf_source__", source) == source:
+            return before
+    _search(str(path.parent), first=True)
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    module = module_from_spec(spec)
+    vars(module)["__functional_clf_source__"] = source
+    sys.modules[name] = module
+    try:
+        # Not by its loader, which would keep compiled code in the user's folder.
+        exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
+    except BaseException as error:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        if not isinstance(error, Exception | SystemExit):
+            raise
+        raise ValueError(f"importing {path.name} fails: {_why(error)}") from error
+    return module
+
+
+def _is_of(module: ModuleType, path: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).resolve() == path
+
+
+def _search(folder: str, first: bool) -> None:
+    """Have Python look for modules in a folder."""
+    if folder not in sys.path:
+        sys.path.insert(0 if first else len(sys.path), folder)
+
+
+def _python_files(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.glob("*.py")]
+    except OSError:
+        return []
+
+
+def _why(error: BaseException) -> str:
+    """Of an exception in somebody's file: its kind, its line, and where."""
+    told, kind = one_line(error), type(error).__name__
+    where = ""
+    if isinstance(error, SyntaxError):
+        told = error.msg
+        where = f" (line {error.lineno})"
+    elif (trace := error.__traceback__) is not None:
+        while trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})"
+    return (kind if told == kind else f"{kind}: {told}") + where
