@@ -75,7 +75,7 @@ def run_job(
         if arguments.replay is not None:
             if rank is not None and rank.index > 0:
                 return 0
-            return _replay(folder, arguments, stdout, study.dataset)
+            return _replay(folder, arguments, stdout, study)
         if rank is not None and rank.index > 0:
             return _assist(study, rank)
         with shown_notices(stderr):
@@ -174,6 +174,8 @@ def models_of(arguments: RunArguments, is_of_table: bool) -> dict[str, Named]:
             found[name] = made(asked, epochs)
         else:
             found[name] = _standard(*asked, epochs, is_of_table)
+    if epochs is not None and not any("epochs" in one.settings for one in found.values()):
+        raise ValueError(f"epochs is {epochs}; no model here is trained by epochs, leave it out")
     return found
 
 
@@ -266,10 +268,10 @@ def _pair(study: Study) -> tuple[str, str]:
     return (first, second) if study.baseline == second else (second, first)
 
 
-def _replay(folder: Path, arguments: RunArguments, stdout: Console, dataset: Dataset) -> int:
+def _replay(folder: Path, arguments: RunArguments, stdout: Console, study: Study) -> int:
     """Train one seed again and say what came of it, a line a model; 0 where every bit is equal."""
     seed = arguments.replay or 0
-    found = replay(folder, seed, dataset)
+    found = replay(folder, seed, study.dataset, study.contestants)
     for model in found.models:
         what = "losses, counts, learning curves" + (" and weights" if model.has_params else "")
         verdict = f"DIFFERS: {'; '.join(model.differences)}" if model.differences else "identical"

@@ -82,7 +82,6 @@ def study_content(
         "seeds": f"{seeds.start}:{seeds.stop}" if seeds.start else seeds.stop,
         "out": ".",
         "plots": arguments.plots,
-        "self_calibration": arguments.self_calibration,
         "engine": results.engine.ran,
         "device": results.device.partition(":")[0] if study.device == "auto" else study.device,
         "chunk_size": results.chunk_size,

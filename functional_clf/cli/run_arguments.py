@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -275,6 +275,7 @@ def parse(args: Sequence[str] | None, program: str = PROGRAM) -> RunArguments:
     """
     file, args = _study_file(list(sys.argv[1:] if args is None else args))
     config = () if file else (tyro.conf.FlagCreatePairsOff,)
+    defaults: dict[str, Any] = {"default": _said_by(file)} if file else {}
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
@@ -282,8 +283,8 @@ def parse(args: Sequence[str] | None, program: str = PROGRAM) -> RunArguments:
                 RunArguments,
                 prog=program,
                 args=args,
-                default=_said_by(file) if file else None,
                 config=config,
+                **defaults,
             )
     except SystemExit as stop:
         if stop.code:
@@ -349,4 +350,4 @@ def _one_line(box: str) -> str:
             break
     gist = " ".join(" ".join(text).split())
     # Where it was our own check that failed, its message already names the argument.
-    return re.sub(r"^Error parsing (?:\S+: (?=[\w.]+ is ))?", "", gist)
+    return re.sub(r"^Error parsing (?:\S+: (?=[\w.]+ is |model '))?", "", gist)

@@ -20,8 +20,8 @@ DATA = (
 """Arguments that `[data]` holds, besides `name` or `path`."""
 COMPARE = ("baseline", "metric", "margin", "alpha", "failure_below")
 """Arguments that `[compare]` holds."""
-ACTS = ("fresh", "json", "replay")
-"""Arguments that say what to do now, and no study."""
+ACTS = ("fresh", "json", "replay", "self_calibration")
+"""Arguments that say what to do or show this time, and are no part of a study."""
 _ELSEWHERE = (
     *("study", "data", "no_stratify", "model", "spec_0", "spec_1", "model_0", "model_1"),
     *DATA,
@@ -88,7 +88,7 @@ class _Reader:
         if both := set(top) & set(tables["run"]):
             raise ValueError(f"{both.pop()} is given at the top and in [run]; leave one out")
         values: dict[str, Any] = {}
-        for key, value in (top | tables["run"]).items():
+        for key, value in {**top, **tables["run"]}.items():
             self._check_key(key, self._run, "at the top" if key in top else "[run]")
             values[key] = self._value(key, key, value)
         values |= self._data(tables["data"])
@@ -167,8 +167,10 @@ class _Reader:
             return next(note.instance_from_str([str(value)]) for note in notes)
         kinds = [get_origin(option) or option for option in options]
         for kind in kinds:
-            if type(value) is kind or (kind is float and type(value) is int):
-                return kind(value)
+            if type(value) is kind:
+                return value
+            if kind is float and isinstance(value, int) and not isinstance(value, bool):
+                return float(value)
             if kind is Path and isinstance(value, str):
                 return self._folder / value
             if kind is tuple and isinstance(value, list) and _are_texts(value):

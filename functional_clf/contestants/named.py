@@ -10,7 +10,7 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from functional_clf.contestants.base import Contestant, Template
-from functional_clf.contestants.recipe import Recipe
 from functional_clf.contestants.specs import ModelSpec, as_plain, near, spec_of
 from functional_clf.registry import CONTESTANTS
 from functional_clf.support.arguments import short
@@ -98,7 +97,8 @@ def said(factory: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, 
             continue
         with contextlib.suppress(TypeError):
             found[key] = value if key in settings else as_plain(value)
-    return found
+    # One that takes anything by name may know more than it tells.
+    return found | {key: value for key, value in settings.items() if key not in _defaults(factory)}
 
 
 def _of_kind(spec: ModelSpec, epochs: int | None) -> Named:
@@ -112,7 +112,12 @@ def _of_kind(spec: ModelSpec, epochs: int | None) -> Named:
         if "hidden" in settings:
             raise ValueError("hidden is given twice; leave one out")
         settings["hidden"] = list(spec.values)
-    _check_settings(spec.target, settings, known)
+    elif "hidden" in known and not {"hidden", "layer_sizes"} & set(settings):
+        raise ValueError(
+            f"{spec.target} has no hidden widths; give them as in {spec.target}:64,64 "
+            f"({spec.target}: is without any)"
+        )
+    _check_known(spec.target, settings, known)
     if epochs is not None and "epochs" in known:
         settings["epochs"] = epochs
     contestant = _called(spec.target, factory, spec.name, **settings)
@@ -133,26 +138,21 @@ def _of_object(spec: ModelSpec, found: Any, epochs: int | None) -> Named:
             raise ValueError(f"{target} is an abstract class, without {lacking}; name one of its "
                              "subclasses")  # fmt: skip
         if _has(found, "fit", "predict"):
-            known = _defaults(found)
-            _check_settings(target, settings, known)
-            estimator = _called(target, found, **settings)
-            return Named(_estimator(spec.name, target, estimator), target, said(found, settings))
+            return _of_classifier_class(spec, found)
         if _has(found, "describe", "train") and not issubclass(found, nn.Module):
-            known = _defaults(found)
-            _check_settings(target, settings, known)
-            own_name = {"name": spec.name} if "name" in known else {}
+            _check_settings(target, settings, found)
+            own_name = {"name": spec.name} if "name" in _defaults(found) else {}
             contestant = _called(target, found, **{**settings, **own_name})
-            return Named(_as_it_is(spec.name, target, contestant, epochs), target, settings)
+            return _as_it_is(spec, contestant, None)._replace(settings=settings)
     elif _has(found, "fit", "predict"):
-        instance = _with_params(target, found, settings)
-        return Named(_estimator(spec.name, target, instance), target, settings)
+        return _of_classifier(spec, found)
     elif isinstance(found, Contestant | Template):
-        if settings:
-            raise ValueError(
-                f"{target} is a contestant, which is taken as it is; leave {next(iter(settings))} "
-                "out"
-            )
-        return Named(_as_it_is(spec.name, target, found, epochs), target, {})
+        for key in settings:
+            if key != "epochs":
+                raise ValueError(
+                    f"{target} is a contestant, which is taken as it is; leave {key} out"
+                )
+        return _as_it_is(spec, found, settings.get("epochs") if epochs is None else epochs)
     if not callable(found):
         raise ValueError(
             f"{target} is {short(found)}; it must be a classifier with fit and predict, a function "
@@ -161,7 +161,39 @@ def _of_object(spec: ModelSpec, found: Any, epochs: int | None) -> Named:
     return _of_factory(spec, found, epochs)
 
 
-def _estimator(name: str, target: str, instance: Any) -> Contestant | Template:
+def _of_factory(spec: ModelSpec, factory: Callable[..., Any], epochs: int | None) -> Named:
+    """By a function that makes a network for so many features and classes."""
+    raise NotImplementedError
+
+
+def _of_classifier_class(spec: ModelSpec, found: type[Any]) -> Named:
+    settings = dict(spec.settings)
+    own = {} if "raw" in _defaults(found) else {"raw": settings.pop("raw", False)}
+    _check_settings(spec.target, settings, found)
+    instance = _called(spec.target, found, **settings)
+    return Named(
+        _estimator(spec, instance, **own),
+        spec.target,
+        said(found, settings) | {key: value for key, value in own.items() if value},
+    )
+
+
+def _of_classifier(spec: ModelSpec, found: Any) -> Named:
+    """By an object, of which it is a copy with other parameters."""
+    settings = dict(spec.settings)
+    raw = settings.pop("raw", False)
+    if settings:
+        if not _has(found, "get_params", "set_params"):
+            raise ValueError(f"{spec.target} takes no settings; leave {next(iter(settings))} out")
+        from sklearn.base import clone
+
+        _check_known(spec.target, settings, found.get_params(deep=True))
+        copy: Any = clone(found)
+        found = _called(spec.target, copy.set_params, **settings)
+    return Named(_estimator(spec, found, raw), spec.target, dict(spec.settings))
+
+
+def _estimator(spec: ModelSpec, instance: Any, raw: bool = False) -> Contestant | Template:
     from sklearn.base import is_regressor
 
     from functional_clf.contestants.estimators import estimator
@@ -171,10 +203,10 @@ def _estimator(name: str, target: str, instance: Any) -> Contestant | Template:
         likely = kind.__name__.replace("Regressor", "Classifier").replace("SVR", "SVC")
         has_one = likely != kind.__name__ and hasattr(sys.modules.get(kind.__module__), likely)
         raise ValueError(
-            f"{target} predicts numbers, as a regressor does; it must be a classifier"
+            f"{spec.target} predicts numbers, as a regressor does; it must be a classifier"
             + (f", as {likely} is one" if has_one else "")
         )
-    return estimator(name, instance)
+    return estimator(spec.name, instance, raw)
 
 
 def _is_so(test: Callable[[Any], bool], value: Any) -> bool:
@@ -184,32 +216,28 @@ def _is_so(test: Callable[[Any], bool], value: Any) -> bool:
         return False
 
 
-def _with_params(target: str, estimator: Any, settings: Mapping[str, Any]) -> Any:
-    """An object's copy with other parameters."""
-    if not settings:
-        return estimator
-    if not _has(estimator, "get_params", "set_params"):
-        raise ValueError(f"{target} takes no settings; leave {next(iter(settings))} out")
-    from sklearn.base import clone
-
-    _check_settings(target, settings, estimator.get_params(deep=True))
-    return _called(target, clone(estimator).set_params, **settings)
-
-
-def _as_it_is(name: str, target: str, found: Any, epochs: int | None) -> Contestant | Template:
-    """A contestant under the name that it is asked for by."""
+def _as_it_is(spec: ModelSpec, found: Any, epochs: int | None) -> Named:
+    """A contestant under the name that it is asked for by, and for so many epochs."""
     if not isinstance(found, Contestant | Template):
-        raise ValueError(f"{target} is {short(found)}; it is no whole contestant")
-    if epochs is not None and isinstance(found, Recipe):
-        found = dataclasses.replace(found, epochs=epochs)
-    if found.name != name:
-        if not dataclasses.is_dataclass(found) or isinstance(found, type):
-            raise ValueError(f"{target} calls itself {found.name!r}; give it that name")
-        try:
-            found = dataclasses.replace(found, name=name)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{target} calls itself {found.name!r}; give it that name") from error
-    return found
+        raise ValueError(f"{spec.target} is {short(found)}; it is no whole contestant")
+    fields = set()
+    if dataclasses.is_dataclass(found) and not isinstance(found, type):
+        fields = {one.name for one in dataclasses.fields(found)}
+    if epochs is not None and "epochs" not in fields:
+        if isinstance(found, Template):
+            raise ValueError(
+                f"{spec.target} is taken as it is, and epochs of another number cannot be given to "
+                "it; leave epochs out"
+            )
+        epochs = None  # it is trained by none
+    if found.name != spec.name and "name" not in fields:
+        raise ValueError(f"{spec.target} calls itself {found.name!r}; give it that name")
+    changed = {"name": spec.name} if found.name != spec.name else {}
+    settings = {} if epochs is None else {"epochs": epochs}
+    if changed or settings:
+        replace: Callable[..., Any] = dataclasses.replace
+        found = _called(spec.target, replace, found, **changed, **settings)
+    return Named(found, spec.target, settings)
 
 
 def _has(value: Any, *methods: str) -> bool:
@@ -233,12 +261,21 @@ def _defaults(factory: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-def _check_settings(target: str, settings: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    """Refuse a setting that nobody knows, or the name, which is said already."""
+def _check_settings(target: str, settings: Mapping[str, Any], factory: Callable[..., Any]) -> None:
+    """Refuse a setting that a factory does not take."""
+    known = _defaults(factory)
+    if any(one.kind is one.VAR_KEYWORD for one in inspect.signature(factory).parameters.values()):
+        return
+    _check_known(target, settings, [name for name in known if name != "name"])
+
+
+def _check_known(target: str, settings: Iterable[str], known: Iterable[str]) -> None:
+    names = list(known)
     for key in settings:
-        if key not in known:
-            takes = ", ".join(known) or "none"
-            raise ValueError(f"{key} is no setting of {target}{near(key, known)}; it takes {takes}")
+        if key not in names:
+            likely, takes = near(key, names), ", ".join(names) or "none"
+            more = f"{likely} It" if likely else "; it"
+            raise ValueError(f"{key} is no setting of {target}{more} takes {takes}")
 
 
 def _called(target: str, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
@@ -288,8 +325,9 @@ def _imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
             raise ValueError(f"importing {name} fails: {one_line(error)}") from error
-        is_file = Path(f"{name}.py").is_file() or "/" in name
-        hint = f"; of a file say {name}.py:..." if is_file else ""
+        hint = near(name, CONTESTANTS)
+        if Path(f"{name}.py").is_file():
+            hint = f"; of a file say {name}.py:..."
         raise ValueError(f"there is no module {error.name!r}{hint}") from error
     except Exception as error:
         raise ValueError(f"importing {name} fails: {_why(error)}") from error

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from difflib import get_close_matches
@@ -124,15 +124,16 @@ def literal(text: str) -> Any:
     return text if isinstance(value, date | datetime | time) else value
 
 
-def near(name: str, known: Mapping[str, Any] | list[str]) -> str:
+def near(name: str, known: Iterable[str]) -> str:
     """Words about names like a wrong one, where there are any; else empty.
 
     Example:
-        >>> near("epoch", ["epochs", "optimizer"])
-        '; did you mean epochs?'
+        >>> near("epoch", ["epochs", "optimizer"]), near("c", ["C"]), near("x", ["epochs"])
+        ('; did you mean epochs?', '; did you mean C?', '')
     """
-    found = get_close_matches(name, list(known), n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(found)}?" if found else ""
+    by_lower = {one.lower(): one for one in known}
+    found = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(by_lower[one] for one in found)}?" if found else ""
 
 
 def as_plain(value: Any) -> Any:

@@ -148,24 +148,36 @@ def comparisons_table(results: Results) -> Group:
         table.add_row(baselines[0], *mean_of(baselines[0]), "", "", "", "baseline")
     for one in comparisons:
         names = (one.model_a.name,) if is_one else (one.model_a.name, one.model_b.name)
+        difference, ends = _difference(one, metric)
         pvalue = one.pvalue if one.holm_pvalue is None else one.holm_pvalue
+        words = "-" if one.pvalue is None else wording.p_value(pvalue)
         table.add_row(
             *names,
             *mean_of(one.model_a.name),
-            _signed(one.estimate, metric),
-            "-"
-            if one.interval is None
-            else " to ".join(_signed(end, metric) for end in one.interval),
-            "-"
-            if one.pvalue is None
-            else wording.p_value(pvalue).removeprefix("p ").removeprefix("= "),
-            one.verdict,
+            difference,
+            ends,
+            words.removeprefix("p ").removeprefix("= "),
+            one.verdict.replace(" but ", " but\n"),
         )
-    of = f"{metric.words.capitalize() if metric.words.islower() else metric.words} on test"
-    unit = ", in percent" if metric.is_share else ""
-    against = f" against {baselines[0]}" if is_one else ""
-    together = f"; the {len(comparisons)} differences hold together" if len(comparisons) > 1 else ""
-    return Group(Text(printable(f"{of}{unit}{against}{together}")), table)
+    against = f" from {baselines[0]}" if is_one else "s"
+    together = f" (CI of all {len(comparisons)} together)" if len(comparisons) > 1 else ""
+    title = f"Test {metric.words}{_unit(metric)}, and its difference{against}{together}"
+    return Group(Text(printable(title)), table)
+
+
+def _difference(one: Comparison, metric: Metric) -> tuple[str, str]:
+    """A difference and its interval, with as many decimals as its conclusion has."""
+    least = None
+    if one.interval is not None:
+        least = wording.decimals(one.interval, one.margin, metric)
+    shown = wording.decimals_shown(one.estimate, least, metric)
+
+    def signed(value: float) -> str:
+        figure = wording.amount(value, shown, metric)
+        return figure if figure.startswith("-") else f"+{figure}"
+
+    ends = "-" if one.interval is None else " to ".join(map(signed, one.interval))
+    return signed(one.estimate), ends
 
 
 def references_line(results: Results) -> str:
@@ -305,6 +317,7 @@ class FigureTable:
                 yield Text(", ".join([names[row[0]], *row[1:n_left]]))
             figures = zip(self._right, row[n_left:], strict=True)
             text = ", ".join(f"{heading} {figure}" for heading, figure in figures if figure)
+            text = text.replace("\n", " ")
             for line in Text(text).wrap(console, max(width - 2, NAME_CELLS)):
                 line.rstrip()
                 yield Text.assemble("  ", line)
@@ -386,11 +399,6 @@ def _score_dict(results: Results, model: str, metric: Metric) -> dict[str, Any] 
 
 def _figure(score: float, metric: Metric) -> str:
     return _percent(score) if metric.is_share else f"{score:.4f}"
-
-
-def _signed(difference: float, metric: Metric) -> str:
-    figure = _figure(difference + 0.0, metric)
-    return figure if figure.startswith("-") else f"+{figure}"
 
 
 def _unit(metric: Metric) -> str:
