@@ -122,11 +122,10 @@ class RunArguments(Options, _SeedsFirst):
             Default: 0.03, of blobs 0.5.
         classes: how many, of blobs and spirals. Default: 3.
         epochs: full-batch training steps of all models; overrides each model's own.
-        model: a model by name, in place of model_0 and model_1, as often as there are models: a
-            network by its hidden widths (wide=mlp:64,64), a classifier or a function of
-            (n_features, n_classes) that returns a torch.nn.Module, out of a module
-            (svm=sklearn.svm:SVC) or a file (net=my_models.py:net). Settings follow after commas
-            (wide=mlp:64,64,epochs=200).
+        model: a model by name, in place of model_0 and model_1, as often as there are models. SPEC
+            is mlp:64,64 (hidden widths), sklearn.svm:SVC (a classifier in a module, or in a file)
+            or my_models.py:net (a function of n_features and n_classes that returns a
+            torch.nn.Module), and settings after commas, as in wide=mlp:64,64,epochs=200.
         baseline: the model that all others are compared with. Default: the first.
         spec_0: in place of the options of model-0 below, the same as --model model_0=SPEC.
         spec_1: likewise of model-1, as in --model-1 my_models.py:net.
