@@ -219,7 +219,9 @@ def _run(
     check_outputs(folder, outputs)
     check_study_file(folder)
     if arguments.fresh and (rank is None or rank.is_first_start()):
-        start_over(folder, outputs, lambda line: _announce(line, ask=rank is None))
+        # The file that this run was asked by is written anew at its end, and must last until then.
+        stale = [path for path in outputs if not _is_same(path, arguments.study)]
+        start_over(folder, stale, lambda line: _announce(line, ask=rank is None))
     _on_terminate(folder)
     if not (folder / FILE_NAME).exists():
         import_for_new_data()
@@ -260,6 +262,10 @@ def _run(
     # One line where a program may read it; a terminal gets it wrapped at words.
     stdout.print(printable(results.conclusion, keep="\n"), soft_wrap=not stdout.is_terminal)
     stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
+
+
+def _is_same(path: Path, other: Path | None) -> bool:
+    return other is not None and other.exists() and path.exists() and path.samefile(other)
 
 
 def _pair(study: Study) -> tuple[str, str]:

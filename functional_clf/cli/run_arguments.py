@@ -176,6 +176,11 @@ class RunArguments(Options, _SeedsFirst):
     model_1: MlpSettings = field(default=MODEL_1)
 
     def __post_init__(self) -> None:
+        if self.study is not None and self.study.suffix != ".toml":
+            hint = "; say --model before each model" if "=" in str(self.study) else ""
+            raise ValueError(
+                f"study is {self.study}; it must be the path of a TOML file, as in study.toml{hint}"
+            )
         super().__post_init__()
         seeds = self._check_design(self.seeds)
         for name, least in (("epochs", 1), ("samples", 1), ("classes", 2)):
@@ -300,10 +305,9 @@ def _study_file(args: list[str]) -> tuple[StudyFile | None, list[str]]:
 
     It comes first, or wherever nothing else can be meant by it, as options may take several values.
     """
-    flags = {
-        "--" + one.name.replace("_", "-") for one in fields(RunArguments) if one.default is False
-    }
-    flags |= {"--plots", "--no-plots"}
+    options = [one for one in fields(RunArguments) if isinstance(one.default, bool)]
+    names = [one.name.replace("_", "-") for one in options]
+    flags = {f"--{no}{name}" for name in names for no in ("", "no-")}
     places = [
         place
         for place, word in enumerate(args)
