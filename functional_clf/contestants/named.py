@@ -6,6 +6,7 @@ factory of networks, or a contestant that is taken as it is.
 
 import contextlib
 import dataclasses
+import functools
 import importlib
 import inspect
 import os
@@ -121,7 +122,15 @@ def _of_kind(spec: ModelSpec, epochs: int | None) -> Named:
     if epochs is not None and "epochs" in known:
         settings["epochs"] = epochs
     contestant = _called(spec.target, factory, spec.name, **settings)
-    return Named(contestant, spec.target, said(factory, settings))
+    return Named(contestant, spec.target, said(factory, _own_words(contestant, known) | settings))
+
+
+def _own_words(contestant: Any, known: Iterable[str]) -> dict[str, Any]:
+    """The settings that a contestant itself tells, where a factory's defaults stand for others."""
+    told = getattr(contestant, "settings", {})
+    if dataclasses.is_dataclass(told) and not isinstance(told, type):
+        told = dataclasses.asdict(told)
+    return {key: told[key] for key in known if key in told} if isinstance(told, Mapping) else {}
 
 
 def _of_object(spec: ModelSpec, found: Any, epochs: int | None) -> Named:
@@ -163,7 +172,62 @@ def _of_object(spec: ModelSpec, found: Any, epochs: int | None) -> Named:
 
 def _of_factory(spec: ModelSpec, factory: Callable[..., Any], epochs: int | None) -> Named:
     """By a function that makes a network for so many features and classes."""
-    raise NotImplementedError
+    from functional_clf.contestants.methods import said_of_method, training_of
+    from functional_clf.contestants.modules import module_recipe
+    from functional_clf.contestants.settings import TrainingSettings
+
+    target, given = spec.target, dict(spec.settings)
+    standard = TrainingSettings(learning_rate=1e-3, epochs=100)  # module_recipe's
+    if epochs is not None:
+        given["epochs"] = epochs
+    of_training = [one.name for one in dataclasses.fields(standard)]
+    of_factory, takes_any = _own_settings(target, factory)
+    for key in given:
+        if key in of_training and key in of_factory:
+            raise ValueError(
+                f"{key} is an argument of {target} and a setting of its training; rename the "
+                "function's own"
+            )
+    if not takes_any:
+        _check_known(target, given, [*of_factory, *of_training])
+    own = {key: value for key, value in given.items() if key not in of_training}
+    asked = {key: value for key, value in given.items() if key in of_training}
+    settings = dataclasses.replace(standard, **asked)
+    told = said_of_method(settings) | ({"arguments": own} if own else {})
+    template = module_recipe(
+        spec.name,
+        functools.partial(factory, **own) if own else factory,
+        **training_of(settings),
+        settings=told,
+    )
+    everything = {**dataclasses.asdict(settings), **own}
+    return Named(template, target, {k: v for k, v in everything.items() if v is not None})
+
+
+def _own_settings(target: str, factory: Callable[..., Any]) -> tuple[list[str], bool]:
+    """What a factory takes besides the two numbers, by name, and whether it takes any name.
+
+    Raises:
+        ValueError: when it does not take the two numbers, or does not say what it takes.
+    """
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"what {target} takes cannot be told; name a function of (n_features, n_classes)"
+        ) from None
+    parameters = list(signature.parameters.values())
+    by_place = [
+        one for one in parameters if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+    ]
+    takes_more = any(one.kind is one.VAR_POSITIONAL for one in parameters)
+    if len(by_place) < 2 and not takes_more:
+        raise ValueError(
+            f"{target} takes {signature}; it must take two arguments, (n_features, n_classes)"
+        )
+    rest = [*by_place[2:], *(one for one in parameters if one.kind is one.KEYWORD_ONLY)]
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters)
+    return [one.name for one in rest], takes_any
 
 
 def _of_classifier_class(spec: ModelSpec, found: type[Any]) -> Named:
