@@ -28,6 +28,10 @@ from functional_clf.support.errors import one_line
 EXAMPLES = "mlp:64,64, sklearn.svm:SVC or my_models.py:net"
 
 
+MOST_NAMES = 24
+"""Of more settings than these, only those like a wrong one are told."""
+
+
 class Named(NamedTuple):
     """A contestant, and what says it: a target, and plain settings with all defaults."""
 
@@ -337,9 +341,11 @@ def _check_known(target: str, settings: Iterable[str], known: Iterable[str]) -> 
     names = list(known)
     for key in settings:
         if key not in names:
-            likely, takes = near(key, names), ", ".join(names) or "none"
-            more = f"{likely} It" if likely else "; it"
-            raise ValueError(f"{key} is no setting of {target}{more} takes {takes}")
+            likely, takes = near(key, names), f"t takes {', '.join(names) or 'none'}"
+            more = f"; i{takes}"
+            if likely:
+                more = likely if len(names) > MOST_NAMES else f"{likely} I{takes}"
+            raise ValueError(f"{key} is no setting of {target}{more}")
 
 
 def _called(target: str, function: Callable[..., Any], *args: Any, **settings: Any) -> Any:

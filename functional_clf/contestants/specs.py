@@ -130,10 +130,14 @@ def near(name: str, known: Iterable[str]) -> str:
     Example:
         >>> near("epoch", ["epochs", "optimizer"]), near("c", ["C"]), near("x", ["epochs"])
         ('; did you mean epochs?', '; did you mean C?', '')
+        >>> near("C", ["svc__C", "svc__degree"])  # of a pipeline
+        '; did you mean svc__C?'
     """
+    known = list(known)
     by_lower = {one.lower(): one for one in known}
-    found = get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)
-    return f"; did you mean {' or '.join(by_lower[one] for one in found)}?" if found else ""
+    likely = [by_lower[one] for one in get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
+    likely += [one for one in known if one.endswith(f"__{name}") and one not in likely]
+    return f"; did you mean {' or '.join(likely[:3])}?" if likely else ""
 
 
 def as_plain(value: Any) -> Any:
