@@ -8,6 +8,7 @@ from .contestants.mlp import mlp_recipe as mlp_recipe
 from .contestants.mlp import model_0 as model_0
 from .contestants.mlp import model_1 as model_1
 from .contestants.modules import module_recipe as module_recipe
+from .contestants.named import contestant_of as contestant_of
 from .contestants.recipe import Recipe as Recipe
 from .core.losses import bce_with_logits as bce_with_logits
 from .core.losses import count_correct as count_correct

@@ -18,7 +18,7 @@ from functional_clf.data.dataset import Dataset, floating_dtype
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replicate, replicate
 from functional_clf.stats.metrics import ACCURACY
-from functional_clf.study.options import STANDARD_SEEDS, Options
+from functional_clf.study.options import STANDARD_SEEDS, Options, check_choice
 from functional_clf.support.arguments import name_text, short, whole_number
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class Plan(Options):
                 f"contestants are named {self.names}; names must differ and hold no '/'"
             )
         super().__post_init__()
+        if self.baseline is not None:
+            check_choice("baseline", self.baseline, self.names)
         n_train, _ = self.dataset.sizes(self.test_size)
         fitted = (
             one.for_samples(n_train) if isinstance(one, Recipe) else one for one in self.contestants
