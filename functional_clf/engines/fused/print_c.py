@@ -50,8 +50,6 @@ LARGE_BLOCK_BYTES = 160 * 1024
 LARGE = 512
 """From so many weights on a matmul is a loop over tiles (`large_matmuls.h`)."""
 
-CACHE_LINE = 64
-
 _PREFIXES = {"state": "q->", "data": "", "member": "w->", "rows": "w->"}
 
 
@@ -62,20 +60,50 @@ def source(program: Program, sizes: Sizes) -> str:
         program: what it does.
         sizes: what it is for.
     """
-    functions = (program.take_step, program.evaluate_train, program.evaluate_test)
+    functions = [program.take_step, program.evaluate_train, program.evaluate_test]
+    if program.batches and program.batches.take_rest:
+        functions.append(program.batches.take_rest)
+    is_random = program.batches or any(function.draws for function in functions)
     parts = [
         "/* Made by functional_clf: one recipe's training, fused. */",
         f"#define REAL_IS_DOUBLE {int(sizes.dtype == torch.float64)}",
         f"#define VECTOR_BYTES {sizes.vector_bytes}",
         _text("kernels.h"),
         *([_text("large_matmuls.h")] if any(map(_has_large, functions)) else []),
+        *([_text("random.h")] if is_random else []),
         _state(program, sizes),
-        _Printer("take_step", program, program.take_step, sizes.train, sizes).text(),
+        *_steps(program, sizes),
         _Printer("evaluate_train", program, program.evaluate_train, sizes.train, sizes).text(),
         _Printer("evaluate_test", program, program.evaluate_test, sizes.test, sizes).text(),
         _text("training.h"),
     ]
     return "\n".join(parts)
+
+
+def _steps(program: Program, sizes: Sizes) -> list[str]:
+    """The training step; on batches, its parts and what makes an epoch of them."""
+    batches = program.batches
+    if batches is None or sizes.batch_size is None:
+        return [_Printer("take_step", program, program.take_step, sizes.train, sizes).text()]
+    rest = batches.take_rest
+    constants = {
+        "TRAIN_SAMPLES": sizes.train,
+        "BATCH": sizes.batch_size,
+        "BATCHES": sizes.train // sizes.batch_size,
+        "REST": sizes.rest,
+        "BATCH_ROW": sizes.spread(sizes.batch_size),
+        "REST_ROW": sizes.spread(sizes.rest),
+        "ORDER": batches.order,
+        "ROUNDS": batches.rounds,
+        "KEY": f"leaf{batches.key}",
+        "STEP": f"leaf{batches.step}",
+    }
+    return [
+        _Printer("take_batch", program, program.take_step, sizes.batch_size, sizes).text(),
+        *([_Printer("take_rest", program, rest, sizes.rest, sizes).text()] if rest else []),
+        *(f"#define {name} {value}" for name, value in constants.items()),
+        _text("batches.h"),
+    ]
 
 
 def _text(name: str) -> str:
@@ -232,7 +260,8 @@ class _Printer:
         block_lines = [line for one in function.block for line in self._block_statement(one)]
         parameters = ", ".join(f"const real *restrict {one}" for one in self._data)
         head = f"(struct {name} *restrict w, const struct state *restrict q, {parameters}"
-        block, calls, blocks = self._blocks(rows, head)
+        first = ", const int first" if function.counts_samples else ""
+        block, calls, blocks = self._blocks(rows, head + first)
         fans = [one.fan_in for one in self._large.values()]
         turned = [f"    real turned[BLOCK * SPREAD({max(fans)})] ALIGNED;"] if fans else []
         told = "".join(f", {c_type(one.dtype)} *{one.name}" for one in self._tells())
@@ -244,7 +273,7 @@ class _Printer:
             f"    real rows[{rows} * BLOCK] ALIGNED;",
             "};",
             *(f"NOINLINE {kernel}{body}" for kernel, body in self._kernels.items()),
-            f"INLINE void {name}_block{head}, const int count)",
+            f"INLINE void {name}_block{head}{first}, const int count)",
             "{",
             "    const int whole = (count + LANES - 1) / LANES * LANES;",
             *(f"    {line}" for line in block_lines),
@@ -275,6 +304,8 @@ class _Printer:
         whole, rest = divmod(self._samples, block)
         moved = ", ".join(f"{one} + start" for one in self._data)
         passed = f"w, q, {', '.join(self._data)}"
+        if self._function.counts_samples:
+            moved, passed = f"{moved}, start", f"{passed}, first"
         calls, blocks = [], []
         for size, start, end in (
             (block, 0, whole * block),
@@ -290,10 +321,7 @@ class _Printer:
 
     def _spread(self, block: int) -> int:
         """How far apart the rows of a block are: as `SPREAD` has it where many are read at once."""
-        if not self._is_large:
-            return block
-        itemsize = self._sizes.dtype.itemsize
-        return (-(-block * itemsize // CACHE_LINE) | 1) * CACHE_LINE // itemsize
+        return self._sizes.spread(block) if self._is_large else block
 
     def _statement(self, one: Assign | Clear | Finish) -> str:
         match one:
