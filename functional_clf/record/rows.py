@@ -36,7 +36,8 @@ class ChunkResult(NamedTuple):
     rows: values of `SEED_COLUMNS`, one a (model, seed).
     curves: by "model/curve", arrays `(point, replicate)`; and where predictions are scored, by
         "model/scores/metric" and "model/majority/metric" arrays `(replicate,)`, and by
-        "model/confusion" one of `(true, predicted, replicate)`.
+        "model/confusion" one of `(true, predicted, replicate)`; with early stopping, by
+        "model/counts/epochs" and "model/counts/best_epoch", arrays `(replicate,)`.
     params: by "model/key", arrays with a leading replicate axis; empty where weights are not kept.
     """
 

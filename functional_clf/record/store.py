@@ -274,11 +274,12 @@ class Store(Database):
         return self._gather("curves", model, seeds, names=CURVES, axis=1)
 
     def scores(self, model: str, seeds: range) -> dict[str, np.ndarray]:
-        """What is recorded of one model's predictions besides counts, seeds in order and last.
+        """What is recorded of one model besides its rows and curves, seeds in order and last.
 
         Returns:
             By name, arrays `(seed,)`: "scores/METRIC", "majority/METRIC" (whoever always predicts
-            the largest class); and "confusion", `(true, predicted, seed)`. Empty where nothing is.
+            the largest class), "counts/NAME" (such as the epochs that early stopping took); and
+            "confusion", `(true, predicted, seed)`. Empty where nothing is.
         """
         return self._gather("curves", model, seeds, names=None, axis=-1, leave_out=CURVES)
 

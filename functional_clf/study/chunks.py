@@ -124,6 +124,7 @@ class ChunkTrainer:
             if self.metrics and kept.logits is not None:
                 scored = _scored(kept.logits[:n_kept], y_test, data.task)
             scored |= {f"majority/{metric}": values for metric, values in majority.items()}
+            scored |= {f"counts/{name}": values[:n_kept] for name, values in kept.counts.items()}
             curves |= {f"{one.name}/{key}": values for key, values in scored.items()}
             for key, value in kept.params.items() if keep_params else ():
                 params[f"{one.name}/{key}"] = value[:n_kept]

@@ -105,7 +105,7 @@ class Execution:
         engine = self._train_missing(identity, trainer, store, timings, on_progress, leader)
         looks = store.look(plan.seeds, cast(float, plan.margin), plan.alpha, plan.metric)
         scores = {
-            name: store.scores(name, plan.seeds) if plan.has_metrics else {} for name in plan.names
+            name: store.scores(name, plan.seeds) if plan.records_more else {} for name in plan.names
         }
         return Results(
             study=plan,

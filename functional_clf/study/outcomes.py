@@ -1,6 +1,7 @@
 """What a contestant returns of a chunk: checked here, once, before any of it is kept."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,12 +21,14 @@ class Outcome(NamedTuple):
     params: weights by name, each with a leading replicate axis.
     diverged: `(replicate,)`, also where a loss on the curves is not finite.
     logits: of the test samples, `(replicate, sample)` or with a last class axis; None of none.
+    counts: whole numbers of each replicate by name, `(replicate,)`, as the epochs that it took.
     """
 
     points: dict[str, np.ndarray]
     params: dict[str, np.ndarray]
     diverged: np.ndarray
     logits: np.ndarray | None = None
+    counts: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def checked_outcome(
@@ -87,7 +90,22 @@ def checked_outcome(
         diverged = diverged | ~np.isfinite(loss).all(0)
         points |= {f"{part}_loss": loss, f"{part}_correct": correct.astype(np.int32)}
     logits = None if trained.logits is None else _logits(model, trained.logits, data)
-    return Outcome(points, _params(model, trained.params, width), diverged, logits)
+    counts = {
+        name: _count(f"{model}: its {name}", value, width)
+        for name in ("epochs", "best_epoch")
+        if (value := getattr(trained, name)) is not None
+    }
+    return Outcome(points, _params(model, trained.params, width), diverged, logits, counts)
+
+
+def _count(what: str, value: Any, width: int) -> np.ndarray:
+    array = _array(what, value)
+    if array.dtype.kind not in "iu" or array.shape != (width,) or array.min() < 0:
+        raise ValueError(
+            f"{what} is of {array.dtype} and shape {array.shape}; it must be a count of each "
+            f"replicate, {(width,)}"
+        )
+    return array.astype(np.int32)
 
 
 def _logits(model: str, logits: Any, data: ChunkData) -> np.ndarray:

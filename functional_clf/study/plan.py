@@ -77,7 +77,11 @@ class Plan(Options):
                 f"contestants are named {self.names}; names must differ and hold no '/'"
             )
         super().__post_init__()
-        self.dataset.sizes(self.test_size)
+        n_train, _ = self.dataset.sizes(self.test_size)
+        fitted = (
+            one.for_samples(n_train) if isinstance(one, Recipe) else one for one in self.contestants
+        )
+        self._set("contestants", tuple(fitted))
         self._set("seeds", self._check_design(self.seeds))
         if self.design == "crossed" and len(self.contestants) != 2:
             raise ValueError(
@@ -140,6 +144,11 @@ class Plan(Options):
     def has_metrics(self) -> bool:
         """Whether predictions are scored by more than accuracy: always of a table."""
         return self.dataset.is_table or self.metric != ACCURACY.name
+
+    @property
+    def records_more(self) -> bool:
+        """Whether more is recorded of a seed than its row and curves."""
+        return self.has_metrics or any(one.stop is not None for one in self.recipes)
 
     @functools.cached_property
     def task(self) -> Task:

@@ -35,6 +35,9 @@ AnyComparison = Comparison | CrossedComparison
 PICTURED_SEEDS = 256
 """Weights are kept of this many seeds even where nobody asks: the pictures are drawn from them."""
 
+COUNTS = ("epochs", "best_epoch")
+"""Columns of the table of seeds where training stops early: epochs taken, and the best one."""
+
 REPR_LINES, REPR_CELLS = 5, 120
 """How large a `Results` may appear in a notebook; a line more says what was left out."""
 
@@ -383,23 +386,27 @@ class Results:
 def with_scores(
     table: pl.DataFrame, scores: Mapping[str, Mapping[str, np.ndarray]]
 ) -> pl.DataFrame:
-    """The table of seeds with a column a metric, where predictions are scored.
+    """The table of seeds with a column for what else is recorded of each: counts and scores.
 
     Args:
         table: in order of model and seed.
         scores: by model and name, as `Store.scores` has them.
     """
     found = {name for one in scores.values() for name in one}
-    names = [f"scores/{metric}" for metric in metrics.METRICS if f"scores/{metric}" in found]
+    columns = [f"counts/{name}" for name in COUNTS] + [f"scores/{name}" for name in metrics.METRICS]
+    names = [name for name in columns if name in found]
     parts = []
     for (model,), part in table.group_by("model", maintain_order=True):
-        nothing = np.full(part.height, np.nan)
-        columns = {
-            name.removeprefix("scores/"): scores[str(model)].get(name, nothing) for name in names
-        }
-        parts.append(
-            part.with_columns(
-                pl.Series(name, values).fill_nan(None) for name, values in columns.items()
-            )
-        )
+        own = scores[str(model)]
+        parts.append(part.with_columns(_column(name, own.get(name), part.height) for name in names))
     return pl.concat(parts) if names else table
+
+
+def _column(name: str, values: np.ndarray | None, height: int) -> pl.Series:
+    """A column of what is recorded of a model; null where nothing is, or it is not defined."""
+    kind, _, column = name.partition("/")
+    dtype = pl.Int64 if kind == "counts" else pl.Float64
+    if values is None:
+        return pl.Series(column, [None] * height, dtype)
+    found = pl.Series(column, values, dtype)
+    return found if kind == "counts" else found.fill_nan(None)
