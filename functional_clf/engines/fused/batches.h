@@ -6,11 +6,15 @@
  * (samples in the last one, 0 where there is none), BATCH_ROW and REST_ROW (numbers in a row of
  * their data), ORDER and ROUNDS (of `random.permutation`).
  */
+#define MOST(a, b) ((a) > (b) ? (a) : (b))
+#define SAMPLE_ROW ((FEATURES + LANES - 1) / LANES * LANES)
+
 struct take_step {
     unsigned order[TRAIN_SAMPLES], places[TRAIN_SAMPLES]; /* `places` is for sorting only */
     unsigned keys[TRAIN_SAMPLES], sorted[TRAIN_SAMPLES];
-    real x[FEATURES * (BATCH_ROW > REST_ROW ? BATCH_ROW : REST_ROW)] ALIGNED;
-    real y[BATCH_ROW > REST_ROW ? BATCH_ROW : REST_ROW] ALIGNED;
+    real samples[TRAIN_ROW * SAMPLE_ROW] ALIGNED; /* all of them, the features side by side */
+    real x[SAMPLE_ROW * MOST(BATCH_ROW, REST_ROW)] ALIGNED; /* a batch, feature by feature */
+    real y[MOST(BATCH_ROW, REST_ROW)] ALIGNED;
     union { /* one after another */
         struct take_batch batch;
 #if REST
@@ -64,27 +68,38 @@ static void draw_order(struct take_step *w, const int *key, const long epoch)
     }
 }
 
-/* The samples of a batch, side by side; behind the last of them zeros. */
+/* The samples of a batch, feature by feature; in the last vector behind the last of them zeros. */
 INLINE void gather(struct take_step *restrict w, const unsigned *restrict order, const int samples,
-                   const int row, const real *restrict x, const real *restrict y)
+                   const int row, const real *restrict y)
 {
-    for (int f = 0; f < FEATURES; f++, x += TRAIN_ROW) {
-        for (int s = 0; s < samples; s++) w->x[f * row + s] = x[order[s]];
-        for (int s = samples; s < row; s++) w->x[f * row + s] = 0;
-    }
+    for (int s = 0; s < samples; s += LANES)
+        for (int f = 0; f < FEATURES; f += LANES) {
+            vector x[LANES];
+            UNROLL for (int j = 0; j < LANES; j++)
+                x[j] = s + j < samples ? load(w->samples + (size_t)order[s + j] * SAMPLE_ROW + f)
+                                       : (vector){0};
+            transpose(x);
+            UNROLL for (int j = 0; j < LANES; j++) store(w->x + (f + j) * row + s, x[j]);
+        }
     for (int s = 0; s < samples; s++) w->y[s] = y[order[s]];
     for (int s = samples; s < row; s++) w->y[s] = 0;
 }
 
+NOINLINE gather_batch(struct take_step *w, const unsigned *order, const real *y)
+{
+    gather(w, order, BATCH, BATCH_ROW, y);
+}
+
 static void take_step(struct take_step *w, struct state *q, const real *x, const real *y)
 {
+    turn(FEATURES, x, TRAIN_ROW, w->samples, SAMPLE_ROW, TRAIN_ROW);
     draw_order(w, q->KEY, q->STEP[0] / (BATCHES + (REST > 0)));
     for (int batch = 0; batch < BATCHES; batch++) {
-        gather(w, w->order + batch * BATCH, BATCH, BATCH_ROW, x, y);
+        gather_batch(w, w->order + batch * BATCH, y);
         take_batch(&w->batch, q, w->x, w->y);
     }
 #if REST
-    gather(w, w->order + BATCHES * BATCH, REST, REST_ROW, x, y);
+    gather(w, w->order + BATCHES * BATCH, REST, REST_ROW, y);
     take_rest(&w->rest, q, w->x, w->y);
 #endif
 }

@@ -148,8 +148,6 @@ def _why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
         return "fused programs run on the CPU"
     if c_compiler() is None:
         return "no C compiler was found"
-    if recipe.is_keyed:
-        return f"{recipe.name} cannot be fused (it draws numbers while it trains)"
     try:
         _source_for(recipe, data)
     except UnfusableError as error:

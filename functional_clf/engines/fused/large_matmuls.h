@@ -65,16 +65,58 @@ INLINE void large_project(const int adds, const int fan_out, const int fan_in, c
                      out + s, out_row);
 }
 
-/* turned[s][i] = rows[i][s], for `samples` samples, in whole vectors; behind the last row zeros. */
-INLINE void turn(const int count, const real *rows, const int row, real *turned, const int samples)
-{
-    const int turned_row = SPREAD(count);
+/* Rows become columns: x[j] lane k, and x[k] lane j, change places. */
 #if !defined(__clang__)
 #if REAL_IS_DOUBLE
-    typedef long place __attribute__((vector_size(VECTOR_BYTES)));
+typedef long place __attribute__((vector_size(VECTOR_BYTES)));
 #else
-    typedef int place __attribute__((vector_size(VECTOR_BYTES)));
+typedef int place __attribute__((vector_size(VECTOR_BYTES)));
 #endif
+#if VECTOR_BYTES == 64 && !REAL_IS_DOUBLE
+#define EACH(M, half) {M(half, 0), M(half, 1), M(half, 2), M(half, 3), M(half, 4), M(half, 5), \
+    M(half, 6), M(half, 7), M(half, 8), M(half, 9), M(half, 10), M(half, 11), M(half, 12), \
+    M(half, 13), M(half, 14), M(half, 15)}
+#elif VECTOR_BYTES >> REAL_IS_DOUBLE == 32
+#define EACH(M, half) {M(half, 0), M(half, 1), M(half, 2), M(half, 3), M(half, 4), M(half, 5), \
+    M(half, 6), M(half, 7)}
+#elif VECTOR_BYTES >> REAL_IS_DOUBLE == 16
+#define EACH(M, half) {M(half, 0), M(half, 1), M(half, 2), M(half, 3)}
+#else
+#define EACH(M, half) {M(half, 0), M(half, 1)}
+#endif
+#define LOW(half, k) ((k) & (half) ? LANES + (k) - (half) : (k))
+#define HIGH(half, k) ((k) & (half) ? LANES + (k) : ((k) + (half)) % LANES)
+/* Squares of `half` by `half` change places. The places are literals: gcc folds no others. */
+#define SWAP_SQUARES(half) \
+    UNROLL for (int j = 0; j < LANES; j++) \
+        if (half < LANES && !(j & half)) { \
+            const vector one = x[j], other = x[(j + half) % LANES]; \
+            x[j] = __builtin_shuffle(one, other, (place)EACH(LOW, half)); \
+            x[(j + half) % LANES] = __builtin_shuffle(one, other, (place)EACH(HIGH, half)); \
+        }
+INLINE void transpose(vector *x)
+{
+    SWAP_SQUARES(8)
+    SWAP_SQUARES(4)
+    SWAP_SQUARES(2)
+    SWAP_SQUARES(1)
+}
+#else
+INLINE void transpose(vector *x)
+{
+    for (int j = 0; j < LANES; j++)
+        for (int k = 0; k < j; k++) {
+            const real kept = x[j][k];
+            x[j][k] = x[k][j];
+            x[k][j] = kept;
+        }
+}
+#endif
+
+/* turned[s][i] = rows[i][s], for `samples` samples, in whole vectors; behind the last row zeros. */
+INLINE void turn(const int count, const real *rows, const int row, real *turned,
+                 const int turned_row, const int samples)
+{
     for (int i = 0; i < count; i += LANES)
         for (int s = 0; s < samples; s += LANES) {
             vector x[LANES];
@@ -83,28 +125,9 @@ INLINE void turn(const int count, const real *rows, const int row, real *turned,
             else
                 UNROLL for (int j = 0; j < LANES; j++)
                     x[j] = j < count % LANES ? load(rows + (i + j) * row + s) : (vector){0};
-            /* Squares of `half` by `half` change places, then those in each of them. */
-            UNROLL for (int half = LANES / 2; half > 0; half /= 2) {
-                place low, high;
-                UNROLL for (int k = 0; k < LANES; k++) {
-                    low[k] = k & half ? LANES + k - half : k;
-                    high[k] = k & half ? LANES + k : k + half;
-                }
-                UNROLL for (int j = 0; j < LANES; j++)
-                    if (!(j & half)) {
-                        vector one = x[j], other = x[j + half];
-                        x[j] = __builtin_shuffle(one, other, low);
-                        x[j + half] = __builtin_shuffle(one, other, high);
-                    }
-            }
+            transpose(x);
             UNROLL for (int j = 0; j < LANES; j++) store(turned + (s + j) * turned_row + i, x[j]);
         }
-#else
-    for (int i = 0; i < count; i++)
-        for (int s = 0; s < samples; s++) turned[s * turned_row + i] = rows[i * row + s];
-    for (int i = count; i % LANES; i++)
-        for (int s = 0; s < samples; s++) turned[s * turned_row + i] = 0;
-#endif
 }
 
 /* sums[o][i] += sum over s of a[o][s] b[i][s]; rows of sums are whole vectors. */
@@ -113,7 +136,7 @@ INLINE void large_contract(const int fan_out, const int fan_in, const real *a, c
                            const int samples)
 {
     const int padded = (fan_in + LANES - 1) / LANES * LANES;
-    turn(fan_in, b, b_row, turned, samples);
+    turn(fan_in, b, b_row, turned, SPREAD(fan_in), samples);
     large_project(1, fan_out, samples, a, a_row, 1, turned, SPREAD(fan_in), sums, padded, padded);
 }
 

@@ -63,13 +63,14 @@ def source(program: Program, sizes: Sizes) -> str:
     functions = [program.take_step, program.evaluate_train, program.evaluate_test]
     if program.batches and program.batches.take_rest:
         functions.append(program.batches.take_rest)
+    has_large = program.batches or any(map(_has_large, functions))
     is_random = program.batches or any(function.draws for function in functions)
     parts = [
         "/* Made by functional_clf: one recipe's training, fused. */",
         f"#define REAL_IS_DOUBLE {int(sizes.dtype == torch.float64)}",
         f"#define VECTOR_BYTES {sizes.vector_bytes}",
         _text("kernels.h"),
-        *([_text("large_matmuls.h")] if any(map(_has_large, functions)) else []),
+        *([_text("large_matmuls.h")] if has_large else []),
         *([_text("random.h")] if is_random else []),
         _state(program, sizes),
         *_steps(program, sizes),
