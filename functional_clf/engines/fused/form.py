@@ -173,6 +173,25 @@ class Assign:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """Several such statements in one loop, over the same numbers: element by element."""
+
+    heads: Heads
+    body: Sequence[Assign]
+
+
+@dataclass(frozen=True)
+class Total:
+    """Store, for all values of the counters in `heads`, a sum over those in `inner`."""
+
+    heads: Heads
+    inner: Heads
+    target: Address
+    value: Expression
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
 class Clear:
     """Begin a sum over samples: a member's numbers are 0."""
 
@@ -292,9 +311,9 @@ class Function:
     """
 
     members: dict[str, Member] = field(default_factory=dict)
-    before: list[Assign | Clear] = field(default_factory=list)
+    before: list[Assign | Clear | Total] = field(default_factory=list)
     block: list[Loop | Project | Contract] = field(default_factory=list)
-    after: list[Assign | Finish] = field(default_factory=list)
+    after: list[Assign | Finish | Pass | Total] = field(default_factory=list)
     rows: int = 0
     results: list[Keep | Tell] = field(default_factory=list)
     draws: bool = False

@@ -42,6 +42,7 @@ from functional_clf.engines.fused.form import (
     Place,
     Project,
     Store,
+    Total,
     loads,
 )
 from functional_clf.engines.fused.loops import merged, nest
@@ -257,6 +258,8 @@ class _Lowering:
             if how != "sum":
                 raise UnfusableError(f"it takes the {how} over all samples")
             total = self._sum_over_samples(node, source, dims, source_index)
+        elif count > UNROLLED_TERMS and how == "sum" and SAMPLES not in source.shape:
+            total = self._total(node, source, dims, source_index)
         elif count > UNROLLED_TERMS:
             raise UnfusableError(f"it sums {count} features, above {UNROLLED_TERMS}")
         elif how in ("largest", "smallest") and source.dtype != self._real:
@@ -284,6 +287,23 @@ class _Lowering:
             *(node.shape, node.dtype, total.stage),
             element=lambda index: apply("ratio", [total.element(index), divisor], {}, node.dtype),
         )
+
+    def _total(
+        self,
+        node: Node,
+        source: Value,
+        dims: Sequence[int],
+        source_index: Callable[[Index, Mapping[int, Place]], Index],
+    ) -> Value:
+        """A sum over many weights."""
+        storage = self._new_member("sum", node, node.shape, node.dtype)
+        index, heads = nest(node.shape)
+        inner = {dim: Place(f"j{dim}") for dim in dims}
+        inner_heads = tuple((f"j{dim}", self._size(source.shape[dim])) for dim in dims)
+        value = source.element(source_index(index, inner))
+        total = Total(heads, inner_heads, storage.at(index), value, node.dtype)
+        (self.function.before if source.stage == BEFORE else self.function.after).append(total)
+        return stored(node.shape, node.dtype, source.stage, storage)
 
     def _sum_over_samples(
         self,

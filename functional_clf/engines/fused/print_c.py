@@ -29,6 +29,7 @@ from functional_clf.engines.fused.form import (
     Loop,
     Member,
     Number,
+    Pass,
     Place,
     Program,
     Project,
@@ -37,6 +38,7 @@ from functional_clf.engines.fused.form import (
     Store,
     Stride,
     Tell,
+    Total,
 )
 from functional_clf.engines.fused.operations_c import c_type, folded, literal, operation
 
@@ -324,8 +326,18 @@ class _Printer:
         """How far apart the rows of a block are: as `SPREAD` has it where many are read at once."""
         return self._sizes.spread(block) if self._is_large else block
 
-    def _statement(self, one: Assign | Clear | Finish) -> str:
+    def _statement(self, one: Assign | Clear | Finish | Pass | Total) -> str:
         match one:
+            case Pass(heads, body):
+                lines = (f"{_at(part.target)} = {written(part.value)};" for part in body)
+                return " ".join(['_Pragma("omp simd")', *_heads(heads), "{", *lines, "}"])
+            case Total(heads, inner, target, value, dtype):
+                added = f"total += {written(value)};"
+                return " ".join(
+                    [*_heads(heads), f"{{ {c_type(dtype)} total = 0;", *_heads(inner[:-1])]
+                    + ['_Pragma("omp simd reduction(+ : total)")', *_heads(inner[-1:]), added]
+                    + [f"{_at(target)} = total; }}"]
+                )
             case Assign(heads, target, value):
                 return " ".join([*_heads(heads), f"{_at(target)} = {written(value)};"])
             case Clear(array):

@@ -32,6 +32,7 @@ from functional_clf.engines.fused.form import (
 from functional_clf.engines.fused.lower import lower
 from functional_clf.engines.fused.memory import Storage, contiguous
 from functional_clf.engines.fused.trace import SAMPLES, Graph, Node, UnfusableError, trace
+from functional_clf.engines.fused.updates import with_updates_in_place
 
 
 def program(recipe: Recipe, task: Task, state: TrainState, batch: Batch, sizes: Sizes) -> str:
@@ -131,7 +132,7 @@ def _step(graph: Graph, leaves: Sequence[int], samples: int, row: int, sizes: Si
         if node.op == "input":
             raise UnfusableError("parts of its state change places")
         function.results.append(Keep(_leaf(k), storage.array))
-    return function
+    return with_updates_in_place(function)
 
 
 def _evaluation(graph: Graph, leaves: Sequence[int], samples: int, sizes: Sizes) -> Function:
