@@ -1,9 +1,7 @@
 """Minibatches, random orders and dropout in fused programs, beside the core's own definition."""
 
 import ctypes
-import itertools
 
-import numpy as np
 import pytest
 import torch
 from torch.utils import _pytree as pytree
@@ -118,55 +116,76 @@ def test_large_matmuls_on_all_samples_equal_the_eager_engine(layer_sizes, float6
 
 # The order of the samples.
 
+MOST = 2000
 _ORDER = """
 #define REAL_IS_DOUBLE 0
 #define VECTOR_BYTES {vector_bytes}
 {kernels}
-enum {{ FEATURES = 1, TRAIN_ROW = {n} }};
+enum {{ FEATURES = 1, TRAIN_ROW = {most} }};
 struct state {{ int leaf0[2]; long leaf1[1]; }};
 struct take_batch {{ int none; }};
 static void take_batch(struct take_batch *w, struct state *q, const real *x, const real *y) {{}}
-#define TRAIN_SAMPLES {n}
-#define BATCH {n}
-#define BATCHES 1
+static int samples, rounds;
+#define TRAIN_SAMPLES samples
+#define BATCH 1
+#define BATCHES samples
 #define REST 0
-#define BATCH_ROW {n}
+#define BATCH_ROW 8
 #define REST_ROW 0
 #define ORDER 0
-#define ROUNDS {rounds}
+#define ROUNDS rounds
 #define KEY leaf0
 #define STEP leaf1
 {batches}
-int draw(const int *key, long epochs, unsigned *out)
+int draw(const int *key, int samples_, int rounds_, long epoch, unsigned *out)
 {{
     struct take_step *w = aligned_alloc(64, (sizeof *w + 63) / 64 * 64);
-    for (long epoch = 0; epoch < epochs; epoch++) {{
-        draw_order(w, key, epoch);
-        memcpy(out + epoch * TRAIN_SAMPLES, w->order, sizeof w->order);
-    }}
+    samples = samples_, rounds = rounds_;
+    draw_order(w, key, epoch);
+    memcpy(out, w->order, samples * sizeof *out);
     free(w);
     return 0;
 }}
 """
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 64, 255, 256, 257, 1000, 1625, 1626, 2000, 70_000])
-def test_the_order_is_the_core_s_own(n):
+def draw_order(most):
+    """The orders of up to so many samples, as fused programs draw them."""
     source = _ORDER.format(
-        n=n,
+        most=most,
         vector_bytes=library.vector_bytes(),
         kernels="\n".join(map(_text, ("kernels.h", "large_matmuls.h", "random.h"))),
-        rounds=random.permutation_rounds(n),
-        batches=_text("batches.h"),
+        batches=_text("batches.h").replace("[TRAIN_SAMPLES]", f"[{most}]"),
     )
     draw = library.load(source, entry="draw").draw
-    for seed, epochs in ((0, 5), (7, 2), (2**63 + 12345, 1)):
-        key = random.key(seed)
-        found = torch.empty(epochs, n, dtype=torch.int32)
-        draw(ctypes.c_void_p(key.data_ptr()), ctypes.c_long(epochs), ctypes.c_void_p(found.data_ptr()))
-        for epoch in range(epochs):
-            order = random.permutation(random.fold_in(random.fold_in(key, 0), epoch), n)
-            assert torch.equal(found[epoch].long(), order)
+
+    def drawn(key, n, epoch):
+        found = torch.empty(n, dtype=torch.int32)
+        rounds = random.permutation_rounds(n)
+        pointers = (ctypes.c_void_p(part.data_ptr()) for part in (key, found))
+        key_at, found_at = pointers
+        draw(key_at, n, rounds, ctypes.c_long(epoch), found_at)
+        return found.long()
+
+    return drawn
+
+
+def the_core_s(key, n, epoch):
+    return random.permutation(random.fold_in(random.fold_in(key, 0), epoch), n)
+
+
+def test_the_order_is_the_core_s_own_for_every_number_of_samples():
+    drawn, seeds = draw_order(MOST), (0, 7, 2**63 + 12345)
+    for n in range(1, MOST + 1):
+        key, epoch = random.key(seeds[n % 3]), n % 11
+        assert torch.equal(drawn(key, n, epoch), the_core_s(key, n, epoch)), n
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**64 - 1])
+def test_the_order_is_the_core_s_own_in_several_epochs_of_many_samples(seed):
+    drawn, key = draw_order(70_000), random.key(seed)
+    for epoch in (0, 1, 999, 2**31 + 5):
+        assert torch.equal(drawn(key, 70_000, epoch), the_core_s(key, 70_000, epoch))
 
 
 def test_each_replicate_has_an_order_of_its_own(float64):
