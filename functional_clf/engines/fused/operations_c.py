@@ -25,7 +25,7 @@ def c_type(dtype: torch.dtype) -> str:
     """The type of a tensor's elements; floats are of one precision in all of a graph."""
     if dtype.is_floating_point:
         return "real"
-    return "int" if dtype == torch.bool else "long"
+    return "int" if dtype in (torch.bool, torch.int32) else "long"
 
 
 def _alpha(symbol: str) -> Callable[..., str]:
@@ -144,6 +144,12 @@ OPERATIONS: Mapping[str, Callable[..., str]] = {
     "eq": _compare("=="),
     "ne": _compare("!="),
     "clone": lambda a: a,
+    "__rshift__": _compare(">>"),
+    "bitwise_right_shift": _compare(">>"),
+    "__and__": _compare("&"),
+    "bitwise_and": _compare("&"),
+    "random_bits": _call("random_bits"),
+    "fold_in": _call("fold_in"),
 }
 
 
