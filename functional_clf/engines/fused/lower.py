@@ -20,6 +20,7 @@ from functional_clf.engines.fused.decompose import decomposed
 from functional_clf.engines.fused.elementwise import OPERATIONS, apply
 from functional_clf.engines.fused.form import (
     SAMPLE,
+    SAMPLE_OF_ALL,
     ZERO,
     Add,
     Address,
@@ -41,6 +42,7 @@ from functional_clf.engines.fused.form import (
     Place,
     Project,
     Store,
+    Total,
     loads,
 )
 from functional_clf.engines.fused.loops import merged, nest
@@ -67,7 +69,15 @@ from functional_clf.engines.fused.values import (
     stored,
     viewed,
 )
-from functional_clf.engines.fused.views import VIEWS, View, view_of
+from functional_clf.engines.fused.views import (
+    RESHAPES,
+    VIEWS,
+    View,
+    can_reshape,
+    changes_unit_axes_only,
+    reshaped,
+    view_of,
+)
 
 UNROLLED_TERMS = 256
 """Up to so many terms a sum over features is written out where it is read."""
@@ -113,7 +123,8 @@ class _Lowering:
             stage = BLOCK if SAMPLES in node.shape else BEFORE
             self._values[node] = stored(node.shape, node.dtype, stage, storage)
         for node in graph.nodes:
-            if node.dtype not in (self._real, torch.int64, torch.bool):
+            is_own = node.dtype in (self._real, torch.int64, torch.int32, torch.bool)
+            if not is_own and node.name != "constant":
                 raise UnfusableError(f"it computes in {node.dtype} beside {self._real}")
             value = self._make(node)
             if self._must_lie_in_memory(node, value):
@@ -130,7 +141,11 @@ class _Lowering:
     def _make(self, node: Node) -> Value:
         arguments = [self._values[arg] for arg in node.inputs()]
         if node.name in VIEWS:
+            if node.name in RESHAPES and not changes_unit_axes_only(arguments[0].shape, node.shape):
+                return self._reshaped(node, arguments[0])
             return viewed(arguments[0], view_of(node, arguments[0].shape), node.shape)
+        if node.name == "cat":
+            return self._cat(node)
         if node.name in MATMULS:
             return self._matmul(node, arguments)
         if node.name in REDUCTIONS:
@@ -139,8 +154,14 @@ class _Lowering:
             return self._select_backward(node, arguments[0])
         if node.name == "arange":
             return self._arange(node)
+        if node.name == "random_bits":
+            return self._random_bits(node, arguments[0])
+        if node.name == "fold_in":
+            return self._fold_in(node, *arguments)
         if (number := constant_of(node)) is not None:
             return constant_value(node, self._number(number))
+        if node.name == "constant":
+            return self._constant(node)
         return self._elementwise(node, arguments)
 
     def _must_lie_in_memory(self, node: Node, value: Value) -> bool:
@@ -148,6 +169,8 @@ class _Lowering:
             return value.storage is None or node.name in VIEWS
         if value.storage is not None or value.is_free or node.name in VIEWS:
             return False
+        if node.dtype == torch.int32 and SAMPLES in node.shape:
+            return False  # a row holds floats, and a float too few bits
         return self._reading.is_often(node)
 
     # Elementwise: an expression.
@@ -202,6 +225,100 @@ class _Lowering:
 
         return Value(node.shape, node.dtype, stage_of(node.shape, [grad]), element)
 
+    # Random numbers.
+
+    def _random_bits(self, node: Node, key: Value) -> Value:
+        """Those of `core.random.bits`: a function of the key and of the element's place."""
+        sizes = [self._size(size) for size in node.shape]
+        if math.prod(sizes) >= 2**31:
+            raise UnfusableError(f"it draws {math.prod(sizes)} numbers at once")
+        self.function.draws = True
+        self.function.counts_samples |= SAMPLES in node.shape
+        words = [key.element((Place(None, word),)) for word in range(2)]
+
+        def element(index: Index) -> Expression:
+            place: Expression = Number(0)
+            for at, size in zip(index, sizes, strict=True):
+                number = Count(SAMPLE_OF_ALL if at == SAMPLE else at, torch.int32)
+                rows = apply("mul", [place, Number(size)], {}, torch.int32)
+                place = apply("add", [rows, number], {}, torch.int32)
+            return apply("random_bits", [*words, place], {}, torch.int32)
+
+        return Value(node.shape, node.dtype, stage_of(node.shape, [key]), element)
+
+    def _fold_in(self, node: Node, key: Value, data: Value) -> Value:
+        self.function.draws = True
+        words = [key.element((Place(None, word),)) for word in range(2)]
+
+        def element(index: Index) -> Expression:
+            args = [*words, data.element(()), Count(index[0], torch.int64)]
+            return apply("fold_in", args, {}, torch.int32)
+
+        return Value(node.shape, node.dtype, stage_of(node.shape, [key, data]), element)
+
+    # Tensors that are made part by part.
+
+    def _cat(self, node: Node) -> Value:
+        """Parts one behind another along an axis of features: each is stored where it belongs."""
+        parts: Sequence[Node] = [part for part in node.args[0] if part.shape != (0,)]
+        dim = (node.args[1] if len(node.args) > 1 else 0) % len(node.shape)
+        if node.shape[dim] == SAMPLES or any(part.shape[dim] == SAMPLES for part in parts):
+            raise UnfusableError("it puts samples one behind another")
+        if any(part.dtype != node.dtype for part in parts):
+            raise UnfusableError("it puts tensors of several types one behind another")
+        values = [self._values[part] for part in parts]
+        stage = stage_of(node.shape, values)
+        if stage == BLOCK:
+            if node.dtype == torch.int64 and self._reading.largest(node) > LARGEST_IN_ROWS:
+                raise UnfusableError("it keeps a whole number for each sample")
+            storage = self._new_rows(node, node.shape)
+        else:
+            storage = self._new_member("value", node, node.shape, node.dtype)
+        begin = 0
+        for value in values:
+            index, heads = nest(value.shape)
+            place = index[dim]
+            target = storage.at(
+                (*index[:dim], Place(place.counter, place.start + begin), *index[dim + 1 :])
+            )
+            expression = value.element(index)
+            if stage == BLOCK:
+                self.function.block.append(Loop(heads, [Store(target, expression)]))
+            else:
+                lines = self.function.before if stage == BEFORE else self.function.after
+                lines.append(Assign(heads, target, expression))
+            begin += self._size(value.shape[dim])
+        self._rows.free(self._reading.place[node])
+        return stored(node.shape, node.dtype, stage, storage)
+
+    def _constant(self, node: Node) -> Value:
+        """Numbers that a function writes down."""
+        dtype = self._real if node.dtype.is_floating_point else node.dtype
+        sizes = tuple(self._size(size) for size in node.shape)
+        if SAMPLES in node.shape or SAMPLES in node.args[0]:
+            raise UnfusableError("it holds a constant for each sample")
+        storage = self._new_member("value", node, node.shape, dtype)
+        for places, number in zip(
+            itertools.product(*(range(size) for size in sizes)), node.args[0], strict=True
+        ):
+            target = storage.at(tuple(Place(None, place) for place in places))
+            self.function.before.append(Assign((), target, self._number(number)))
+        return stored(node.shape, dtype, BEFORE, storage)
+
+    def _reshaped(self, node: Node, source: Value) -> Value:
+        """Another shape of the same elements in their order: where they lie, or copied in order."""
+        if not can_reshape(source.shape, node.shape):
+            raise UnfusableError(f"it reshapes {source.shape} to {node.shape}")
+        found = source.storage and reshaped(source.shape, source.storage.strides, node.shape)
+        if source.storage is None or found is None:
+            source = self._realise(node, source)
+            assert source.storage is not None
+            found = reshaped(source.shape, source.storage.strides, node.shape)
+        assert source.storage is not None
+        assert found is not None
+        storage = Storage(source.storage.first, found)
+        return stored(node.shape, source.dtype, source.stage, storage)
+
     # Sums and the like.
 
     def _reduction(self, node: Node, source: Value) -> Value:
@@ -219,6 +336,8 @@ class _Lowering:
             if how != "sum":
                 raise UnfusableError(f"it takes the {how} over all samples")
             total = self._sum_over_samples(node, source, dims, source_index)
+        elif count > UNROLLED_TERMS and how == "sum" and SAMPLES not in source.shape:
+            total = self._total(node, source, dims, source_index)
         elif count > UNROLLED_TERMS:
             raise UnfusableError(f"it sums {count} features, above {UNROLLED_TERMS}")
         elif how in ("largest", "smallest") and source.dtype != self._real:
@@ -246,6 +365,23 @@ class _Lowering:
             *(node.shape, node.dtype, total.stage),
             element=lambda index: apply("ratio", [total.element(index), divisor], {}, node.dtype),
         )
+
+    def _total(
+        self,
+        node: Node,
+        source: Value,
+        dims: Sequence[int],
+        source_index: Callable[[Index, Mapping[int, Place]], Index],
+    ) -> Value:
+        """A sum over many weights."""
+        storage = self._new_member("sum", node, node.shape, node.dtype)
+        index, heads = nest(node.shape)
+        inner = {dim: Place(f"j{dim}") for dim in dims}
+        inner_heads = tuple((f"j{dim}", self._size(source.shape[dim])) for dim in dims)
+        value = source.element(source_index(index, inner))
+        total = Total(heads, inner_heads, storage.at(index), value, node.dtype)
+        (self.function.before if source.stage == BEFORE else self.function.after).append(total)
+        return stored(node.shape, node.dtype, source.stage, storage)
 
     def _sum_over_samples(
         self,
@@ -286,8 +422,9 @@ class _Lowering:
 
     def _product(self, node: Node, shape: tuple[Size, ...], a: Value, b: Value) -> Value:
         (rows, inner), (_, columns) = a.shape, b.shape
-        if a.storage is None or b.storage is None:
-            raise UnfusableError("a factor of a matmul does not lie in memory")
+        a, b = self._in_memory("left", node, a), self._in_memory("right", node, b)
+        assert a.storage is not None
+        assert b.storage is not None
         if max(a.stage, b.stage) == AFTER:
             raise UnfusableError(SAMPLES_AGAIN)
         strides = zip((*a.shape, *b.shape), (*a.storage.strides, *b.storage.strides), strict=True)
@@ -329,6 +466,22 @@ class _Lowering:
         return stored(shape, node.dtype, AFTER, storage)
 
     # Memory.
+
+    def _in_memory(self, kind: str, node: Node, value: Value) -> Value:
+        """A factor that is computed for a matmul only, such as one of constants."""
+        if value.storage is not None:
+            return value
+        index, heads = nest(value.shape)
+        place, expression = self._reading.place[node], value.element(index)
+        if SAMPLES in value.shape:
+            count = math.prod(self._size(size) for size in value.shape if size != SAMPLES)
+            storage = in_rows(self._rows.new(count, place), value.shape)
+            self.function.block.append(Loop(heads, [Store(storage.at(index), expression)]))
+        else:
+            storage = self._new_member(kind, node, value.shape, self._real)
+            assign = Assign(heads, storage.at(index), expression)
+            (self.function.before if value.stage == BEFORE else self.function.after).append(assign)
+        return stored(value.shape, self._real, value.stage, storage)
 
     def _realise(self, node: Node, value: Value) -> Value:
         """Compute a value where it stands, into memory of its own."""
