@@ -3,7 +3,6 @@
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, Self, cast
 
 import numpy as np
@@ -62,7 +61,7 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         hidden: widths of the hidden layers of a multilayer perceptron; inputs and outputs follow
             the data.
         activation: between its layers, a name in `models.ACTIVATIONS`; None for linear layers only.
-        optimizer: "adam" or "sgd".
+        optimizer: by name, as "adam", with the settings that `mlp_recipe` has by default.
         learning_rate: step size, above 0.
         epochs: times that the samples are gone through, at least 1.
         batch_size: samples in a batch, at least 1; None for all of them, a step an epoch.
@@ -169,8 +168,6 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if self.class_weight is not None:
             weights = compute_class_weight(self.class_weight, classes=classes, y=y).tolist()
         recipe = _sized(template, X.shape[1], len(classes))
-        if self.batch_size is not None:
-            recipe = replace(recipe, batch_size=self.batch_size)
         scaler = _scaler(X) if self.scale else None
         dtype = floating_dtype()
         random = check_random_state(self.random_state)
@@ -280,6 +277,7 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
                 optimizer=cast(OptimizerName, self.optimizer),
                 learning_rate=real_number("learning_rate", self.learning_rate),
                 epochs=whole_number("epochs", self.epochs, 1),
+                batch_size=self.batch_size,
             )
         if isinstance(self.recipe, type) or not isinstance(self.recipe, Recipe | Template):
             raise TypeError(
