@@ -105,9 +105,9 @@ def test_an_object_is_copied_with_other_parameters():
 
 
 WRONG = [
-    ("FILE:one", "FILE:one takes (n_features); it must take two arguments, (n_features, n_classes)"),
+    ("FILE:one", "FILE:one takes (n_features); it must take two arguments, (n_features"),
     ("FILE:three", "it must take two arguments"),
-    ("FILE:net,widht=4", "widht is no setting of FILE:net; did you mean width? It takes width, opt"),
+    ("FILE:net,widht=4", "widht is no setting of FILE:net; did you mean width? It takes width,"),
     ("FILE:net,optimizer=adm", "optimizer is 'adm'; it must be one of"),
     ("FILE:net,epochs=0", "epochs is 0; it must be at least 1"),
     ("FILE:net,patience=x", "patience is 'x'; it must be a whole number"),
