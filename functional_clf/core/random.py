@@ -11,10 +11,9 @@ Reference:
     with 20 rounds.
 """
 
-import contextlib
-import contextvars
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -29,8 +28,6 @@ _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _UNIFORM_BITS = 23
 """Bits of a uniform float32, and of what a bernoulli compares."""
-
-_as_operators: contextvars.ContextVar[bool] = contextvars.ContextVar("as_operators", default=False)
 
 
 def key(seed: int) -> Key:
@@ -69,9 +66,7 @@ def fold_in(key: Key, data: int | Int[Tensor, ""]) -> Key:
     """
     if not isinstance(data, Tensor):
         data = torch.tensor(data, dtype=torch.int64, device=key.device)
-    if _is_seen_by_a_tracer():
-        return torch.ops.functional_clf.fold_in(key, data)
-    return _fold_in(key, data)
+    return _folded_in(key, data)
 
 
 def split(key: Key, n: int = 2) -> Int[Tensor, "n word"]:
@@ -88,7 +83,7 @@ def split(key: Key, n: int = 2) -> Int[Tensor, "n word"]:
         >>> split(key(0), 3).shape
         torch.Size([3, 2])
     """
-    return torch.stack(_blocks(key, n), -1)
+    return _random_words(key, n).mT
 
 
 def bits(key: Key, shape: Sequence[int]) -> Int[Tensor, "..."]:
@@ -103,11 +98,9 @@ def bits(key: Key, shape: Sequence[int]) -> Int[Tensor, "..."]:
 
     Example:
         >>> bits(key(0), (2,))
-        tensor([ -224768089,   -91998574], dtype=torch.int32)
+        tensor([-224768089,  -91998574], dtype=torch.int32)
     """
-    if _is_seen_by_a_tracer():
-        return torch.ops.functional_clf.random_bits(key, list(shape))
-    return _bits(key, shape)
+    return _random_bits(key, list(shape))
 
 
 def uniform(
@@ -130,7 +123,8 @@ def uniform(
     if dtype == torch.float32:
         return _mantissa(bits(key, shape)).to(dtype) * 2.0**-_UNIFORM_BITS
     if dtype == torch.float64:
-        high, low = (word.to(torch.int64).reshape(tuple(shape)) for word in _words(key, shape))
+        words = _random_words(key, math.prod(shape)).to(torch.int64)
+        high, low = words.reshape(2, *shape)
         mantissa = ((high & 0xFFFFFFFF) << 20) | ((low >> 12) & 0xFFFFF)
         return mantissa.to(dtype) * 2.0**-52
     raise ValueError(f"dtype is {dtype}; it must be torch.float32 or torch.float64")
@@ -210,24 +204,6 @@ def permutation_rounds(n: int) -> int:
     return math.ceil(3 * math.log(max(1, n)) / math.log(2**32 - 1))
 
 
-@contextlib.contextmanager
-def as_operators() -> Iterator[None]:
-    """Within it `bits` and `fold_in` are single operators, as a tracer can see them.
-
-    They are `torch.ops.functional_clf.random_bits(key, shape)` and `fold_in(key, data)`.
-    """
-    token = _as_operators.set(True)
-    try:
-        yield
-    finally:
-        _as_operators.reset(token)
-
-
-def _is_seen_by_a_tracer() -> bool:
-    # torch's compiler cannot read a context variable, and takes what an operator is made of.
-    return not torch.compiler.is_compiling() and _as_operators.get()
-
-
 def _signed(word: int) -> int:
     """A word of 32 bits as the int32 of the same bits."""
     word &= 0xFFFFFFFF
@@ -244,11 +220,11 @@ def _rotated(words: Tensor, by: int) -> Tensor:
     return (words << by) | ((words >> (32 - by)) & ((1 << by) - 1))
 
 
-def _threefry(key: Tensor, x: Tensor | int, y: Tensor) -> tuple[Tensor, Tensor]:
-    """The cipher on pairs of words (x, y), int32 with wrap-around."""
-    first, second = key[0], key[1]
+def _threefry(key: tuple[Tensor, Tensor], place: Tensor) -> tuple[Tensor, Tensor]:
+    """The cipher's two words for a place below 2**32, whose upper word is 0; int32, wrapping."""
+    first, second = key
     keys = (first, second, first ^ second ^ _PARITY)
-    x, y = keys[0] + x, keys[1] + y
+    x, y = keys[0], keys[1] + place
     for group in range(5):
         for rotation in _ROTATIONS[group % 2]:
             x = x + y
@@ -258,27 +234,66 @@ def _threefry(key: Tensor, x: Tensor | int, y: Tensor) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def _words(key: Tensor, shape: Sequence[int]) -> tuple[Tensor, Tensor]:
-    return _blocks(key, math.prod(shape))
+def _of_places(key: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """The cipher's words for the places 0 to n - 1, as a last axis."""
+    places = torch.arange(n, dtype=torch.int32, device=key.device)
+    return _threefry((key[..., :1], key[..., 1:]), places)
 
 
-def _blocks(key: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """The cipher's two words for each of the places 0 to n - 1."""
-    # A place has two words as well, of which the upper one is 0 below 2**32.
-    return _threefry(key, 0, torch.arange(n, dtype=torch.int32, device=key.device))
+# As operators of torch's own kind: a compiler, and who writes down what a function does, meet one
+# call, where the cipher's rounds are hundreds; torch's compiler takes minutes for those.
 
 
-def _bits(key: Tensor, shape: Sequence[int]) -> Tensor:
-    first, second = _words(key, shape)
-    return (first ^ second).reshape(tuple(shape))
+@torch.library.custom_op("functional_clf::random_words", mutates_args=())
+def _random_words(key: Tensor, n: int) -> Tensor:
+    """The cipher's words `(word, place)` for the places 0 to n - 1."""
+    return torch.stack(_of_places(key, n), -2)
 
 
-def _fold_in(key: Tensor, data: Tensor) -> Tensor:
-    return torch.stack(_threefry(key, 0, data.to(torch.int32)))
+@torch.library.custom_op("functional_clf::random_bits", mutates_args=())
+def _random_bits(key: Tensor, shape: Sequence[int]) -> Tensor:
+    """A word for each element: both of the cipher's as one."""
+    first, second = _of_places(key, math.prod(shape))
+    return (first ^ second).reshape(*key.shape[:-1], *shape)
 
 
-_library = torch.library.Library("functional_clf", "DEF")
-_library.define("random_bits(Tensor key, SymInt[] shape) -> Tensor")
-_library.define("fold_in(Tensor key, Tensor data) -> Tensor")
-_library.impl("random_bits", _bits, "CompositeExplicitAutograd")
-_library.impl("fold_in", _fold_in, "CompositeExplicitAutograd")
+@torch.library.custom_op("functional_clf::fold_in", mutates_args=())
+def _folded_in(key: Tensor, data: Tensor) -> Tensor:
+    """The cipher's words for one place, which are a key again."""
+    words = _threefry((key[..., 0], key[..., 1]), data.to(torch.int32))
+    return torch.stack(words, -1)
+
+
+@_random_words.register_fake
+def _(key: Tensor, n: int) -> Tensor:
+    return key.new_empty(*key.shape, n)
+
+
+@_random_bits.register_fake
+def _(key: Tensor, shape: Sequence[int]) -> Tensor:
+    return key.new_empty(*key.shape[:-1], *shape)
+
+
+@_folded_in.register_fake
+def _(key: Tensor, data: Tensor) -> Tensor:
+    return key.new_empty(*torch.broadcast_shapes(key.shape[:-1], data.shape), 2)
+
+
+def _stacked(info: Any, dims: Sequence[int | None], key: Tensor) -> Tensor:
+    """Keys with the replicates first, however they lie."""
+    return key.expand(info.batch_size, *key.shape) if dims[0] is None else key.movedim(dims[0], 0)
+
+
+@_random_words.register_vmap
+def _(info: Any, dims: Any, key: Tensor, n: int) -> tuple[Tensor, int]:
+    return _random_words(_stacked(info, dims, key), n), 0
+
+
+@_random_bits.register_vmap
+def _(info: Any, dims: Any, key: Tensor, shape: Sequence[int]) -> tuple[Tensor, int]:
+    return _random_bits(_stacked(info, dims, key), shape), 0
+
+
+@_folded_in.register_vmap
+def _(info: Any, dims: Any, key: Tensor, data: Tensor) -> tuple[Tensor, int]:
+    return _folded_in(_stacked(info, dims, key), _stacked(info, dims[1:], data)), 0

@@ -364,6 +364,7 @@ def _model_dict(results: Results, model: str) -> dict[str, Any]:
         "failed": failed,
         "diverged": len(diverged),
         "diverged_seeds": diverged,
+        **({"warnings": dict(told)} if (told := results.warnings.get(model)) else {}),
         **({"test_scores": _scores_dict(results, model)} if results.study.has_metrics else {}),
     }
 

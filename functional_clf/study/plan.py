@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from functional_clf.contestants.base import Contestant, Template, described
+from functional_clf.contestants.estimators import EstimatorContestant, check_metric
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN
@@ -89,6 +90,8 @@ class Plan(Options):
             raise ValueError(
                 f"contestants holds {len(self.contestants)}; a crossed design compares two"
             )
+        for one in self.contestants:
+            check_metric(one, self.metric)
         self._check_scope()
 
     def _check_scope(self) -> None:
@@ -123,7 +126,7 @@ class Plan(Options):
     def is_own(self) -> bool:
         """Whether data and contestants are all of this package's making, and so what they say."""
         return self.dataset.is_own and all(
-            isinstance(one, Recipe) and one.is_own for one in self.contestants
+            isinstance(one, Recipe | EstimatorContestant) and one.is_own for one in self.contestants
         )
 
     def replicate(self, seed: int) -> Replicate:

@@ -62,6 +62,7 @@ class Results:
         environment: versions and machine.
         timings: seconds by stage, of this run.
         looks: how the results were looked at before.
+        warnings: by model, what its training warned of, and of how many seeds.
     """
 
     study: Plan
@@ -75,6 +76,7 @@ class Results:
     timings: dict[str, float]
     looks: Looks = field(default_factory=Looks)
     _scores: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    warnings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def seeds(self) -> pl.DataFrame:
@@ -397,8 +399,8 @@ class Results:
         if (lacking := np.isnan(scores)).any():
             seed = self._column(model, "seed")[lacking][0]
             raise ValueError(
-                f"metric is {metric!r}; of seed {seed} it is not defined, as a class has no test "
-                "sample"
+                f"metric is {metric!r}; of seed {seed} of {model} it is not defined, as a class "
+                "has no test sample, or its predictions do not tell it"
             )
         return scores
 

@@ -186,6 +186,10 @@ class _Recording(TorchDispatchMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         name, overload = func.overloadpacket.__name__, func._overloadname
+        if name.startswith("lift_fresh") and id(args[0]) not in self._places and not args[0].dim():
+            # What `torch.tensor(number)` has just made.
+            self._add("scalar_tensor.default", (args[0].item(),), {}, result)
+            return result
         places, named = pytree.tree_map_only(Tensor, self._place_of, (args, kwargs))
         if name == "copy_" and self.calls[places[0].number].op == "input":
             self.written.append(places[0])  # how `functionalize` ends a write into an argument
