@@ -16,6 +16,8 @@ OPERATIONS = {
     *("leaky_relu_backward", "clamp", "clamp_min", "clamp_max", "maximum", "minimum", "where"),
     *("elu", "elu_backward"),
     *("masked_fill", "logical_and", "logical_or", "logical_not"),
+    *("tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erfc", "log2"),
+    *("log10", "exp2", "hypot", "atan2", "floor", "ceil", "trunc", "round"),
     *("gt", "ge", "lt", "le", "eq", "ne", "clone", "_to_copy"),
     "ratio",
     *("__rshift__", "bitwise_right_shift", "__and__", "bitwise_and", "random_bits", "fold_in"),

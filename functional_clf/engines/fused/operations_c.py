@@ -150,6 +150,11 @@ OPERATIONS: Mapping[str, Callable[..., str]] = {
     "bitwise_and": _compare("&"),
     "random_bits": _call("random_bits"),
     "fold_in": _call("fold_in"),
+    # Of C's own, by the name that they have in this precision.
+    **{name: _call(f"FN({name})") for name in ("tan", "asin", "acos", "atan", "sinh", "cosh")},
+    **{name: _call(f"FN({name})") for name in ("asinh", "acosh", "atanh", "erfc", "log2", "log10")},
+    **{name: _call(f"FN({name})") for name in ("exp2", "hypot", "atan2", "floor", "ceil", "trunc")},
+    "round": _call("FN(rint)"),  # halves to the even number, as torch has it
 }
 
 
