@@ -98,18 +98,17 @@ def lowered(
         return _evaluation(graph, weights, samples, sizes)
 
     batches = None
-    with random.as_operators():
-        if sizes.batch_size is None:
-            take_step = step_on(sizes.train, sizes.padded(sizes.train))
-        else:
-            take_step = step_on(sizes.batch_size, sizes.spread(sizes.batch_size))
-            batches = Batches(
-                step_on(sizes.rest, sizes.spread(sizes.rest)) if sizes.rest else None,
-                *(key, key + 1),
-                order=ORDER,
-                rounds=random.permutation_rounds(sizes.train),
-            )
-        on_train, on_test = (evaluation_on(samples) for samples in (sizes.train, sizes.test))
+    if sizes.batch_size is None:
+        take_step = step_on(sizes.train, sizes.padded(sizes.train))
+    else:
+        take_step = step_on(sizes.batch_size, sizes.spread(sizes.batch_size))
+        batches = Batches(
+            step_on(sizes.rest, sizes.spread(sizes.rest)) if sizes.rest else None,
+            *(key, key + 1),
+            order=ORDER,
+            rounds=random.permutation_rounds(sizes.train),
+        )
+    on_train, on_test = (evaluation_on(samples) for samples in (sizes.train, sizes.test))
     return Program(
         leaves=[(leaf.dtype, leaf.numel()) for leaf in leaves],
         features=batch.x.shape[1],
