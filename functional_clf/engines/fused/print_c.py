@@ -335,12 +335,12 @@ class _Printer:
                 lines = (f"{_at(part.target)} = {written(part.value)};" for part in body)
                 return " ".join(['_Pragma("omp simd")', *_heads(heads), "{", *lines, "}"])
             case Total(heads, inner, target, value, dtype):
-                added = f"total += {written(value)};"
-                return " ".join(
-                    [*_heads(heads), f"{{ {c_type(dtype)} total = 0;", *_heads(inner[:-1])]
-                    + ['_Pragma("omp simd reduction(+ : total)")', *_heads(inner[-1:]), added]
-                    + [f"{_at(target)} = total; }}"]
-                )
+                lines = [
+                    *(*_heads(heads), "{", f"{c_type(dtype)} total = 0;", *_heads(inner[:-1])),
+                    *('_Pragma("omp simd reduction(+ : total)")', *_heads(inner[-1:])),
+                    *(f"total += {written(value)};", f"{_at(target)} = total;", "}"),
+                ]
+                return " ".join(lines)
             case Assign(heads, target, value):
                 return " ".join([*_heads(heads), f"{_at(target)} = {written(value)};"])
             case Clear(array):
@@ -374,8 +374,8 @@ class _Printer:
         kernel = self._kernel(
             "large_project" if large else "project",
             "const real *weight, const real *in, real *out, const int samples",
-            f"{'0, ' if large else ''}{one.fan_out}, {one.fan_in}, weight, {strides}, in, {_stride(in_row)}, out, "
-            f"{_stride(out_row)}, samples",
+            f"{'0, ' if large else ''}{one.fan_out}, {one.fan_in}, weight, {strides}, in, "
+            f"{_stride(in_row)}, out, {_stride(out_row)}, samples",
         )
         return f"{kernel}(&{_at(one.weight.first)}, &{_at(source)}, &{_at(out)}, whole);"
 
