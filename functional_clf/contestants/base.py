@@ -10,6 +10,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from functional_clf.contestants.fitting import Predicted
 from functional_clf.core.train import evaluated
 from functional_clf.core.types import Curves, Params, TrainState
 from functional_clf.core.user_code import UnreadableError, reading_of
@@ -29,7 +30,10 @@ class Trained(NamedTuple):
     epochs: of each replicate, how many epochs were trained; None where as many as asked for.
     best_epoch: of each replicate, how many epochs had been trained when its weights were the best,
         which are kept; None where the last ones are.
-    warnings: what went wrong without ending a training, each in words and how often.
+    warnings: what was warned of, or went wrong, a text each, as in "warned ConvergenceWarning:
+        lbfgs failed to converge"; and of which replicates, `(replicate,)`.
+    predictions: of each replicate, what it predicts of the test samples, where logits do not tell.
+        Where that is no probabilities, a loss that is NaN says nothing of a divergence.
     """
 
     params: Params
@@ -38,7 +42,8 @@ class Trained(NamedTuple):
     logits: Tensor | None = None
     epochs: Int[np.ndarray, " replicate"] | None = None
     best_epoch: Int[np.ndarray, " replicate"] | None = None
-    warnings: tuple[tuple[str, int], ...] = ()
+    warnings: tuple[tuple[str, Bool[np.ndarray, " replicate"]], ...] = ()
+    predictions: Sequence[Predicted] | None = None
 
 
 class Training(NamedTuple):
@@ -49,11 +54,14 @@ class Training(NamedTuple):
         what it raises must end the training.
     wants_logits: whether the test samples' logits are asked for, to be scored by other metrics
         than accuracy.
+    processes: what is no pure function of tensors may be done in these
+        (`workers.processes.Processes`); None for in this one.
     """
 
     engine: Any
     after_steps: Callable[[int], None] = lambda steps: None
     wants_logits: bool = False
+    processes: Any = None
 
 
 @runtime_checkable

@@ -141,7 +141,9 @@ class Recipe:
         if isinstance(self.optimizer, Optimizer):
             return self
         steps = self.epochs * steps_per_epoch(n_learned, batch_size, self.drop_last)
-        return replace(self, optimizer=_functions("optimizer", self.optimizer(steps), Optimizer))
+        optimizer = _functions("optimizer", self.optimizer(steps), Optimizer)
+        # Said, so that the same can be made again without the data.
+        return replace(self, optimizer=optimizer, settings={"steps": steps, **self.settings})
 
     def training_task(self, task: Task) -> Task:
         """The task whose loss is trained on; that of the evaluation is the task itself.

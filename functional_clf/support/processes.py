@@ -1,6 +1,7 @@
 """Processes of this package's own: on how many cores, and with which modules."""
 
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -29,3 +30,8 @@ def child_environment() -> dict[str, str]:
     folder = str(Path(package.__file__ or "").parents[1])
     paths = [folder, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def leave_interrupts() -> None:
+    """Leave Ctrl-C to the process that started this one, which will end it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

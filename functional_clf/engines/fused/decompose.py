@@ -1,4 +1,4 @@
-"""Softmax and its kin as the simpler operations that they are made of.
+"""Softmax and its kin, matmuls of stacks, and places of the largest as simpler operations.
 
     softmax(x) = e / s, log_softmax(x) = x - m - log(s), logsumexp(x) = m + log(s)
 
@@ -15,7 +15,8 @@ from typing import Any
 import torch
 from torch.utils import _pytree as pytree
 
-from functional_clf.engines.fused.trace import Graph, Node, Size, UnfusableError
+from functional_clf.engines.fused.trace import SAMPLES, Graph, Node, Size, UnfusableError
+from functional_clf.engines.fused.views import VIEWS
 
 
 def decomposed(graph: Graph) -> Graph:
@@ -148,7 +149,107 @@ def _logsumexp(
     return rewriting.add("view.default", (made, list(node.shape)), node.shape, node.dtype)
 
 
+# Matmuls of stacks, and of weights.
+
+_MOST_FACTORS = 32
+"""Up to so many matmuls a stack of them is taken one by one."""
+
+
+def _view(rewriting: _Rewriting, x: Node, shape: tuple[Size, ...]) -> Node:
+    return rewriting.add("view.default", (x, list(shape)), shape, x.dtype)
+
+
+def _written_out(rewriting: _Rewriting, a: Node, b: Node) -> Node:
+    """(..., i, k) by (..., k, j): the sum of products, term by term."""
+    *stack, rows, inner = a.shape
+    columns = b.shape[-1]
+    left = _view(rewriting, a, (*stack, rows, inner, 1))
+    right = _view(rewriting, b, (*stack, 1, inner, columns))
+    shape = (*stack, rows, inner, columns)
+    product = rewriting.add("mul.Tensor", (left, right), shape, a.dtype)
+    return rewriting.add(
+        "sum.dim_IntList", (product, [len(shape) - 2], False), (*stack, rows, columns), a.dtype
+    )
+
+
+def _bmm(rewriting: _Rewriting, node: Node, a: Node, b: Node) -> Node:
+    count, rows, inner = a.shape
+    columns = b.shape[2]
+    if count == SAMPLES or SAMPLES not in (rows, inner, columns):
+        return _written_out(rewriting, a, b)
+    if count > _MOST_FACTORS:
+        raise UnfusableError(f"it multiplies a stack of {count} matrices")
+    products: list[Node] = []
+    for k in range(count):
+        factors = [
+            rewriting.add("select.int", (one, 0, k), one.shape[1:], one.dtype) for one in (a, b)
+        ]
+        product = rewriting.add("mm.default", factors, (rows, columns), node.dtype)
+        products.append(_view(rewriting, product, (1, rows, columns)))
+    if len(products) == 1:
+        return products[0]
+    return rewriting.add("cat.default", (products, 0), node.shape, node.dtype)
+
+
+def _mm(rewriting: _Rewriting, node: Node, a: Node, b: Node) -> Node:
+    if SAMPLES in (*a.shape, *b.shape):
+        return rewriting.add(node.op, (a, b), node.shape, node.dtype)
+    return _written_out(rewriting, a, b)
+
+
+def _mv(rewriting: _Rewriting, node: Node, a: Node, b: Node) -> Node:
+    if SAMPLES in (*a.shape, *b.shape):
+        return rewriting.add(node.op, (a, b), node.shape, node.dtype)
+    product = _written_out(rewriting, a, _view(rewriting, b, (*b.shape, 1)))
+    return _view(rewriting, product, node.shape)
+
+
+# The place of the largest, as a float: it stands where torch has a whole number.
+
+
+def _counted(rewriting: _Rewriting, x: Node, dim: int) -> Node:
+    """0, 1, 2, ... along an axis of a tensor."""
+    size = x.shape[dim]
+    if size == SAMPLES:
+        raise UnfusableError("it looks for a sample")
+    counts = rewriting.add("arange.default", (size,), (size,), x.dtype)
+    shape = tuple(size if one == dim % len(x.shape) else 1 for one in range(len(x.shape)))
+    return _view(rewriting, counts, shape)
+
+
+def _place_of_top(top: str) -> Callable[..., Node]:
+    def made(
+        rewriting: _Rewriting, node: Node, x: Node, dim: int | None = None, keepdim: bool = False
+    ) -> Node:
+        if dim is None or not x.shape or not x.dtype.is_floating_point:
+            raise UnfusableError(f"{node.op} of all of a tensor is not known")
+        most = rewriting.along(top, x, [dim])
+        is_most = rewriting.like("eq.Tensor", x, most, dtype=torch.bool)
+        is_nan = rewriting.like("ne.Tensor", x, x, dtype=torch.bool)
+        is_found = rewriting.like("logical_or.default", is_most, is_nan)
+        counts, size = _counted(rewriting, x, dim), float(x.shape[dim])
+        places = rewriting.add("where.self", (is_found, counts, size), x.shape, x.dtype)
+        first = rewriting.along("amin.default", places, [dim])
+        return _view(rewriting, first, node.shape)
+
+    return made
+
+
+def _scatter(rewriting: _Rewriting, node: Node, x: Node, dim: int, index: Node, src: Node) -> Node:
+    root = index
+    while root.name in VIEWS:
+        root = root.inputs()[0]
+    if index.shape[dim] != 1 or root.dtype != x.dtype or src.shape != index.shape:
+        raise UnfusableError(f"{node.op} is not known")
+    counts = _counted(rewriting, x, dim)
+    is_there = rewriting.add("eq.Tensor", (index, counts), node.shape, torch.bool)
+    return rewriting.add("where.self", (is_there, src, x), node.shape, node.dtype)
+
+
 _PARTS: dict[str, Callable[..., Node]] = {
+    **{"bmm": _bmm, "mm": _mm, "mv": _mv, "scatter": _scatter},
+    **dict.fromkeys(("max[1]", "argmax"), _place_of_top("amax.default")),
+    **dict.fromkeys(("min[1]", "argmin"), _place_of_top("amin.default")),
     "_softmax": _softmax,
     "_log_softmax": _log_softmax,
     "_softmax_backward_data": _softmax_backward,

@@ -9,12 +9,15 @@ from functional_clf.engines.fused.trace import UnfusableError
 
 OPERATIONS = {
     *("add", "sub", "rsub", "mul", "div", "neg", "reciprocal", "square", "pow", "sqrt", "rsqrt"),
-    *("abs", "sign", "sgn", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf"),
+    *("abs", "sign", "sgn", "floor", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf"),
     *("sigmoid", "relu", "silu", "gelu", "softplus", "leaky_relu", "log_sigmoid_forward[0]"),
     *("threshold_backward", "softplus_backward", "tanh_backward", "sigmoid_backward"),
     *("log_sigmoid_forward[1]", "log_sigmoid_backward", "silu_backward", "gelu_backward"),
     *("leaky_relu_backward", "clamp", "clamp_min", "clamp_max", "maximum", "minimum", "where"),
+    *("elu", "elu_backward"),
     *("masked_fill", "logical_and", "logical_or", "logical_not"),
+    *("tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erfc", "log2"),
+    *("log10", "exp2", "hypot", "atan2", "floor", "ceil", "trunc", "round"),
     *("gt", "ge", "lt", "le", "eq", "ne", "clone", "_to_copy"),
     "ratio",
     *("__rshift__", "bitwise_right_shift", "__and__", "bitwise_and", "random_bits", "fold_in"),

@@ -40,6 +40,7 @@ class Fused:
 
     name = "fused"
     is_quick = True
+    width_matters = False  # replicates are trained one after another
 
     def why_not(self, recipes: Sequence[Recipe], data: ChunkData) -> str | None:
         """What keeps recipes from being fused for a chunk of data, or None where nothing does."""

@@ -69,7 +69,15 @@ from functional_clf.engines.fused.values import (
     stored,
     viewed,
 )
-from functional_clf.engines.fused.views import VIEWS, View, view_of
+from functional_clf.engines.fused.views import (
+    RESHAPES,
+    VIEWS,
+    View,
+    can_reshape,
+    changes_unit_axes_only,
+    reshaped,
+    view_of,
+)
 
 UNROLLED_TERMS = 256
 """Up to so many terms a sum over features is written out where it is read."""
@@ -115,7 +123,8 @@ class _Lowering:
             stage = BLOCK if SAMPLES in node.shape else BEFORE
             self._values[node] = stored(node.shape, node.dtype, stage, storage)
         for node in graph.nodes:
-            if node.dtype not in (self._real, torch.int64, torch.int32, torch.bool):
+            is_own = node.dtype in (self._real, torch.int64, torch.int32, torch.bool)
+            if not is_own and node.name != "constant":
                 raise UnfusableError(f"it computes in {node.dtype} beside {self._real}")
             value = self._make(node)
             if self._must_lie_in_memory(node, value):
@@ -132,7 +141,11 @@ class _Lowering:
     def _make(self, node: Node) -> Value:
         arguments = [self._values[arg] for arg in node.inputs()]
         if node.name in VIEWS:
+            if node.name in RESHAPES and not changes_unit_axes_only(arguments[0].shape, node.shape):
+                return self._reshaped(node, arguments[0])
             return viewed(arguments[0], view_of(node, arguments[0].shape), node.shape)
+        if node.name == "cat":
+            return self._cat(node)
         if node.name in MATMULS:
             return self._matmul(node, arguments)
         if node.name in REDUCTIONS:
@@ -149,6 +162,8 @@ class _Lowering:
             return self._fold_in(node, *arguments)
         if (number := constant_of(node)) is not None:
             return constant_value(node, self._number(number))
+        if node.name == "constant":
+            return self._constant(node)
         return self._elementwise(node, arguments)
 
     def _must_lie_in_memory(self, node: Node, value: Value) -> bool:
@@ -255,6 +270,69 @@ class _Lowering:
 
         return Value(node.shape, node.dtype, stage_of(node.shape, [key, data]), element)
 
+    # Tensors that are made part by part.
+
+    def _cat(self, node: Node) -> Value:
+        """Parts one behind another along an axis of features: each is stored where it belongs."""
+        parts: Sequence[Node] = [part for part in node.args[0] if part.shape != (0,)]
+        dim = (node.args[1] if len(node.args) > 1 else 0) % len(node.shape)
+        if node.shape[dim] == SAMPLES or any(part.shape[dim] == SAMPLES for part in parts):
+            raise UnfusableError("it puts samples one behind another")
+        if any(part.dtype != node.dtype for part in parts):
+            raise UnfusableError("it puts tensors of several types one behind another")
+        values = [self._values[part] for part in parts]
+        stage = stage_of(node.shape, values)
+        if stage == BLOCK:
+            if node.dtype == torch.int64 and self._reading.largest(node) > LARGEST_IN_ROWS:
+                raise UnfusableError("it keeps a whole number for each sample")
+            storage = self._new_rows(node, node.shape)
+        else:
+            storage = self._new_member("value", node, node.shape, node.dtype)
+        begin = 0
+        for value in values:
+            index, heads = nest(value.shape)
+            place = index[dim]
+            target = storage.at(
+                (*index[:dim], Place(place.counter, place.start + begin), *index[dim + 1 :])
+            )
+            expression = value.element(index)
+            if stage == BLOCK:
+                self.function.block.append(Loop(heads, [Store(target, expression)]))
+            else:
+                lines = self.function.before if stage == BEFORE else self.function.after
+                lines.append(Assign(heads, target, expression))
+            begin += self._size(value.shape[dim])
+        self._rows.free(self._reading.place[node])
+        return stored(node.shape, node.dtype, stage, storage)
+
+    def _constant(self, node: Node) -> Value:
+        """Numbers that a function writes down."""
+        dtype = self._real if node.dtype.is_floating_point else node.dtype
+        sizes = tuple(self._size(size) for size in node.shape)
+        if SAMPLES in node.shape or SAMPLES in node.args[0]:
+            raise UnfusableError("it holds a constant for each sample")
+        storage = self._new_member("value", node, node.shape, dtype)
+        for places, number in zip(
+            itertools.product(*(range(size) for size in sizes)), node.args[0], strict=True
+        ):
+            target = storage.at(tuple(Place(None, place) for place in places))
+            self.function.before.append(Assign((), target, self._number(number)))
+        return stored(node.shape, dtype, BEFORE, storage)
+
+    def _reshaped(self, node: Node, source: Value) -> Value:
+        """Another shape of the same elements in their order: where they lie, or copied in order."""
+        if not can_reshape(source.shape, node.shape):
+            raise UnfusableError(f"it reshapes {source.shape} to {node.shape}")
+        found = source.storage and reshaped(source.shape, source.storage.strides, node.shape)
+        if source.storage is None or found is None:
+            source = self._realise(node, source)
+            assert source.storage is not None
+            found = reshaped(source.shape, source.storage.strides, node.shape)
+        assert source.storage is not None
+        assert found is not None
+        storage = Storage(source.storage.first, found)
+        return stored(node.shape, source.dtype, source.stage, storage)
+
     # Sums and the like.
 
     def _reduction(self, node: Node, source: Value) -> Value:
@@ -358,8 +436,9 @@ class _Lowering:
 
     def _product(self, node: Node, shape: tuple[Size, ...], a: Value, b: Value) -> Value:
         (rows, inner), (_, columns) = a.shape, b.shape
-        if a.storage is None or b.storage is None:
-            raise UnfusableError("a factor of a matmul does not lie in memory")
+        a, b = self._in_memory("left", node, a), self._in_memory("right", node, b)
+        assert a.storage is not None
+        assert b.storage is not None
         if max(a.stage, b.stage) == AFTER:
             raise UnfusableError(SAMPLES_AGAIN)
         strides = zip((*a.shape, *b.shape), (*a.storage.strides, *b.storage.strides), strict=True)
@@ -401,6 +480,22 @@ class _Lowering:
         return stored(shape, node.dtype, AFTER, storage)
 
     # Memory.
+
+    def _in_memory(self, kind: str, node: Node, value: Value) -> Value:
+        """A factor that is computed for a matmul only, such as one of constants."""
+        if value.storage is not None:
+            return value
+        index, heads = nest(value.shape)
+        place, expression = self._reading.place[node], value.element(index)
+        if SAMPLES in value.shape:
+            count = math.prod(self._size(size) for size in value.shape if size != SAMPLES)
+            storage = in_rows(self._rows.new(count, place), value.shape)
+            self.function.block.append(Loop(heads, [Store(storage.at(index), expression)]))
+        else:
+            storage = self._new_member(kind, node, value.shape, self._real)
+            assign = Assign(heads, storage.at(index), expression)
+            (self.function.before if value.stage == BEFORE else self.function.after).append(assign)
+        return stored(value.shape, self._real, value.stage, storage)
 
     def _realise(self, node: Node, value: Value) -> Value:
         """Compute a value where it stands, into memory of its own."""

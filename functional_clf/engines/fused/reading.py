@@ -60,7 +60,7 @@ class Reading:
         return max([self.place[node], *places])
 
     def _has_statement(self, node: Node) -> bool:
-        if node.name in MATMULS or node in self.outputs:
+        if node.name in MATMULS or node.name == "cat" or node in self.outputs:
             return True
         if node.name in REDUCTIONS:
             shape = node.inputs()[0].shape
@@ -92,6 +92,9 @@ def constant_of(node: Node) -> Any:
         return 0.0 if node.dtype.is_floating_point else 0
     if node.name in ("ones", "ones_like", "new_ones"):
         return 1.0 if node.dtype.is_floating_point else 1
+    if node.name == "constant":
+        numbers = set(node.args[0])
+        return numbers.pop() if len(numbers) == 1 else None
     if node.name in ("full", "full_like", "new_full", "fill"):
         return None if isinstance(node.args[-1], Node) else node.args[-1]
     return node.args[0] if node.name == "scalar_tensor" else None
@@ -133,6 +136,8 @@ def _size_of(number: Any) -> float:
 
 def _space(node: Node) -> tuple[Size, ...]:
     """The shape over which a node reads its arguments."""
+    if node.name == "cat":  # part by part
+        return max((part.shape for part in node.inputs()), key=_count)
     return node.inputs()[0].shape if node.name in REDUCTIONS else node.shape
 
 

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from functional_clf.engines.fused.simpler import BY_PLACES, SIMPLER
+
 SAMPLES: Literal["samples"] = "samples"
 """Stands for the number of samples, as a size and as a number."""
 
@@ -25,6 +27,13 @@ _OF_SHAPE_ONLY = {
 }
 
 
+LARGEST_CONSTANT = 4096
+"""Up to so many numbers a constant tensor of a function's own is a part of its graph."""
+
+_HANDED_ON = {"detach", "alias", "clone", "lift_fresh_copy"}
+"""What makes a constant of a constant."""
+
+
 class UnfusableError(Exception):
     """This function cannot be fused; the message says why."""
 
@@ -34,7 +43,8 @@ class Node:
     """One tensor: an input, or what an operation makes of its arguments.
 
     Args:
-        op: the operation's name, as in "mul.Tensor", or "input".
+        op: the operation's name, as in "mul.Tensor", or "input", or "constant", whose argument is a
+            tuple of all its numbers.
         args: nodes, numbers, sizes and lists of them.
         kwargs: the same by name.
         shape: of the result, one replicate's.
@@ -168,6 +178,7 @@ class _Recording(TorchDispatchMode):
         self.written: list[_Place] = []
         self._places: dict[int, _Place] = {}
         self._alive: list[Tensor] = []  # else an id could be used twice
+        self._constants: dict[int, Tensor] = {}  # made of numbers that the function writes down
         with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
             # A tensor is known by its identity here. Two leaves of an initial state may be one
             # tensor, or one that the function also holds as a constant; their values need not stay
@@ -184,16 +195,20 @@ class _Recording(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
         name, overload = func.overloadpacket.__name__, func._overloadname
-        if name.startswith("lift_fresh") and id(args[0]) not in self._places and not args[0].dim():
-            # What `torch.tensor(number)` has just made.
-            self._add("scalar_tensor.default", (args[0].item(),), {}, result)
-            return result
+        is_new = name == "lift_fresh" and id(args[0]) not in self._places
+        if is_new or (name in _HANDED_ON and id(args[0]) in self._constants):
+            return self._constant(func(*args, **kwargs))
+        if (simpler := self._simpler(name, args, kwargs)) is not NotImplemented:
+            return simpler
+        result = func(*args, **kwargs)
         places, named = pytree.tree_map_only(Tensor, self._place_of, (args, kwargs))
         if name == "copy_" and self.calls[places[0].number].op == "input":
             self.written.append(places[0])  # how `functionalize` ends a write into an argument
             return result
+        if func._schema.is_mutable:
+            self._check_unseen(name, args)
+            name = name.removesuffix("_")
         if name == "addmm" and not kwargs:  # as its two parts
             bias, *factors = places
             product = torch.mm(*args[1:])
@@ -208,15 +223,63 @@ class _Recording(TorchDispatchMode):
             raise UnfusableError(f"{name}.{overload} does not return a tensor")
         return result
 
+    def _check_unseen(self, name: str, args: tuple[Any, ...]) -> None:
+        """Whether nothing but an operation's result is changed by writing into its first argument.
+
+        So do some of torch's own operations with what they hold between their steps.
+        """
+        target = args[0] if args and isinstance(args[0], Tensor) else None
+        if target is None or not name.endswith("_") or id(target) in self._constants:
+            raise UnfusableError(f"{name} writes into a tensor")
+        memory = target.untyped_storage().data_ptr()
+        others = [one for one in self._alive if one is not target]
+        if self.calls[self._place_of(target).number].op == "input" or any(
+            one.untyped_storage().data_ptr() == memory for one in others
+        ):
+            raise UnfusableError(f"{name} writes into a tensor that is seen elsewhere")
+
+    def _constant(self, tensor: Tensor) -> Tensor:
+        self._constants[id(tensor)] = tensor
+        self._alive.append(tensor)
+        return tensor
+
+    def _simpler(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The results of an operation, made by simpler ones that are recorded."""
+        if name in BY_PLACES:
+
+            def listed(arg: Any) -> Any:
+                """The places that a constant holds."""
+                is_list = id(arg) in self._constants and arg.ndim == 1 and arg.dtype == torch.int64
+                return arg.tolist() if is_list else arg
+
+            known = pytree.tree_map_only(Tensor, listed, (args, kwargs))
+            if sum(map(_is_places, pytree.tree_leaves(known, _is_places))) != 1:
+                return NotImplemented
+            args, kwargs = known
+        elif name not in SIMPLER:
+            return NotImplemented
+        elif name == "addmm" and not kwargs:
+            return NotImplemented
+        with self:
+            return {**SIMPLER, **BY_PLACES}[name](*args, **kwargs)
+
     def _add(self, op: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Tensor) -> None:
         self._places[id(result)] = _Place(len(self.calls))
         self._alive.append(result)
         self.calls.append(_Call(op, args, kwargs, tuple(result.shape), result.dtype))
 
     def _place_of(self, tensor: Any) -> _Place:
+        if id(tensor) in self._constants and id(tensor) not in self._places:
+            if tensor.numel() > LARGEST_CONSTANT or tensor.is_complex():
+                raise UnfusableError(f"it holds a constant of {tensor.numel()} numbers")
+            self._add("constant", (tuple(tensor.flatten().tolist()),), {}, tensor)
         if id(tensor) not in self._places:
             raise UnfusableError("it reads a tensor that is not among its arguments")
         return self._places[id(tensor)]
+
+
+def _is_places(arg: Any) -> bool:
+    return isinstance(arg, list) and bool(arg) and all(type(one) is int for one in arg)
 
 
 def _own(leaf: Tensor) -> Tensor:

@@ -1,15 +1,18 @@
 """Tensors that are the elements of another one in another shape."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from functional_clf.engines.fused.form import ZERO, Index, Place, Stride
+from functional_clf.engines.fused.form import ZERO, Index, Place, RowsApart, Stride
 from functional_clf.engines.fused.memory import Storage
 from functional_clf.engines.fused.trace import SAMPLES, Node, Size, UnfusableError
 
+RESHAPES = {"view", "_unsafe_view", "reshape", "_reshape_alias"}
+
 VIEWS = {
     *("transpose", "t", "permute", "unsqueeze", "squeeze", "select", "slice", "expand"),
-    *("view", "_unsafe_view", "reshape", "_reshape_alias", "alias", "detach"),
+    *("alias", "detach", *RESHAPES),
 }
 """Operations that only look at a tensor in another way."""
 
@@ -89,13 +92,83 @@ def _slice(args: Sequence[Any], dims: list[int | None], shape: tuple[Size, ...])
     dim, start = (dim or 0) % len(shape), start or 0
     size = shape[dim]
     is_whole = start == 0 and (end is None or end in (size, SAMPLES) or end >= 2**62)
-    if step != 1 or start == SAMPLES or start < 0 or (size == SAMPLES and not is_whole):
-        raise UnfusableError("it slices by steps, from the end, or along the samples")
+    if step != 1 or start == SAMPLES or (size == SAMPLES and not is_whole):
+        raise UnfusableError("it slices by steps or along the samples")
+    if size != SAMPLES:
+        start = min(max(start + size if start < 0 else start, 0), size)
     return View(dims, starts={dim: start} if start else {})
+
+
+def reshaped(
+    shape: tuple[Size, ...], strides: Sequence[Stride], new: tuple[Size, ...]
+) -> tuple[Stride, ...] | None:
+    """The strides of a tensor in memory in another shape, or None where it must be copied.
+
+    Args:
+        shape: of the tensor.
+        strides: of its axes.
+        new: a shape that `can_reshape` allows.
+
+    Example:
+        >>> reshaped((6, "samples"), (RowsApart(1), 1), (2, 3, "samples"))
+        (RowsApart(rows=3), RowsApart(rows=1), 1)
+        >>> reshaped((2, 3), (1, 2), (6,)) is None
+        True
+    """
+    found: list[Stride] = []
+    old = [pair for pair in zip(shape, strides, strict=True) if pair[0] != 1]
+    left = list(new)
+    while left:
+        if left[0] == 1:
+            found.append(0)
+            left.pop(0)
+            continue
+        if left[0] == SAMPLES:
+            found.append(old.pop(0)[1])
+            left.pop(0)
+            continue
+        size, stride = old.pop(0)
+        wanted = [left.pop(0)]
+        while math.prod(wanted) != size:  # until both end at the same place
+            if math.prod(wanted) < size:
+                wanted.append(left.pop(0))
+            else:
+                inner, inner_stride = old.pop(0)
+                if stride != _times(inner_stride, inner):
+                    return None
+                size, stride = size * inner, inner_stride
+        found += [
+            _times(stride, math.prod(wanted[k + 1 :])) if one != 1 else 0
+            for k, one in enumerate(wanted)
+        ]
+    return tuple(found)
+
+
+def can_reshape(source: tuple[Size, ...], shape: tuple[Size, ...]) -> bool:
+    """Whether the axis of samples, if any, stays by itself.
+
+    Example:
+        >>> can_reshape(("samples", 6), ("samples", 2, 3)), can_reshape((2, "samples"), ("samples", 2))
+        (True, False)
+    """
+    ends = [
+        math.prod(sizes[: sizes.index(SAMPLES)]) if SAMPLES in sizes else -1
+        for sizes in (source, shape)
+    ]
+    return ends[0] == ends[1]
+
+
+def _times(stride: Stride, count: int) -> Stride:
+    return RowsApart(stride.rows * count) if isinstance(stride, RowsApart) else stride * count
+
+
+def changes_unit_axes_only(source: tuple[Size, ...], shape: tuple[Size, ...]) -> bool:
+    """Whether two shapes differ in axes of length 1 alone."""
+    return [size for size in source if size != 1] == [size for size in shape if size != 1]
 
 
 def _unit_axes_changed(source: tuple[Size, ...], shape: tuple[Size, ...]) -> list[int | None]:
     left = [dim for dim, size in enumerate(source) if size != 1]
-    if [source[dim] for dim in left] != [size for size in shape if size != 1]:
+    if not changes_unit_axes_only(source, shape):
         raise UnfusableError(f"it reshapes {source} to {shape}")
     return [None if size == 1 else left.pop(0) for size in shape]

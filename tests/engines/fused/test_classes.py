@@ -257,8 +257,9 @@ REFUSED = {
     "softmax over samples": (lambda h: h.softmax(0), "over all samples"),
     "largest of samples": (lambda h: h - h.amax(0), "over all samples"),
     "any sample": (lambda h: h * (h > 0).any(0), "over all samples"),
-    "index of the largest": (lambda h: h * h.argmax(1, keepdim=True), "argmax"),
-    "gradient by an index": (lambda h: h - h.max(1, keepdim=True).values, "not known"),
+    "sorting": (lambda h: h * h.argsort(1), "sort"),
+    "the largest two": (lambda h: h * h.topk(1, 1).values, "topk"),
+    "index of the largest sample": (lambda h: h * h.argmax(0), "looks for a sample"),
     "counting samples": (lambda h: h * torch.arange(len(h))[:, None], "counts the samples"),
     "counting in fractions": (lambda h: h * torch.arange(0, 2, 0.5), "other than whole numbers"),
     "whole numbers": (
