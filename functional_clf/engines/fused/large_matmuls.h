@@ -130,14 +130,14 @@ INLINE void turn(const int count, const real *rows, const int row, real *turned,
         }
 }
 
-/* sums[o][i] += sum over s of a[o][s] b[i][s]; rows of sums are whole vectors. */
-INLINE void large_contract(const int fan_out, const int fan_in, const real *a, const int a_row,
-                           const real *b, const int b_row, real *turned, real *sums,
-                           const int samples)
+/* sums[o][i] (+)= sum over s of a[o][s] b[i][s]; rows of sums are whole vectors. */
+INLINE void large_contract(const int adds, const int fan_out, const int fan_in, const real *a,
+                           const int a_row, const real *b, const int b_row, real *turned,
+                           real *sums, const int samples)
 {
     const int padded = (fan_in + LANES - 1) / LANES * LANES;
     turn(fan_in, b, b_row, turned, SPREAD(fan_in), samples);
-    large_project(1, fan_out, samples, a, a_row, 1, turned, SPREAD(fan_in), sums, padded, padded);
+    large_project(adds, fan_out, samples, a, a_row, 1, turned, SPREAD(fan_in), sums, padded, padded);
 }
 
 /* out[o][i] = sums[o][i], without what lies behind the last of each row. */

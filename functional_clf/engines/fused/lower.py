@@ -156,6 +156,8 @@ class _Lowering:
             return self._arange(node)
         if node.name == "random_bits":
             return self._random_bits(node, arguments[0])
+        if node.name == "random_words":
+            return self._random_words(node, arguments[0])
         if node.name == "fold_in":
             return self._fold_in(node, *arguments)
         if (number := constant_of(node)) is not None:
@@ -232,9 +234,7 @@ class _Lowering:
         sizes = [self._size(size) for size in node.shape]
         if math.prod(sizes) >= 2**31:
             raise UnfusableError(f"it draws {math.prod(sizes)} numbers at once")
-        self.function.draws = True
-        self.function.counts_samples |= SAMPLES in node.shape
-        words = [key.element((Place(None, word),)) for word in range(2)]
+        words = self._words(node, key)
 
         def element(index: Index) -> Expression:
             place: Expression = Number(0)
@@ -246,9 +246,23 @@ class _Lowering:
 
         return Value(node.shape, node.dtype, stage_of(node.shape, [key]), element)
 
-    def _fold_in(self, node: Node, key: Value, data: Value) -> Value:
+    def _words(self, node: Node, key: Value) -> list[Expression]:
         self.function.draws = True
-        words = [key.element((Place(None, word),)) for word in range(2)]
+        self.function.counts_samples |= SAMPLES in node.shape
+        return [key.element((Place(None, word),)) for word in range(2)]
+
+    def _random_words(self, node: Node, key: Value) -> Value:
+        words = self._words(node, key)
+
+        def element(index: Index) -> Expression:
+            place = SAMPLE_OF_ALL if index[1] == SAMPLE else index[1]
+            args = [*words, Count(place, torch.int64), Count(index[0], torch.int64)]
+            return apply("fold_in", args, {}, torch.int32)
+
+        return Value(node.shape, node.dtype, stage_of(node.shape, [key]), element)
+
+    def _fold_in(self, node: Node, key: Value, data: Value) -> Value:
+        words = self._words(node, key)
 
         def element(index: Index) -> Expression:
             args = [*words, data.element(()), Count(index[0], torch.int64)]

@@ -257,15 +257,18 @@ class _Printer:
         self._is_large = _has_large(function)
         contracts = [one for one in function.block if isinstance(one, Contract)]
         self._large = {one.total.name: one for one in contracts if _is_large(one)}
+        self._is_one_block = False
 
     def text(self) -> str:
         name, function, rows = self._name, self._function, max(self._function.rows, 1)
-        block_lines = [line for one in function.block for line in self._block_statement(one)]
         parameters = ", ".join(f"const real *restrict {one}" for one in self._data)
         head = f"(struct {name} *restrict w, const struct state *restrict q, {parameters}"
         first = ", const int first" if function.counts_samples else ""
         block, calls, blocks = self._blocks(rows, head + first)
+        # Then nothing has to be added to what an earlier one left.
+        self._is_one_block = block >= self._samples
         fans = [one.fan_in for one in self._large.values()]
+        block_lines = [line for one in function.block for line in self._block_statement(one)]
         turned = [f"    real turned[BLOCK * SPREAD({max(fans)})] ALIGNED;"] if fans else []
         told = "".join(f", {c_type(one.dtype)} *{one.name}" for one in self._tells())
         lines = [
@@ -285,9 +288,9 @@ class _Printer:
             f"static void {name}(struct {name} *restrict w, struct state *restrict q, {parameters}"
             f"{told})",
             "{",
-            *(f"    {self._statement(one)}" for one in function.before),
+            *(f"    {text}" for one in function.before if (text := self._statement(one))),
             *calls,
-            *(f"    {self._statement(one)}" for one in function.after),
+            *(f"    {text}" for one in function.after if (text := self._statement(one))),
             *(f"    {_result(one)}" for one in function.results),
             "}",
             "#undef BLOCK",
@@ -332,19 +335,21 @@ class _Printer:
                 lines = (f"{_at(part.target)} = {written(part.value)};" for part in body)
                 return " ".join(['_Pragma("omp simd")', *_heads(heads), "{", *lines, "}"])
             case Total(heads, inner, target, value, dtype):
-                added = f"total += {written(value)};"
-                return " ".join(
-                    [*_heads(heads), f"{{ {c_type(dtype)} total = 0;", *_heads(inner[:-1])]
-                    + ['_Pragma("omp simd reduction(+ : total)")', *_heads(inner[-1:]), added]
-                    + [f"{_at(target)} = total; }}"]
-                )
+                lines = [
+                    *(*_heads(heads), "{", f"{c_type(dtype)} total = 0;", *_heads(inner[:-1])),
+                    *('_Pragma("omp simd reduction(+ : total)")', *_heads(inner[-1:])),
+                    *(f"total += {written(value)};", f"{_at(target)} = total;", "}"),
+                ]
+                return " ".join(lines)
             case Assign(heads, target, value):
                 return " ".join([*_heads(heads), f"{_at(target)} = {written(value)};"])
             case Clear(array):
+                if array.name in self._large and self._is_one_block:
+                    return ""
                 cleared = _lanes(array) if self._has_lanes(array.name) else _name(array)
                 return f"memset({cleared}, 0, sizeof {cleared});"
             case Finish(array) if not self._has_lanes(array.name):
-                return ";"
+                return ""
             case Finish(array) if array.name in self._large:
                 large = self._large[array.name]
                 fans = f"{large.fan_out}, {large.fan_in}"
@@ -369,8 +374,8 @@ class _Printer:
         kernel = self._kernel(
             "large_project" if large else "project",
             "const real *weight, const real *in, real *out, const int samples",
-            f"{'0, ' if large else ''}{one.fan_out}, {one.fan_in}, weight, {strides}, in, {_stride(in_row)}, out, "
-            f"{_stride(out_row)}, samples",
+            f"{'0, ' if large else ''}{one.fan_out}, {one.fan_in}, weight, {strides}, in, "
+            f"{_stride(in_row)}, out, {_stride(out_row)}, samples",
         )
         return f"{kernel}(&{_at(one.weight.first)}, &{_at(source)}, &{_at(out)}, whole);"
 
@@ -385,8 +390,8 @@ class _Printer:
             kernel = self._kernel(
                 "large_contract",
                 "const real *a, const real *b, real *turned, real *sums, const int samples",
-                f"{one.fan_out}, {one.fan_in}, a, {_stride(a_row)}, b, {_stride(b_row)}, turned, "
-                "sums, samples",
+                f"{int(not self._is_one_block)}, {one.fan_out}, {one.fan_in}, a, "
+                f"{_stride(a_row)}, b, {_stride(b_row)}, turned, sums, samples",
             )
             total = _lanes(one.total) if self._has_lanes(one.total.name) else _name(one.total)
             return [*lines, f"{kernel}(&{_at(a)}, &{_at(b)}, w->turned, {total}, whole);"]

@@ -1,7 +1,7 @@
 """How the weights of a large model are updated: in one pass over them, and where they lie.
 
-Lowering makes a statement of each tensor: moments, weights, each in memory of its own, from where it
-is copied into the state at the end. For weights that fill a core's caches that is most of the work.
+Lowering makes a statement of each tensor: moments, weights, each in memory of its own, from where
+it is copied into the state at the end. For large weights that is a good part of the work.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -198,12 +198,11 @@ def _in_one_pass(statements: Sequence[Statement]) -> list[Statement]:
     for one in statements:
         if not isinstance(one, Assign) or not _is_flat(one):
             found.append(one)
-        elif (place := _earlier_pass(one, found)) is None:
+        elif (earlier := _earlier_pass(one, found)) is None:
             found.append(Pass(one.heads, [one]))
         else:
-            earlier = found[place]
             new = _counted(one, one.heads[0][0], earlier.heads[0][0])
-            found[place] = Pass(earlier.heads, [*_parts(earlier), new])
+            found[found.index(earlier)] = Pass(earlier.heads, [*earlier.body, new])
     return found
 
 
@@ -211,13 +210,13 @@ def _is_flat(one: Assign) -> bool:
     return len(one.heads) == 1 and not _counts(one.value, {one.heads[0][0]})
 
 
-def _earlier_pass(one: Assign, found: Sequence[Statement]) -> int | None:
-    for place in range(len(found) - 1, -1, -1):
-        other = found[place]
+def _earlier_pass(one: Assign, found: Sequence[Statement]) -> Pass | None:
+    """The loop that a statement can be a part of, if there is one."""
+    for other in reversed(found):
         if isinstance(other, Pass) and other.heads[0][1] == one.heads[0][1]:
             mine = _counted(one, one.heads[0][0], other.heads[0][0])
             if _is_element_by_element(mine, other):
-                return place
+                return other
         if not _can_change_places(one, other):
             return None
     return None

@@ -51,7 +51,10 @@ def assert_equivalent(recipe, data, tolerance=1e-9):
             assert apart[lane].norm() <= tolerance * moved[lane].norm(), (key, lane)
     assert torch.equal(ours.step, theirs.step)
     assert torch.equal(ours.key, theirs.key)
-    for our, their in ((our_curves.train, their_curves.train), (our_curves.test, their_curves.test)):
+    for our, their in (
+        (our_curves.train, their_curves.train),
+        (our_curves.test, their_curves.test),
+    ):
         torch.testing.assert_close(our.loss, their.loss, rtol=tolerance, atol=0)
         if tolerance < 1e-8:
             assert torch.equal(our.correct, their.correct)
@@ -239,6 +242,7 @@ def test_dropout_masks_bit_for_bit(dtype, monkeypatch):
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
+
         def train_apply(params, buffers, x, key):
             kept = random.bernoulli(key, 0.7, (x.shape[0], 11))
             # The gradient of params["w"] is the mean of the logits' slopes times the mask.
