@@ -42,7 +42,7 @@ TAME = 1e3
 
 # Lines of a network. {0} is what came last, of shape (sample, k); {1} something else of that shape,
 # {2} something else of any width, j. Letters are weights: w (k, m), t (m, k), b (m,) for a new width
-# m; g (k,), v (k,), s (), u (k, k). a and c are two factors of k, i, e places below it.
+# m; g (k,), v (k,), s (), u (k, k). a and c are two factors of k, i, e places below it; q (c, c).
 
 ELEMENTWISE = [
     *("torch.relu({0})", "torch.tanh({0})", "torch.sigmoid({0})", "functional.silu({0})"),
@@ -104,22 +104,42 @@ OF_FEATURES = [
             *("functional.normalize({0} + 0.1, dim=1)", "{0} - {0}.mean(1, keepdim=True)"),
             *("{0} * {0}.sum(1, keepdim=True)", "{0} - {0}.amax(1, keepdim=True)"),
             *("{0} * {0}.amin(1)[:, None]", "{0} - {0}.max(1, keepdim=True).values"),
-            *("{0} / (1 + {0}.var(1, unbiased=False, keepdim=True))", "{0}.flip(1)", "{0}.flip(-1)"),
+            *(
+                "{0} / (1 + {0}.var(1, unbiased=False, keepdim=True))",
+                "{0}.flip(1)",
+                "{0}.flip(-1)",
+            ),
             *("{0} / torch.sqrt({0}.var(1, correction=0, keepdim=True) + 0.1)",),
             *("{0}.cumsum(1)", "{0}.cumsum(-1) / {k}", "{0}.roll(1, 1)", "torch.roll({0}, -2, -1)"),
             *("{0} + {0}[:, [{i}]]", "{0} + {0}[:, 0, None]", "{0} * {0}[:, -1:]", "{0}.fliplr()"),
             *("{0} * ({0} > 0).any(1, keepdim=True)", "{0} * ({0} > -0.3).all(1, keepdim=True)"),
             *("{0} / (1 + ({0} > 0).sum(1, keepdim=True))", "{0} * {0}.norm(dim=1, keepdim=True)"),
-            *("{0} + 0.1 * torch.arange({k}, dtype={0}.dtype)", "{0} + {0}.select(1, {i})[:, None]"),
+            *(
+                "{0} + 0.1 * torch.arange({k}, dtype={0}.dtype)",
+                "{0} + {0}.select(1, {i})[:, None]",
+            ),
             *("{0} * torch.linalg.vector_norm({0} + 0.2, dim=-1, keepdim=True)",),
             *("{0}.T.softmax(0).T", "{0}.transpose(0, 1).transpose(1, 0)", "{0}.reshape(-1, {k})"),
-            *("{0}.unsqueeze(1).squeeze(1)", "{0}[:, [{i}, *range(1, {k})]]", "{0}[:, list(range({k}))]"),
-            *("torch.where(torch.arange({k}) < {e}, {0}, 0.5 * {0})", "{0} * {0}.prod(1).tanh()[:, None]"),
+            *(
+                "{0}.unsqueeze(1).squeeze(1)",
+                "{0}[:, [{i}, *range(1, {k})]]",
+                "{0}[:, list(range({k}))]",
+            ),
+            *(
+                "torch.where(torch.arange({k}) < {e}, {0}, 0.5 * {0})",
+                "{0} * {0}.prod(1).tanh()[:, None]",
+            ),
             *("{0} @ ({u} + {u}.T) / {k}", "{0} @ torch.tril({u})", "{0} @ torch.triu({u}, 1)"),
-            *("{0} + 0.1 * torch.tensor([0.5] * {k}, dtype={0}.dtype)", "{0}.mul({0}.std(1)[:, None])"),
+            *(
+                "{0} + 0.1 * torch.tensor([0.5] * {k}, dtype={0}.dtype)",
+                "{0}.mul({0}.std(1)[:, None])",
+            ),
             *("{0} + {0} @ {u}", "{0} + torch.tanh(functional.linear({0}, {u}, {g}))"),
             *("{0} * functional.cosine_similarity({0} + 0.3, {1} - 0.2, dim=1)[:, None]",),
-            *("{0} * functional.pad({0}, (1, 0))[:, :-1]", "{0} - functional.pad({0}[:, 1:], (0, 1))"),
+            *(
+                "{0} * functional.pad({0}, (1, 0))[:, :-1]",
+                "{0} - functional.pad({0}[:, 1:], (0, 1))",
+            ),
         )
     ),
     ("k + j", "k + j <= 17", "torch.cat([{0}, {2}], 1)"),
@@ -155,6 +175,23 @@ OF_FEATURES = [
     ("k", "a > 1 and c > 1", "{0}.view(-1, {a}, {c}).softmax(-1).flatten(1)"),
     ("k", "a > 1 and c > 1", "functional.group_norm({0}, {a})"),
     ("k", "a > 1 and c > 1", "functional.layer_norm({0}.view(-1, {a}, {c}), ({c},)).view(-1, {k})"),
+    ("a * c", "a > 1 and c > 1", "torch.matmul({0}.view(-1, {a}, {c}), {q}).flatten(1)"),
+    ("a * c", "a > 1 and c > 1", "functional.linear({0}.view(-1, {a}, {c}), {q}).flatten(1)"),
+    (
+        "a * c",
+        "a > 1 and c > 1",
+        "torch.einsum('nai,ij->naj', {0}.view(-1, {a}, {c}), {q}).flatten(1)",
+    ),
+    (
+        "k",
+        "a > 1 and c > 1",
+        "functional.scaled_dot_product_attention(*[{0}.view(-1, {a}, {c})] * 3).flatten(1)",
+    ),
+    (
+        "a * a",
+        "a > 1 and c > 1 and a < 5",
+        "({0}.view(-1, {a}, {c}) @ {0}.view(-1, {a}, {c}).mT).flatten(1)",
+    ),
     ("k * k", "k <= 4", "({0}[:, :, None] * {0}[:, None]).flatten(1)"),
     ("k * j", "k * j <= 17", "torch.einsum('ni,nj->nij', {0}, {2}).reshape(len(x), -1)"),
     ("k", "True", "sum({0}[:, [i]] for i in range({k})) * {0}"),
@@ -202,6 +239,7 @@ class Writer:
         makers: dict[str, tuple[int, ...]] = {
             **{"w": (k, width), "t": (width, k), "b": (width,), "u": (k, k)},
             **{"g": (k,), "v": (k,), "s": (), "r": (1, k), "d": (1,)},
+            "q": (self.drawn["c"], self.drawn["c"]),
         }
         words |= {
             key: self.weight(*shape) for key, shape in makers.items() if f"{{{key}}}" in template
@@ -327,7 +365,10 @@ def draw(seed: int, lanes: int = 8, share_of_strange: float = 0.03) -> Network:
     samples = rng.choice((*near, rng.randint(1, 40), rng.randint(1, 40), rng.randint(1, 300)))
     return Network(
         *(seed, rng.choice((torch.float32, torch.float64)), features),
-        *((samples, rng.choice((rng.randint(1, 12), rng.randint(2, 40), rng.randint(2, 300)))), rng.choice((2, 2, 3))),
+        *(
+            (samples, rng.choice((rng.randint(1, 12), rng.randint(2, 40), rng.randint(2, 300)))),
+            rng.choice((2, 2, 3)),
+        ),
         *(rng.randint(5, 20), writer.shapes),
         f"def apply(p, x):\n{lines}    return {writer.hidden[-1][0]}\n",
         *(rng.choice(list(OPTIMIZERS)), classes),
