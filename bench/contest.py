@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bench.job import Job, ModelName, check_agreement, make_job, reference
+from bench.job import Job, check_agreement, make_job, reference
 from bench.peers.base import Peer, Train
+from bench.works import WORKS, WorkName
 from functional_clf.core.types import Params
-
-CHECK_EPOCHS = 20
-"""Epochs after which outputs are compared: before rounding has had time to grow."""
 
 PROBE_SHARE = 0.1
 """Share of a round's epochs on which variants are compared."""
@@ -53,28 +51,39 @@ class Contestant:
         }
 
 
-def enter(peer: Peer, model: ModelName, seeds: int, epochs: int, device: str = "cpu") -> Contestant:
+def enter(
+    peer: Peer,
+    name: WorkName,
+    seeds: int,
+    epochs: int,
+    device: str = "cpu",
+    most_variants: int | None = None,
+) -> Contestant:
     """Check and time every variant of a peer on short jobs; prepare the fastest for a round.
 
     Args:
         peer: who trains.
-        model: which model.
-        seeds: of the standard job; the peer may take fewer.
-        epochs: of the standard job; the peer may take a share.
+        name: of the work, in `WORKS`.
+        seeds: of the job; the peer may take fewer.
+        epochs: of the job; the peer may take a share.
         device: "cpu" or "cuda".
+        most_variants: try this many of the peer's variants at most, the first ones.
 
     Raises:
         AssertionError: when the outputs of a variant disagree with the reference.
     """
     seeds = min(peer.seeds or seeds, seeds)
     epochs = max(1, round(peer.epochs_share * epochs))
-    check_job = make_job(model, seeds, min(CHECK_EPOCHS, epochs), device)
+    work = WORKS[name]
+    check_epochs = min(work.check_epochs, epochs)
+    check_job = make_job(name, seeds, check_epochs, device, samples=work.check_samples)
     optimizer = peer.optimizers.get(check_job.settings["optimizer"])
-    start, expected = reference(model, seeds, check_job.recipe.epochs, optimizer)
-    probe_job = make_job(model, seeds, max(1, round(PROBE_SHARE * epochs)), device)
+    start, expected = reference(name, seeds, check_epochs, optimizer, work.check_samples)
+    probe_job = make_job(name, seeds, max(1, round(PROBE_SHARE * epochs)), device)
 
-    variants, probes, best = peer.variants(device), {}, math.inf
-    for name, variant in variants.items():
+    variants = dict(list(peer.variants(device).items())[:most_variants])
+    probes, best = {}, math.inf
+    for title, variant in variants.items():
         train = variant(check_job)
         first, params = timed(train)
         apart = check_agreement(params, expected, start)
@@ -87,9 +96,9 @@ def enter(peer: Peer, model: ModelName, seeds: int, epochs: int, device: str = "
             seconds = min(seconds, timed(train)[0], timed(train)[0])
         best = min(best, seconds)
         steps = seeds * probe_job.recipe.epochs
-        probes[name] = Probe(max(0.0, first - again), apart, seconds / steps)
-    fastest = min(probes, key=lambda name: probes[name].seconds)
-    job = make_job(model, seeds, epochs, device)
+        probes[title] = Probe(max(0.0, first - again), apart, seconds / steps)
+    fastest = min(probes, key=lambda title: probes[title].seconds)
+    job = make_job(name, seeds, epochs, device)
     return Contestant(job, variants[fastest](job), fastest, probes)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bench.peers import OURS
-from bench.summary import Line, PeerSpeed, Process, SeedPoint
+from bench.summary import Line, PeerSpeed, Process, SeedPoint, whole_job
 
 # Okabe and Ito's colours, told apart with any colour vision; order does not carry meaning.
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -18,6 +18,7 @@ STAGE_COLOURS = (SKY, GREEN, ORANGE, BLUE, PURPLE, YELLOW, VERMILION)
 def write_pictures(
     folder: Path,
     jobs: Mapping[str, Mapping[str, PeerSpeed]],
+    in_batches: Mapping[str, Mapping[str, PeerSpeed]],
     points: Mapping[int, SeedPoint],
     processes: Mapping[tuple[str, str], Process],
     lines: Mapping[str, Line],
@@ -27,12 +28,14 @@ def write_pictures(
     Args:
         folder: where to write.
         jobs: from `summary.standard_job`.
+        in_batches: from `summary.minibatches`.
         points: from `summary.scaling`.
         processes: from `summary.processes`.
         lines: by name, wall times as functions of the number of seeds.
     """
     figures = {
         "standard_job": _standard_job(jobs) if jobs else None,
+        "minibatches": _minibatches(in_batches) if in_batches else None,
         "scaling": _scaling(points) if points else None,
         "process": _process(processes) if processes else None,
         "break_even": _break_even(lines) if lines else None,
@@ -67,6 +70,33 @@ def _standard_job(jobs: Mapping[str, Mapping[str, PeerSpeed]]) -> Figure:
         speeds = [one.speed for one in peers.values()]
         axes.set_xlim(min(s.low for s in speeds) / 2, 4 * max(s.high for s in speeds))
         axes.set_title(model)
+        axes.grid(axis="x", color="#DDDDDD")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _minibatches(jobs: Mapping[str, Mapping[str, PeerSpeed]]) -> Figure:
+    figure = Figure(figsize=(13, 0.45 * max(map(len, jobs.values())) + 1.8), layout="constrained")
+    panels = figure.subplots(1, len(jobs), squeeze=False)[0]
+    figure.suptitle("Training in minibatches: seconds for all splits")
+    figure.supxlabel("seconds, log scale: median, slowest and fastest round", fontsize=10)
+    for axes, (work, peers) in zip(panels, jobs.items(), strict=True):
+        names = list(peers)[::-1]  # in one order in all panels, ours on top
+        seconds = {name: whole_job(one) for name, one in peers.items()}
+        for row, name in enumerate(names):
+            one, colour = seconds[name], BLUE if name == OURS.name else GREY
+            reach = [[one.median - one.low], [one.high - one.median]]
+            axes.errorbar(one.median, row, xerr=reach, fmt="o", color=colour, capsize=4, ms=8)
+            axes.text(1.2 * one.high, row, f"{one.median:.3g} s", va="center", color=colour)
+        axes.set_yticks(range(len(names)), names if axes is panels[0] else [""] * len(names))
+        axes.set_ylim(-0.5, len(names) - 0.5)
+        axes.set_xscale("log")
+        axes.set_xlim(
+            min(one.low for one in seconds.values()) / 2,
+            5 * max(one.high for one in seconds.values()),
+        )
+        axes.set_title(work)
         axes.grid(axis="x", color="#DDDDDD")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)

@@ -1,7 +1,8 @@
 """How fast, beside every peer: `python -m bench.report` measures, and writes bench/results/.
 
 The measurements are the pytest-benchmark files of this folder; REPORT.md, its pictures and
-report.json (the raw numbers) are made from what they leave.
+report.json (the raw numbers) are made from what they leave. A run of some sections (`--only`) keeps
+what report.json has of the others.
 """
 
 import importlib.metadata
@@ -17,15 +18,17 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import tyro
 
-from bench.contest import CHECK_EPOCHS, PROBE_SHARE
+from bench.contest import PROBE_SHARE
 from bench.job import TOLERANCE
-from bench.peers import OURS, PEERS
+from bench.peers import MINIBATCH_PEERS, OURS, PEERS, Peer
+from bench.peers.minibatches import UNRECORDED, WHOLE_STUDY
 from bench.pictures import write_pictures
+from bench.runs import Run, read_runs, with_new, write_runs
 from bench.settings import Settings
 from bench.summary import (
     OVERHEAD_STAGES,
@@ -34,8 +37,10 @@ from bench.summary import (
     Process,
     Record,
     Spread,
+    arithmetic,
     break_even,
     line,
+    minibatches,
     overhead_share,
     processes,
     recording,
@@ -43,12 +48,14 @@ from bench.summary import (
     standard_job,
     steps,
     targets,
+    whole_job,
 )
+from bench.works import WORKS
 from functional_clf.engines.machine import environment
 
 BENCH = Path(__file__).parent
-Section = Literal["step", "standard_job", "recording", "scaling", "process"]
-SECTIONS: tuple[Section, ...] = ("step", "standard_job", "recording", "scaling", "process")
+Section = Literal["step", "standard_job", "minibatches", "recording", "scaling", "process"]
+SECTIONS: tuple[Section, ...] = get_args(Section)
 PACKAGES = ("jax", "optax", "scikit-learn", "pytest-benchmark")
 
 
@@ -58,18 +65,24 @@ class Command(Settings):
 
     Args:
         quick: small sizes in place of all others: to see that everything works, not to quote.
-        only: sections to measure.
-        out: folder of the report.
+        only: sections to measure; those of an earlier report in the same folder are kept.
+        out: folder of the report; None for bench/results, and for a quick one for a new folder.
     """
 
     quick: bool = False
     only: tuple[Section, ...] = SECTIONS
-    out: Path = BENCH / "results"
+    out: Path | None = None
 
     def settings(self) -> Settings:
         """The sizes to measure."""
         given = Settings(**{one.name: getattr(self, one.name) for one in fields(Settings)})
         return given.shrunk() if self.quick else given
+
+    def folder(self) -> Path:
+        """Where the report is written: no quick one stands in for the committed one by itself."""
+        if self.out is None and self.quick:
+            return Path(tempfile.mkdtemp(prefix="report-"))
+        return self.out or BENCH / "results"
 
 
 def measure(settings: Settings, sections: Sequence[str]) -> list[Record]:
@@ -128,49 +141,43 @@ def _cpu_name() -> str:
     return named[1] if named else platform.processor() or platform.machine()
 
 
-def render(
-    records: Sequence[Record],
-    settings: Settings,
-    on: Mapping[str, str],
-    command: str,
-    minutes: float,
-    pictures: Iterable[str],
-) -> str:
+def render(runs: Sequence[Run], pictures: Iterable[str]) -> str:
     """REPORT.md as text.
 
     Args:
-        records: from `measure`.
-        settings: what was measured.
-        on: the machine.
-        command: that made it.
-        minutes: that it took.
+        runs: the newest first; none has a section of another.
         pictures: names of the picture files that there are.
     """
     pictures = set(pictures)
+    records = [record for run in runs for record in run.records]
+    run_of = {section: run for run in runs for section in run.sections}
+    are_full = all(run.settings == Settings() for run in runs)
     parts = [
         "# How fast, beside every peer",
-        f"Made by `{command}` in {minutes:.0f} minutes. Every figure is of that one run; the raw "
-        "numbers are in report.json. Benchmarks run in turn (A B C A B C ...), so a ratio compares "
-        "rounds that ran side by side. A figure is the median of its rounds, with the slowest and "
-        "the fastest in brackets.",
-        _table(("the machine", ""), on.items()),
+        *_made_by(runs),
+        "Benchmarks run in turn (A B C A B C ...), so a ratio compares rounds that ran side by "
+        "side. A figure is the median of its rounds, with the slowest and the fastest in brackets.",
         "## Targets",
         "Set for a 2-core CPU. A target is judged by the median."
-        + ("" if settings == Settings() else " This run's sizes are not those they are set for."),
+        + ("" if are_full else " Not all sizes are those that they are set for."),
         _table(
             ("target", "measured", ""),
             ((one.promise, one.measured or "-", _verdict(one.met)) for one in targets(records)),
         ),
     ]
-    jobs = standard_job(records)
-    if jobs:
+    if jobs := standard_job(records):
+        settings = run_of["standard_job"].settings
         parts += _standard_job(jobs, settings, "standard_job" in pictures)
     if found := steps(records):
         parts += _steps(found)
+    if jobs := minibatches(records):
+        settings = run_of["minibatches"].settings
+        parts += _minibatches(jobs, settings, "minibatches" in pictures)
     if points := scaling(records):
+        epochs = run_of["scaling"].settings.scaling_epochs
         parts += [
             "## Scaling",
-            f"`Study.run` of model_1 into a run folder, {settings.scaling_epochs} epochs, at its "
+            f"`Study.run` of model_1 into a run folder, {epochs} epochs, at its "
             "default settings, in a fresh process for each number of seeds. The time is taken "
             "once warm; "
             "peak memory is the high-water mark of that process, with all it has imported and "
@@ -200,15 +207,40 @@ def render(
                 ((model, _spread(one, 100, "%")) for model, one in cost.items()),
             ),
         ]
+    gpus = [run.machine["GPU"] for run in runs if run.settings.device == "cuda"]
     parts += [
         "## CUDA",
-        f"Measured: this report is of {on['GPU']}."
-        if settings.device == "cuda"
+        f"Measured: {', '.join(gpus)}."
+        if gpus
         else "Not measured: no GPU was at hand."
         if not torch.cuda.is_available()
         else "Not measured in this run; `python -m bench.report --device cuda` does.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _made_by(runs: Sequence[Run]) -> list[str]:
+    """Which command made the figures, when, in how long and on what; a column a run."""
+    if len(runs) == 1:
+        (run,) = runs
+        return [
+            f"Made by `{run.command}` in {run.minutes:.0f} minutes, {run.date}. Every figure is of "
+            "that one run; the raw numbers are in report.json.",
+            _table(("the machine", ""), run.machine.items()),
+        ]
+    names = dict.fromkeys(name for run in runs for name in run.machine)
+    rows = [
+        ("sections", *(", ".join(run.sections) for run in runs)),
+        ("command", *(f"`{run.command}`" for run in runs)),
+        ("date", *(run.date for run in runs)),
+        ("minutes", *(f"{run.minutes:.0f}" for run in runs)),
+        *((name, *(run.machine.get(name, "-") for run in runs)) for name in names),
+    ]
+    return [
+        f"Made by {len(runs)} runs: a section's figures are all of one of them, and figures of two "
+        "runs are not compared. The raw numbers are in report.json.",
+        _table(("the runs", *(f"run {n}" for n in range(1, len(runs) + 1))), rows),
+    ]
 
 
 def _standard_job(
@@ -224,7 +256,8 @@ def _standard_job(
         f"{settings.seeds} seeds x {settings.epochs} epochs, 800 training samples, full batch, on "
         f"{settings.device}. model_0 is 2-5-1, linear, SGD; model_1 is 2-16-16-1, ReLU, Adam. "
         "Every peer starts from the same initial weights and data. Its variants are first checked "
-        f"against the package's own step in float64: after {CHECK_EPOCHS} epochs, three seeds in "
+        f"against the package's own step in float64: after {WORKS['model_1'].check_epochs} "
+        "epochs, three seeds in "
         f"four are within {TOLERANCE:g} of the distance that their weights moved. Then they are "
         f"timed on {PROBE_SHARE:.0%} of a round's epochs, and the fastest is quoted. A loop's time "
         "is proportional to its seeds and epochs, so the slow peers train some of them (column "
@@ -264,8 +297,14 @@ def _standard_job(
     ]
     if skipped:
         parts.append("\n".join(skipped))
-    parts.append("### Variants tried\n\nMicroseconds a seed-epoch on the short job.")
-    for name in PEERS:
+    return parts + _variants(jobs, PEERS)
+
+
+def _variants(
+    jobs: Mapping[str, Mapping[str, PeerSpeed]], all_peers: Mapping[str, Peer]
+) -> list[str]:
+    parts = ["### Variants tried\n\nMicroseconds a seed-epoch on the short job."]
+    for name in all_peers:
         columns = {
             model: peers[name].record["probes"] for model, peers in jobs.items() if name in peers
         }
@@ -277,6 +316,69 @@ def _standard_job(
             ]
             parts.append(_table((name, *columns), rows))
     return parts
+
+
+def _minibatches(
+    jobs: Mapping[str, Mapping[str, PeerSpeed]], settings: Settings, picture: bool
+) -> list[str]:
+    skipped = [
+        f"- {peer.name}: skipped, {reason}."
+        for peer in MINIBATCH_PEERS.values()
+        if (reason := peer.missing(settings.device))
+    ]
+    parts = [
+        "## Minibatches",
+        "Tables, a fifth of whose rows is held out, others with every seed: two bundled ones "
+        "(three pixels of digits never change, and are no features), and 'made', which is scikit-learn's "
+        "`make_classification`. ReLU, AdamW with torch's defaults; the last batch of an epoch is a "
+        "shorter one. Every peer starts from the same initial weights and takes the same batches "
+        "in the same order, checked and timed as in the standard job: after two or three epochs "
+        f"three seeds in four are within {TOLERANCE:g} of the distance that their weights moved "
+        "('made' on a part of its rows: after an epoch of all, rounding alone has grown beyond "
+        "that). All get prepared tensors; the others also get the order of batches, and return "
+        "weights. Ours is the engine that `auto` takes, on chunks of 16 seeds, a thread a core, as "
+        "a study trains them: it draws weights and order itself, and reads learning curves of all "
+        f"samples, which no other peer does. `{UNRECORDED.name}` is the same with only its end "
+        f"read, so closest to the others' work. `{WHOLE_STUDY.name}` also prepares the table for "
+        "each split, and stores the results. GFLOP are those of the products, three times those of "
+        "a forward pass.",
+        *(["![Seconds of every peer](minibatches.png)"] if picture else []),
+    ]
+    for work, peers in jobs.items():
+        rows = []
+        for name, one in sorted(peers.items(), key=lambda item: -item[1].speed.median):
+            record, seconds = one.record, whole_job(one)
+            rows.append(
+                (
+                    f"**{name}**" if name == OURS.name else name,
+                    _spread(seconds),
+                    "" if name == OURS.name or not one.ours_is else _spread(one.ours_is),
+                    _digits(arithmetic(record["job"]) / seconds.median / 1e9),
+                    f"{record['first_call']:.1f}" if MINIBATCH_PEERS[name].compiles else "-",
+                    f"engine {record['engine']}" if "engine" in record else record["variant"],
+                    f"{record['seeds']} x {record['epochs']}",
+                    f"{record['disagreement']:.0e}",
+                )
+            )
+        job = next(iter(peers.values())).record["job"]
+        parts += [
+            f"### {work}",
+            f"{job['samples']} training samples, {'-'.join(map(str, job['layer_sizes']))}, batch "
+            f"{job['batch_size']}, {job['epochs']} epochs, {job['seeds']} splits: "
+            f"{_digits(arithmetic(job) / 1e9)} GFLOP.",
+            _table(
+                ("peer", "seconds", "ours is ... times as fast", "GFLOP/s", "compile, s",
+                 "best variant", "a round", "disagreement"),
+                rows,
+            ),
+        ]  # fmt: skip
+    parts += [
+        "Seconds are those of all splits and epochs, from the speed on a round; compiling comes "
+        "on top, once."
+    ]
+    if skipped:
+        parts.append("\n".join(skipped))
+    return parts + _variants(jobs, MINIBATCH_PEERS)
 
 
 def _steps(found: Mapping[tuple[str, str], float]) -> list[str]:
@@ -402,24 +504,32 @@ def main() -> None:
     if settings.device == "cuda" and not torch.cuda.is_available():
         sys.exit("error: device is 'cuda', but torch finds no CUDA here")
     sections = [section for section in SECTIONS if section in command.only]
+    folder = command.folder()
     try:
+        earlier = read_runs(folder / "report.json")  # before anything is measured
         records = measure(settings, sections)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         sys.exit(f"error: {error}")
     minutes = (time.monotonic() - started) / 60
 
-    command.out.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    line_typed = shlex.join(["python", "-m", "bench.report", *sys.argv[1:]])
+    today, on = time.strftime("%Y-%m-%d", time.gmtime()), machine(settings.device)
+    runs = with_new(Run(line_typed, today, minutes, on, settings, records), earlier)
+    write_runs(folder / "report.json", runs)
+    records = [record for run in runs for record in run.records]
     found = processes(records)
     drawn = write_pictures(
-        command.out, standard_job(records), scaling(records), found, wall_lines(found)
+        folder,
+        standard_job(records),
+        minibatches(records),
+        scaling(records),
+        found,
+        wall_lines(found),
     )
-    line_typed = shlex.join(["python", "-m", "bench.report", *sys.argv[1:]])
-    on = machine(settings.device)
-    text = render(records, settings, on, line_typed, minutes, [path.stem for path in drawn])
-    (command.out / "REPORT.md").write_text(text, encoding="utf-8")
-    raw = {"command": line_typed, "machine": on, "settings": asdict(settings), "records": records}
-    (command.out / "report.json").write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {command.out / 'REPORT.md'}")
+    text = render(runs, [path.stem for path in drawn])
+    (folder / "REPORT.md").write_text(text, encoding="utf-8")
+    print(f"written to {folder / 'REPORT.md'}")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ class Settings:
         large_seeds: seeds of the one large process, whose stages are compared.
         recording_epochs: training steps of a chunk with and without recording.
         recording_rounds: times that a chunk is trained with and without recording, in turn.
+        minibatch_seeds: replicates of each job in minibatches, in the order of `MINIBATCH_WORKS`.
+        minibatch_epochs: epochs of each of them.
+        minibatch_rounds: times that each peer runs each of them, in turn with the others.
+        minibatch_variants: of each peer, try at most so many, the likeliest first; 0 for all.
     """
 
     seeds: int = 64
@@ -35,6 +39,10 @@ class Settings:
     large_seeds: int = 4096
     recording_epochs: int = 1000
     recording_rounds: int = 41
+    minibatch_seeds: tuple[int, ...] = (64, 64, 32)
+    minibatch_epochs: tuple[int, ...] = (50, 30, 10)
+    minibatch_rounds: int = 5
+    minibatch_variants: int = 0
 
     def shrunk(self) -> Self:
         """The same measurements, small: to see that everything works, not to quote.
@@ -55,4 +63,8 @@ class Settings:
             process_rounds=1,
             large_seeds=128,
             recording_rounds=3,
+            minibatch_seeds=(16, 16, 4),
+            minibatch_epochs=(4, 2, 1),
+            minibatch_rounds=1,
+            minibatch_variants=2,
         )

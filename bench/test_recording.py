@@ -4,10 +4,10 @@ from contextlib import nullcontext
 from functools import lru_cache
 from unittest import mock
 
-from bench.job import RECIPES, make_job, torch_threads
+from bench.job import make_job, torch_threads
+from bench.works import RECIPES
 from functional_clf.contestants.recipe import init_chunk
 from functional_clf.core import train
-from functional_clf.data.seeds import replicate
 from functional_clf.engines.choice import Job, choose
 from functional_clf.engines.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory
 
@@ -35,9 +35,7 @@ def test_recording(case, benchmark, settings):
     model, n, what = case
     job = chunk_of(model, settings.recording_epochs, settings.device)
     engine = choose(Job([job.recipe], job.data, chunks=1000, threads=1)).engine
-    state = init_chunk(
-        job.recipe, [replicate(seed, "data").init_seed for seed in job.seeds], job.device
-    )
+    state = init_chunk(job.recipe, job.init_seeds, job.device)
 
     def fit():
         final, curves = engine.train(job.recipe, state, job.data, job.recipe.epochs)

@@ -5,8 +5,8 @@ from functools import lru_cache
 import pytest
 
 from bench.contest import Contestant, enter
-from bench.job import RECIPES
 from bench.peers import PEERS
+from bench.works import RECIPES
 
 
 def cases(settings):

@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.job import RECIPES, Job, make_job, torch_threads
+from bench.job import Job, make_job, torch_threads
 from bench.peers.classic import make_optimizer
+from bench.works import RECIPES
 from functional_clf.core.train import init_state, make_train_step
 from functional_clf.core.types import Batch
 

@@ -63,6 +63,7 @@ CONTESTANTS: Registry[Any] = Registry(
     "model",
     {
         "mlp": "functional_clf.contestants.mlp:mlp_recipe",
+        "estimator": "functional_clf.contestants.estimators:remade",
     },
 )
 """Factories of contestants, by the kind that their `describe()` names."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from bench.peers.base import Peer, Train, Variant
 from bench.peers.classic import CLASSIC, COMPILED_MODULE
 from bench.peers.jax_scan import JAX
+from bench.peers.minibatches import MINIBATCH_PEERS
 from bench.peers.sklearn_mlp import SKLEARN
 from bench.peers.vmapped import OURS, VMAP_COMPILED, VMAP_EAGER
 
@@ -14,4 +15,4 @@ PEERS: Mapping[str, Peer] = {
 }
 """Every peer by name, ours first."""
 
-__all__ = ["CLASSIC", "JAX", "OURS", "PEERS", "Peer", "Train", "Variant"]
+__all__ = ["CLASSIC", "JAX", "MINIBATCH_PEERS", "OURS", "PEERS", "Peer", "Train", "Variant"]

@@ -8,7 +8,7 @@ thread, for vectors of 512 bits, for fast-math, and against the concurrency-opti
 
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import Any
@@ -39,37 +39,57 @@ def scan(samples_last: bool, multiply_add: bool, width: int | None, threads: int
     """
 
     def prepare(job: Job) -> Train:
-        import jax  # pyright: ignore[reportMissingImports] - optional
-
-        device = jax.local_devices(backend="gpu" if job.device.type == "cuda" else "cpu")[0]
-
-        def to_jax(leaf: torch.Tensor) -> Any:
-            return jax.device_put(np.asarray(leaf.cpu()), device)
-
-        chunks = []
-        for lanes in split_lanes(len(job.seeds), width or len(job.seeds)):
-            start = {key: to_jax(value[lanes]) for key, value in job.start.items()}
-            x, y = (part[lanes] for part in job.data.train)
-            chunks.append((start, to_jax(x.mT if samples_last else x), to_jax(y)))
-        fit = jax.jit(jax.vmap(_make_fit(job, samples_last, multiply_add)))
-
-        def run(chunk: Any) -> dict[str, np.ndarray]:
-            return {key: np.array(value) for key, value in fit(*chunk).items()}
-
-        def train() -> Params:
-            if threads == 1:
-                finals = [run(chunk) for chunk in chunks]
-            else:
-                with ThreadPoolExecutor(threads) as pool:
-                    finals = list(pool.map(run, chunks))
-            return {
-                key: torch.from_numpy(np.concatenate([final[key] for final in finals]))
-                for key in job.start
-            }
-
-        return train
+        x, y = job.data.train
+        fit = _make_fit(job, samples_last, multiply_add)
+        return in_chunks(job, fit, (x.mT if samples_last else x, y), width, threads)
 
     return prepare
+
+
+def in_chunks(
+    job: Job,
+    fit: Callable[..., dict[str, Any]],
+    inputs: Sequence[torch.Tensor],
+    width: int | None,
+    threads: int,
+) -> Train:
+    """The training of one replicate, compiled for chunks of them.
+
+    Args:
+        job: whose replicates to train.
+        fit: `fit(params, *inputs) -> params` of one replicate.
+        inputs: with a leading replicate axis.
+        width: replicates in a call; None for all of them, and 1 for one without `vmap`.
+        threads: calls at the same time.
+    """
+    import jax  # pyright: ignore[reportMissingImports] - optional
+
+    device = jax.local_devices(backend="gpu" if job.device.type == "cuda" else "cpu")[0]
+    width = width or len(job.seeds)
+
+    def to_jax(leaf: torch.Tensor) -> Any:
+        return jax.device_put(np.asarray(leaf.cpu()), device)
+
+    chunks = []
+    for lanes in split_lanes(len(job.seeds), width):
+        place = lanes if width > 1 else lanes.start
+        start = {key: to_jax(value[place]) for key, value in job.start.items()}
+        chunks.append((start, *(to_jax(part[place]) for part in inputs)))
+    compiled = jax.jit(jax.vmap(fit) if width > 1 else fit)
+
+    def run(chunk: Any) -> dict[str, np.ndarray]:
+        return {key: np.array(value) for key, value in compiled(*chunk).items()}
+
+    def train() -> Params:
+        if threads == 1:
+            finals = [run(chunk) for chunk in chunks]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                finals = list(pool.map(run, chunks))
+        join = np.concatenate if width > 1 else np.stack
+        return {key: torch.from_numpy(join([final[key] for final in finals])) for key in job.start}
+
+    return train
 
 
 def _make_fit(
@@ -136,7 +156,8 @@ def _variants(device: str) -> Mapping[str, Variant]:
     }
 
 
-def _missing(device: str) -> str | None:
+def why_not_jax(device: str) -> str | None:
+    """Why JAX cannot run on a device, or None where it can."""
     for package in ("jax", "optax"):
         if importlib.util.find_spec(package) is None:
             return f"the {package} package is not installed"
@@ -148,4 +169,4 @@ def _missing(device: str) -> str | None:
     return None
 
 
-JAX = Peer("JAX jit(vmap(scan))", _variants, _missing, compiles=True)
+JAX = Peer("JAX jit(vmap(scan))", _variants, why_not_jax, compiles=True)

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 
 import torch
 
-from bench.job import DATASET, TEST_SIZE, Job, torch_threads
+from bench.job import TEST_SIZE, Job, torch_threads
 from bench.peers.base import Peer, Train, Variant
 from functional_clf.contestants.recipe import init_chunk
 from functional_clf.core.types import Params
-from functional_clf.data.seeds import replicate
 from functional_clf.engines.machine import why_not_compile
 from functional_clf.engines.vmapped import EAGER
 from functional_clf.study.study import Study
@@ -24,9 +23,10 @@ def study(engine: str) -> Variant:
 
     def prepare(job: Job) -> Train:
         described = Study(
-            DATASET,
+            job.work.dataset(),
             (job.recipe,),
             job.seeds,
+            vary=job.work.vary,
             test_size=TEST_SIZE,
             engine=engine,
             device=job.device.type,
@@ -45,11 +45,9 @@ def one_chunk(threads: int) -> Variant:
     """All seeds as one chunk on the eager engine, torch's threads within an operation."""
 
     def prepare(job: Job) -> Train:
-        init_seeds = [replicate(seed, "data").init_seed for seed in job.seeds]
-
         def train() -> Params:
             with torch_threads(threads):
-                state = init_chunk(job.recipe, init_seeds, job.device)
+                state = init_chunk(job.recipe, job.init_seeds, job.device)
                 state, _ = EAGER.train(job.recipe, state, job.data, job.recipe.epochs)
             return {key: value.cpu() for key, value in state.params.items()}
 

@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,11 +19,13 @@ from rich.console import Console
 
 import functional_clf
 from functional_clf.cli.imports import import_for_new_data
+from functional_clf.cli.resolved import check_study_file, write_study
 from functional_clf.cli.run_arguments import RunArguments
 from functional_clf.cli.screen import complain, shown_notices, shown_progress
-from functional_clf.contestants.base import Contestant, Template
-from functional_clf.contestants.mlp import of_settings
+from functional_clf.contestants.mlp import mlp_recipe, of_settings
+from functional_clf.contestants.named import Named, made, said
 from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN, MlpSettings
+from functional_clf.contestants.specs import ModelSpec
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.tables import table
 from functional_clf.record.database import StoreError, WriteError
@@ -65,16 +68,18 @@ def run_job(
     rank = folder = None
     try:
         rank = launched_rank()
-        study = study_of(arguments)
+        dataset = data_of(arguments)
+        models = models_of(arguments, dataset.is_table)
+        study = _study(arguments, dataset, models)
         folder = run_folder(study, arguments.out)
         if arguments.replay is not None:
             if rank is not None and rank.index > 0:
                 return 0
-            return _replay(folder, arguments, stdout, study.dataset)
+            return _replay(folder, arguments, stdout, study)
         if rank is not None and rank.index > 0:
             return _assist(study, rank)
         with shown_notices(stderr):
-            _run(study, folder, arguments, stdout, stderr, rank, artists)
+            _run(study, folder, arguments, models, stdout, stderr, rank, artists)
     except KeyboardInterrupt:
         _leave(folder, "interrupted", INTERRUPTED)
     except (RankError, WriteError) as error:
@@ -100,12 +105,15 @@ def study_of(arguments: RunArguments) -> Study:
         (0, 1, 2, 3, 4, 5)
     """
     dataset = data_of(arguments)
-    return Study(
-        dataset,
-        tuple(_model(name, arguments, dataset.is_table) for name in ("model_0", "model_1")),
-        arguments.seeds,
-        **{name: getattr(arguments, name) for name in Options.__dataclass_fields__},
-    )
+    return _study(arguments, dataset, models_of(arguments, dataset.is_table))
+
+
+def _study(arguments: RunArguments, dataset: Dataset, models: Mapping[str, Named]) -> Study:
+    options = {name: getattr(arguments, name) for name in Options.__dataclass_fields__}
+    if arguments.baseline is None and len(models) > 2:
+        options["baseline"] = next(iter(models))
+    contestants = tuple(one.contestant for one in models.values())
+    return Study(dataset, contestants, arguments.seeds, **options)
 
 
 def data_of(arguments: RunArguments) -> Dataset:
@@ -145,14 +153,39 @@ def data_of(arguments: RunArguments) -> Dataset:
     return factory(**given)
 
 
-def _model(name: str, arguments: RunArguments, is_of_table: bool) -> Contestant | Template:
-    settings: MlpSettings = getattr(arguments, name)
-    if arguments.epochs is not None:
-        settings = replace(settings, epochs=arguments.epochs)
+def models_of(arguments: RunArguments, is_of_table: bool) -> dict[str, Named]:
+    """The models that the arguments ask for, by name, in order.
+
+    Args:
+        arguments: what was asked for.
+        is_of_table: whether the data are a table, for which other widths are usual.
+
+    Raises:
+        ValueError: when there is none such; the message names it.
+
+    Example:
+        >>> models_of(RunArguments(), is_of_table=False)["model_0"].settings["hidden"]
+        (5,)
+    """
+    epochs = arguments.epochs
+    found = {}
+    for name, asked in zip(arguments.names, arguments.models, strict=True):
+        if isinstance(asked, ModelSpec):
+            found[name] = made(asked, epochs)
+        else:
+            found[name] = _standard(*asked, epochs, is_of_table)
+    if epochs is not None and not any("epochs" in one.settings for one in found.values()):
+        raise ValueError(f"epochs is {epochs}; no model here is trained by epochs, leave it out")
+    return found
+
+
+def _standard(name: str, settings: MlpSettings, epochs: int | None, is_of_table: bool) -> Named:
+    if epochs is not None:
+        settings = replace(settings, epochs=epochs)
     if settings.hidden is None and settings.layer_sizes is None:
         standard = TABLE_HIDDEN if is_of_table else LESSON_HIDDEN
         settings = replace(settings, hidden=standard[name])
-    return of_settings(name, settings)
+    return Named(of_settings(name, settings), "mlp", said(mlp_recipe, asdict(settings)))
 
 
 def run_folder(study: Study, out: Path | None) -> Path:
@@ -174,6 +207,7 @@ def _run(
     study: Study,
     folder: Path,
     arguments: RunArguments,
+    models: Mapping[str, Named],
     stdout: Console,
     stderr: Console,
     rank: Rank | None,
@@ -183,8 +217,11 @@ def _run(
     names = study.names
     outputs = derived_files(folder, names)
     check_outputs(folder, outputs)
+    check_study_file(folder)
     if arguments.fresh and (rank is None or rank.is_first_start()):
-        start_over(folder, outputs, lambda line: _announce(line, ask=rank is None))
+        # The file that this run was asked by is written anew at its end, and must last until then.
+        stale = [path for path in outputs if not _is_same(path, arguments.study)]
+        start_over(folder, stale, lambda line: _announce(line, ask=rank is None))
     _on_terminate(folder)
     if not (folder / FILE_NAME).exists():
         import_for_new_data()
@@ -195,7 +232,7 @@ def _run(
     with timed(results.timings, "statistics"):
         _ = results.conclusion
         if arguments.self_calibration:
-            calibration = results.self_calibration("model_1", "model_0")
+            calibration = results.self_calibration(*_pair(study))
     with timed(results.timings, "export"):
         if report.write_tables(results, folder):
             remove([] if arguments.plots else plot_files(folder))
@@ -208,6 +245,7 @@ def _run(
                 write_plots(results, folder / "plots", content_of(results), artists)
     finally:
         report.write_results(results, folder, calibration)
+        write_study(results, arguments, models, folder)
     if arguments.json:
         print((folder / "results.json").read_text(encoding="utf-8"), end="")
         return
@@ -218,16 +256,28 @@ def _run(
         stdout.print(report.components_table(results))
     if calibration is not None:
         stdout.print(report.calibration_table(calibration))
+    if len(study.names) > 2:
+        stdout.print(report.comparisons_table(results))
     stdout.print(report.references_line(results), soft_wrap=True)
     # One line where a program may read it; a terminal gets it wrapped at words.
     stdout.print(printable(results.conclusion, keep="\n"), soft_wrap=not stdout.is_terminal)
     stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
 
 
-def _replay(folder: Path, arguments: RunArguments, stdout: Console, dataset: Dataset) -> int:
+def _is_same(path: Path, other: Path | None) -> bool:
+    return other is not None and other.exists() and path.exists() and path.samefile(other)
+
+
+def _pair(study: Study) -> tuple[str, str]:
+    """The model and the baseline of a study of two."""
+    first, second = study.names
+    return (first, second) if study.baseline == second else (second, first)
+
+
+def _replay(folder: Path, arguments: RunArguments, stdout: Console, study: Study) -> int:
     """Train one seed again and say what came of it, a line a model; 0 where every bit is equal."""
     seed = arguments.replay or 0
-    found = replay(folder, seed, dataset)
+    found = replay(folder, seed, study.dataset, study.contestants)
     for model in found.models:
         what = "losses, counts, learning curves" + (" and weights" if model.has_params else "")
         verdict = f"DIFFERS: {'; '.join(model.differences)}" if model.differences else "identical"

@@ -12,7 +12,7 @@ COMMANDS: Registry[Callable[..., int]] = Registry("command", {"run": "functional
 
 USAGE = """usage: functional-clf COMMAND ...
 
-  run        train many seeds of two models and compare them; see run --help
+  run        train many seeds of two or more models and compare them; see run --help
   --version  print the version"""
 
 

@@ -3,14 +3,17 @@
 import contextlib
 import io
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
+from functional_clf.cli.study_file import StudyFile, read_study
 from functional_clf.contestants.settings import MODEL_0, MODEL_1, MlpSettings
+from functional_clf.contestants.specs import ModelSpec, named_spec, spec_of
 from functional_clf.registry import DATASETS, ENGINES
 from functional_clf.stats.metrics import ACCURACY, METRICS
 from functional_clf.study.options import STANDARD_SEEDS, Options
@@ -69,6 +72,19 @@ def _one_of(names: Iterable[str]) -> tyro.constructors.PrimitiveConstructorSpec[
     )
 
 
+def _model(
+    metavar: str, read: Callable[[str], ModelSpec]
+) -> tyro.constructors.PrimitiveConstructorSpec[ModelSpec | None]:
+    """An argument that says a model; what a file said before under its name, it replaces."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=lambda texts: replace(read(texts[0]), is_given_later=True),
+        is_instance=lambda value: value is None or isinstance(value, ModelSpec),
+        str_from_instance=lambda spec: [spec.name if spec else "None"],
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class _SeedsFirst:
     """Has the help begin with what is asked for most."""
@@ -81,6 +97,7 @@ class RunArguments(Options, _SeedsFirst):
     """Is model_1 better than model_0, or was it a lucky seed? Train many seeds of both; compare.
 
     Args:
+        study: a TOML file that says the whole study; arguments beside it come before what it says.
         seeds: the replicates to train: a count, or a range of seeds.
         out: the run folder. Default: one under runs/, named after the settings.
         self_calibration: also show how often studies of fewer seeds, drawn from this one, would
@@ -104,36 +121,66 @@ class RunArguments(Options, _SeedsFirst):
         noise: standard deviation of the Gaussian noise on each coordinate, of data that are drawn.
             Default: 0.03, of blobs 0.5.
         classes: how many, of blobs and spirals. Default: 3.
-        epochs: full-batch training steps of both models; overrides each model's own.
+        epochs: full-batch training steps of all models; overrides each model's own.
+        model: a model by name, in place of model_0 and model_1, as often as there are models. SPEC
+            is mlp:64,64 (hidden widths), sklearn.svm:SVC (a classifier in a module, or in a file)
+            or my_models.py:net (a function of n_features and n_classes that returns a
+            torch.nn.Module), and settings after commas, as in wide=mlp:64,64,epochs=200.
+        baseline: the model that all others are compared with. Default: the first.
+        spec_0: in place of the options of model-0 below, the same as --model model_0=SPEC.
+        spec_1: likewise of model-1, as in --model-1 my_models.py:net.
         model_0: the baseline.
         model_1: the challenger.
     """
 
+    study: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[STUDY.TOML]")] = (
+        None
+    )
     engine: Annotated[str, _one_of(["auto", *ENGINES])] = "auto"
     chunk_size: Annotated[int | None, tyro.conf.arg(aliases=["--chunk"])] = None
     out: Path | None = None
     self_calibration: bool = False
-    fresh: bool = False
+    fresh: tyro.conf.FlagCreatePairsOff[bool] = False
     replay: int | None = None
     plots: bool = True
-    json: bool = False
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
     metric: Annotated[str, _one_of(METRICS)] = ACCURACY.name
     data: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "circles"
     target: Annotated[str | None, tyro.conf.arg(aliases=["--label"])] = None
     drop: tuple[str, ...] = ()
     groups: str | None = None
-    stratify: bool = False
-    no_stratify: bool = False
+    stratify: tyro.conf.FlagCreatePairsOff[bool] = False
+    no_stratify: tyro.conf.FlagCreatePairsOff[bool] = False
     test: Path | None = None
     split_column: str | None = None
     samples: int | None = None
     noise: float | None = None
     classes: int | None = None
     epochs: int | None = None
+    model: Annotated[
+        tuple[Annotated[ModelSpec, _model("NAME=SPEC", named_spec)], ...],
+        tyro.conf.UseAppendAction,
+    ] = ()
+    baseline: str | None = None
+    spec_0: Annotated[
+        ModelSpec | None,
+        _model("SPEC", lambda text: spec_of("model_0", text)),
+        tyro.conf.arg(name="model-0"),
+    ] = None
+    spec_1: Annotated[
+        ModelSpec | None,
+        _model("SPEC", lambda text: spec_of("model_1", text)),
+        tyro.conf.arg(name="model-1"),
+    ] = None
     model_0: MlpSettings = field(default=MODEL_0)
     model_1: MlpSettings = field(default=MODEL_1)
 
     def __post_init__(self) -> None:
+        if self.study is not None and self.study.suffix != ".toml":
+            hint = "; say --model before each model" if "=" in str(self.study) else ""
+            raise ValueError(
+                f"study is {self.study}; it must be the path of a TOML file, as in study.toml{hint}"
+            )
         super().__post_init__()
         seeds = self._check_design(self.seeds)
         for name, least in (("epochs", 1), ("samples", 1), ("classes", 2)):
@@ -141,6 +188,7 @@ class RunArguments(Options, _SeedsFirst):
                 whole_number(name, value, least)
         if self.stratify and self.no_stratify:
             raise ValueError("stratify is True and no_stratify is True; leave one out")
+        self._check_models()
         for name in ("model_0", "model_1"):
             asked: MlpSettings = getattr(self, name)
             if asked.hidden is not None and asked.layer_sizes is not None:
@@ -162,6 +210,46 @@ class RunArguments(Options, _SeedsFirst):
                         f"{name} is True; it has no meaning with replay, leave one out"
                     )
 
+    @property
+    def models(self) -> tuple[ModelSpec | tuple[str, MlpSettings], ...]:
+        """What is compared, in order: specs, and what their own options say of the first two."""
+        if self.model:
+            return self.model
+        return (self.spec_0 or ("model_0", self.model_0), self.spec_1 or ("model_1", self.model_1))
+
+    @property
+    def names(self) -> list[str]:
+        """Of the models, in order."""
+        return [one.name if isinstance(one, ModelSpec) else one[0] for one in self.models]
+
+    def _check_models(self) -> None:
+        own = {"model_0": (self.spec_0, self.model_0), "model_1": (self.spec_1, self.model_1)}
+        for (name, (spec, asked)), standard in zip(own.items(), (MODEL_0, MODEL_1), strict=True):
+            option = f"--{name.replace('_', '-')}"
+            if spec is not None and asked != standard:
+                raise ValueError(
+                    f"{name} is {spec.target}; it takes none of the options {option}.*: its "
+                    f"settings follow it, as in {option} {spec.target},epochs=50"
+                )
+            if self.model and (spec is not None or asked != standard):
+                raise ValueError(
+                    f"model is {', '.join(one.name for one in self.model)}, and {option} is given, "
+                    f"too; say all models by --model, as in --model {name}=mlp:64,64"
+                )
+        self._set("model", _by_name(self.model))
+        names = self.names
+        if len(names) < 2:
+            raise ValueError(f"model is {names[0]}; a comparison needs two or more of them")
+        if self.baseline is not None and self.baseline not in names:
+            raise ValueError(f"baseline is {self.baseline!r}; it must be one of {', '.join(names)}")
+        if len(names) > 2:
+            for name, is_asked in (
+                ("design is 'crossed'", self.design == "crossed"),
+                ("self_calibration is True", self.self_calibration),
+            ):
+                if is_asked:
+                    raise ValueError(f"{name}; it is of two models, and there are {len(names)}")
+
     def _check_calibration(self, seeds: range) -> None:
         if self.design != "paired":
             raise ValueError(f"design is {self.design!r}; self_calibration needs a paired design")
@@ -171,26 +259,80 @@ class RunArguments(Options, _SeedsFirst):
             )
 
 
+def _by_name(specs: Sequence[ModelSpec]) -> tuple[ModelSpec, ...]:
+    """One spec a name, in the order in which the names were first given."""
+    found: dict[str, ModelSpec] = {}
+    for spec in specs:
+        before = found.get(spec.name)
+        if before is not None and before.is_given_later == spec.is_given_later:
+            raise ValueError(f"model {spec.name} is given twice; names must differ")
+        found[spec.name] = spec
+    return tuple(found.values())
+
+
 def parse(args: Sequence[str] | None, program: str = PROGRAM) -> RunArguments:
-    """The arguments of the main job out of a command line.
+    """The arguments of the main job out of a command line, and of the file that it names.
 
     Raises:
         ValueError: when an argument is wrong; the message is one line.
         SystemExit: after --help.
     """
+    file, args = _study_file(list(sys.argv[1:] if args is None else args))
+    config = () if file else (tyro.conf.FlagCreatePairsOff,)
+    defaults: dict[str, Any] = {"default": _said_by(file)} if file else {}
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
+            arguments = tyro.cli(
                 RunArguments,
                 prog=program,
                 args=args,
-                config=(tyro.conf.FlagCreatePairsOff,),
+                config=config,
+                **defaults,
             )
     except SystemExit as stop:
         if stop.code:
             raise ValueError(_one_line(complaint.getvalue())) from None
         raise
+    stratify = None if file is None else file.values.get("stratify")
+    if stratify is None or arguments.stratify or arguments.no_stratify:
+        return arguments
+    return replace(arguments, stratify=stratify, no_stratify=not stratify)
+
+
+def _study_file(args: list[str]) -> tuple[StudyFile | None, list[str]]:
+    """The study that a TOML file among the arguments says, and the arguments with it in front.
+
+    It comes first, or wherever nothing else can be meant by it, as options may take several values.
+    """
+    options = [one for one in fields(RunArguments) if isinstance(one.default, bool)]
+    names = [one.name.replace("_", "-") for one in options]
+    flags = {f"--{no}{name}" for name in names for no in ("", "no-")}
+    places = [
+        place
+        for place, word in enumerate(args)
+        if word.endswith(".toml") and not word.startswith("-")
+        if place == 0 or not args[place - 1].startswith("-") or args[place - 1] in flags
+    ]
+    if len(places) > 1:
+        raise ValueError(f"study is {args[places[0]]} and {args[places[1]]}; give one file")
+    if not places:
+        return None, args
+    name = args[places[0]]
+    return read_study(Path(name), RunArguments), [
+        name, *args[: places[0]], *args[places[0] + 1 :]
+    ]  # fmt: skip
+
+
+def _said_by(file: StudyFile) -> RunArguments:
+    """Defaults out of a file, unchecked: arguments beside it may change or complete them."""
+    unchecked = object.__new__(RunArguments)
+    for one in fields(RunArguments):
+        standard = one.default if one.default_factory is MISSING else one.default_factory()
+        is_said = one.name in file.values and one.name != "stratify"
+        object.__setattr__(unchecked, one.name, file.values[one.name] if is_said else standard)
+    object.__setattr__(unchecked, "model", file.models)
+    return unchecked
 
 
 def _one_line(box: str) -> str:
@@ -211,4 +353,4 @@ def _one_line(box: str) -> str:
             break
     gist = " ".join(" ".join(text).split())
     # Where it was our own check that failed, its message already names the argument.
-    return re.sub(r"^Error parsing (?:\S+: (?=[\w.]+ is ))?", "", gist)
+    return re.sub(r"^Error parsing (?:\S+: (?=[\w.]+ is |model '))?", "", gist)

@@ -6,10 +6,12 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from functional_clf.contestants.fitting import Predicted
+from functional_clf.core.train import evaluated
 from functional_clf.core.types import Curves, Params, TrainState
 from functional_clf.core.user_code import UnreadableError, reading_of
 from functional_clf.data.batches import ChunkData
@@ -25,12 +27,23 @@ class Trained(NamedTuple):
     diverged: of each replicate, whether its training has come to nothing.
     logits: of the test samples after training, `(replicate, sample)` for two classes, else with a
         last class axis; None where nobody wants them, or it has none.
+    epochs: of each replicate, how many epochs were trained; None where as many as asked for.
+    best_epoch: of each replicate, how many epochs had been trained when its weights were the best,
+        which are kept; None where the last ones are.
+    warnings: what was warned of, or went wrong, a text each, as in "warned ConvergenceWarning:
+        lbfgs failed to converge"; and of which replicates, `(replicate,)`.
+    predictions: of each replicate, what it predicts of the test samples, where logits do not tell.
+        Where that is no probabilities, a loss that is NaN says nothing of a divergence.
     """
 
     params: Params
     curves: Curves
     diverged: Bool[np.ndarray, " replicate"]
     logits: Tensor | None = None
+    epochs: Int[np.ndarray, " replicate"] | None = None
+    best_epoch: Int[np.ndarray, " replicate"] | None = None
+    warnings: tuple[tuple[str, Bool[np.ndarray, " replicate"]], ...] = ()
+    predictions: Sequence[Predicted] | None = None
 
 
 class Training(NamedTuple):
@@ -41,11 +54,14 @@ class Training(NamedTuple):
         what it raises must end the training.
     wants_logits: whether the test samples' logits are asked for, to be scored by other metrics
         than accuracy.
+    processes: what is no pure function of tensors may be done in these
+        (`workers.processes.Processes`); None for in this one.
     """
 
     engine: Any
     after_steps: Callable[[int], None] = lambda steps: None
     wants_logits: bool = False
+    processes: Any = None
 
 
 @runtime_checkable
@@ -135,7 +151,8 @@ def described(contestant: Contestant) -> dict[str, Any]:
 def collect(state: TrainState, curves: Curves) -> Trained:
     """Bring a trained chunk to the CPU, and mark the replicates that diverged.
 
-    A replicate diverged when a weight or a loss on its curves is NaN or infinite.
+    A replicate diverged when a weight or a loss on its curves is NaN or infinite, or, where some
+    samples were held out, each loss on them.
 
     Example:
         >>> from functional_clf.core.types import Metrics
@@ -144,8 +161,18 @@ def collect(state: TrainState, curves: Curves) -> Trained:
         >>> collect(state, Curves((1,), metrics, metrics)).diverged
         array([False,  True])
     """
-    params, curves = pytree.tree_map_only(Tensor, lambda leaf: leaf.cpu(), (state.params, curves))
+    state, curves = pytree.tree_map_only(Tensor, lambda leaf: leaf.cpu(), (state, curves))
+    params = evaluated(state)
     finite = torch.isfinite(curves.train.loss).all(0) & torch.isfinite(curves.test.loss).all(0)
     for param in params.values():
         finite &= torch.isfinite(param).reshape(len(param), -1).all(1)
-    return Trained(params, curves, ~finite.numpy())
+    if not state.stopping:
+        return Trained(params, curves, ~finite.numpy())
+    finite &= torch.isfinite(state.stopping.best_loss)
+    return Trained(
+        params,
+        curves,
+        ~finite.numpy(),
+        epochs=state.stopping.epoch.numpy(),
+        best_epoch=state.stopping.best_epoch.numpy(),
+    )

@@ -1,33 +1,62 @@
 """Recipes for multilayer perceptrons: out of plain values, and the two of the worked example."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, overload
+from typing import Any, cast, overload
 
 from functional_clf.contestants.base import Template
+from functional_clf.contestants.methods import (
+    given_beside,
+    needs_steps,
+    optimizer_of,
+    said_of_method,
+    training_of,
+)
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.contestants.settings import (
     LESSON_HIDDEN,
     MODEL_0,
     MODEL_1,
+    STANDARD_OPTIMIZER,
+    STANDARD_RATE,
     ActivationName,
     MlpSettings,
     OptimizerName,
+    ScheduleName,
 )
 from functional_clf.core.models import ACTIVATIONS, mlp, sequential
-from functional_clf.core.optim import adam, sgd
+from functional_clf.core.stopping import EarlyStopping
+from functional_clf.core.types import Optimizer
 from functional_clf.support.arguments import name_text, short, whole_number
+
+OptimizerLike = OptimizerName | Optimizer | Callable[[int], Optimizer]
+"""A method's name, a method, or what makes one out of the number of steps of the training."""
 
 
 @overload
 def mlp_recipe(
     name: str,
     layer_sizes: Sequence[int],
-    activation: ActivationName | None,
-    optimizer: OptimizerName,
-    learning_rate: float,
+    activation: ActivationName | None = "relu",
+    optimizer: OptimizerLike = STANDARD_OPTIMIZER,
+    learning_rate: float | None = None,
     momentum: float = 0.0,
     epochs: int = 1000,
+    *,
+    hidden: None = None,
+    nesterov: bool = False,
+    weight_decay: float | None = None,
+    schedule: ScheduleName = "constant",
+    warmup: float = 0.0,
+    clip: float | None = None,
+    label_smoothing: float = 0.0,
+    batch_size: int | None = None,
+    drop_last: bool = False,
+    patience: int | None = None,
+    validation: float = 0.15,
+    min_delta: float = 0.0,
+    stop: EarlyStopping | Mapping[str, Any] | None = None,
+    steps: int | None = None,
 ) -> Recipe: ...
 
 
@@ -36,12 +65,25 @@ def mlp_recipe(
     name: str,
     layer_sizes: None = None,
     activation: ActivationName | None = "relu",
-    optimizer: OptimizerName = "adam",
-    learning_rate: float = 0.01,
+    optimizer: OptimizerLike = STANDARD_OPTIMIZER,
+    learning_rate: float | None = None,
     momentum: float = 0.0,
     epochs: int = 1000,
     *,
     hidden: Sequence[int],
+    nesterov: bool = False,
+    weight_decay: float | None = None,
+    schedule: ScheduleName = "constant",
+    warmup: float = 0.0,
+    clip: float | None = None,
+    label_smoothing: float = 0.0,
+    batch_size: int | None = None,
+    drop_last: bool = False,
+    patience: int | None = None,
+    validation: float = 0.15,
+    min_delta: float = 0.0,
+    stop: EarlyStopping | Mapping[str, Any] | None = None,
+    steps: int | None = None,
 ) -> Template: ...
 
 
@@ -49,49 +91,119 @@ def mlp_recipe(
     name: str,
     layer_sizes: Sequence[int] | None = None,
     activation: ActivationName | None = "relu",
-    optimizer: OptimizerName = "adam",
-    learning_rate: float = 0.01,
+    optimizer: OptimizerLike = STANDARD_OPTIMIZER,
+    learning_rate: float | None = None,
     momentum: float = 0.0,
     epochs: int = 1000,
     *,
     hidden: Sequence[int] | None = None,
+    nesterov: bool = False,
+    weight_decay: float | None = None,
+    schedule: ScheduleName = "constant",
+    warmup: float = 0.0,
+    clip: float | None = None,
+    label_smoothing: float = 0.0,
+    batch_size: int | None = None,
+    drop_last: bool = False,
+    patience: int | None = None,
+    validation: float = 0.15,
+    min_delta: float = 0.0,
+    stop: EarlyStopping | Mapping[str, Any] | None = None,
+    steps: int | None = None,
 ) -> Recipe | Template:
-    """A recipe for a multilayer perceptron, from plain values.
+    """A recipe for a multilayer perceptron.
 
     Args:
         name: what tables and pictures call it.
         layer_sizes: inputs, hidden widths and outputs: 1 for two classes, else one a class.
         activation: a name in `models.ACTIVATIONS`, or None for linear layers only.
-        optimizer: "sgd" or "adam".
-        learning_rate: step size, above 0.
-        momentum: of SGD, in [0, 1).
-        epochs: full-batch training steps, at least 1.
+        optimizer: "sgd", "adam", "adamw" or "rmsprop"; or an `Optimizer`, as from `adamw(3e-3)`, or
+            a function that makes one out of the number of steps of the whole training, as
+            `lambda steps: adamw(cosine(3e-3, steps))`. These have the next arguments inside, up to
+            clip, and a run folder of such a recipe cannot be replayed.
+        learning_rate: step size, above 0; of a schedule the largest one. None for 0.01.
+        momentum: of SGD and RMSprop, in [0, 1).
+        epochs: times that the training samples are gone through, at least 1.
         hidden: hidden widths, in place of `layer_sizes`: inputs and outputs follow the data.
+        nesterov: have the momentum of SGD look ahead.
+        weight_decay: at least 0; None for 0.01 of AdamW, whose decay is decoupled, and 0 of others.
+        schedule: of the learning rate over all steps: "constant"; "cosine", down to 0; "one_cycle",
+            up and down again; "step", a tenth after each third.
+        warmup: share of the steps in which the learning rate first climbs from 0, in [0, 1).
+        clip: the largest norm of all gradients together; None for any.
+        label_smoothing: share of a label that training spreads over all classes, in [0, 1).
+        batch_size: samples in a batch, drawn anew in each epoch; None for all of them, a step an
+            epoch.
+        drop_last: leave out the last batch of an epoch where it is shorter.
+        patience: stop after so many epochs without a better loss on training samples held out; None
+            for never.
+        validation: share of the training samples that is held out where there is a patience.
+        min_delta: a loss is better where it is lower by more than this.
+        stop: an `EarlyStopping`, or its values by name, in place of the last three.
+        steps: of the whole training, for what depends on them; None for what the data make them.
 
     Returns:
         The recipe, whose `settings` are these values; of `hidden` widths what a study makes it of.
 
     Raises:
-        ValueError: when an argument is outside its range, or momentum is given to Adam.
-        TypeError: when there are not either layer_sizes or hidden.
+        ValueError: when an argument is outside its range, or does nothing beside the others, as a
+            momentum of Adam.
+        TypeError: when an argument is of the wrong type, or there are not either layer_sizes or
+            hidden.
 
     Example:
         >>> mlp_recipe("wide", (2, 64, 1), "tanh", "adam", 0.01).describe()["layer_sizes"]
         [2, 64, 1]
-        >>> deep = mlp_recipe("deep", hidden=(64, 64)).sized(n_features=30, n_classes=3)
-        >>> deep.describe()["layer_sizes"]
+        >>> deep = mlp_recipe("deep", hidden=(64, 64), optimizer="adamw", schedule="cosine")
+        >>> deep.sized(n_features=30, n_classes=3).describe()["layer_sizes"]
         [30, 64, 64, 3]
     """
+    if optimizer is None:  # which would be taken for a name's
+        raise TypeError(
+            "optimizer is None; it must be a name, as in 'adam', or an Optimizer, as adam(0.01)"
+        )
+    method = cast(OptimizerName, optimizer) if isinstance(optimizer, str) else None
     settings = MlpSettings(
         hidden=_widths("hidden", hidden),
         layer_sizes=_widths("layer_sizes", layer_sizes),
         activation=activation,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
+        optimizer=STANDARD_OPTIMIZER if method is None else method,
+        learning_rate=STANDARD_RATE if learning_rate is None else learning_rate,
         momentum=momentum,
+        nesterov=nesterov,
+        weight_decay=weight_decay,
+        schedule=schedule,
+        warmup=warmup,
+        clip=clip,
+        label_smoothing=label_smoothing,
         epochs=epochs,
+        batch_size=batch_size,
+        drop_last=drop_last,
+        patience=patience,
+        validation=validation,
+        min_delta=min_delta,
     )
-    return of_settings(name, settings)
+    given = {} if learning_rate is None else {"learning_rate": learning_rate}
+    if method is None and (given := given | given_beside(settings)):
+        key, value = next(iter(given.items()))
+        raise ValueError(
+            f"{key} is {short(value)} beside an optimizer that was made already; give it there"
+        )
+    if isinstance(stop, Mapping):
+        stop = EarlyStopping(**stop)
+    if stop is not None and settings.patience is not None:
+        raise ValueError(f"patience is {patience} and stop is {stop}; give one of them")
+    own = _Own(None if isinstance(optimizer, str) else optimizer, stop, steps)
+    return _of_settings(name, settings, own)
+
+
+@dataclass(frozen=True)
+class _Own:
+    """What a recipe has beside plain values: a method, when to stop; and steps that are known."""
+
+    optimizer: Optimizer | Callable[[int], Optimizer] | None = None
+    stop: EarlyStopping | None = None
+    steps: int | None = None
 
 
 def of_settings(name: str, settings: MlpSettings) -> Recipe | Template:
@@ -107,11 +219,15 @@ def of_settings(name: str, settings: MlpSettings) -> Recipe | Template:
         ... )).name
         'm'
     """
+    return _of_settings(name, settings, _Own())
+
+
+def _of_settings(name: str, settings: MlpSettings, own: _Own) -> Recipe | Template:
     layer_sizes, hidden = settings.layer_sizes, settings.hidden
     if hidden is not None and layer_sizes is None:
-        return MlpTemplate(name, settings)
+        return MlpTemplate(name, settings, own)
     if layer_sizes is not None and hidden is None:
-        return _of_sizes(name, layer_sizes, settings)
+        return _of_sizes(name, layer_sizes, settings, own)
     raise TypeError(
         f"layer_sizes is {layer_sizes} and hidden is {hidden}; give one of them, as in "
         "hidden=(16, 16)"
@@ -126,37 +242,33 @@ def _widths(name: str, widths: Any) -> tuple[int, ...] | None:
     return tuple(widths)
 
 
-def _of_sizes(name: str, layer_sizes: tuple[int, ...], asked: MlpSettings) -> Recipe:
-    activation, optimizer, momentum = asked.activation, asked.optimizer, asked.momentum
+def _of_sizes(name: str, layer_sizes: tuple[int, ...], asked: MlpSettings, own: _Own) -> Recipe:
+    activation = asked.activation
     if activation is not None and activation not in ACTIVATIONS:
         raise ValueError(
             f"activation is {activation!r}; it must be None or one of {', '.join(ACTIVATIONS)}"
         )
-    if optimizer == "sgd":
-        method = sgd(asked.learning_rate, momentum)
-    elif optimizer == "adam":
-        if momentum:
-            raise ValueError(f"momentum is {momentum}; Adam takes none, so it must be 0")
-        method = adam(asked.learning_rate)
+    training = training_of(asked)
+    settings: dict[str, Any] = {"layer_sizes": list(layer_sizes), "activation": activation}
+    if own.optimizer is None:
+        settings |= said_of_method(asked)
     else:
-        choices = ", ".join(get_args(OptimizerName))
-        raise ValueError(f"optimizer is {optimizer!r}; it must be one of {choices}")
-    settings = {
-        "layer_sizes": list(layer_sizes),
-        "activation": activation,
-        "optimizer": optimizer,
-        "learning_rate": asked.learning_rate,
-        "momentum": momentum,
-    }
+        training["optimizer"] = own.optimizer
+    if own.stop is not None:
+        training["stop"] = own.stop
+    if own.steps is not None:
+        if own.optimizer is not None or not needs_steps(asked):
+            raise ValueError(f"steps is {own.steps}, but nothing here depends on it; leave it out")
+        training["optimizer"] = optimizer_of(asked, own.steps)
+        settings = {"steps": own.steps, **settings}
     function = None if activation is None else ACTIVATIONS[activation][0]
     return Recipe(
         name,
         mlp(layer_sizes, function),
-        method,
-        asked.epochs,
-        settings,
-        kind="mlp",
+        settings=settings,
+        kind="mlp" if own.optimizer is None else None,
         as_module=lambda: sequential(layer_sizes, activation),
+        **training,
     )
 
 
@@ -167,6 +279,7 @@ class MlpTemplate:
     Args:
         name: what tables and pictures call it.
         settings: plain values, hidden widths among them.
+        own: what is no plain value.
 
     Raises:
         TypeError: when an argument is of the wrong type.
@@ -182,6 +295,7 @@ class MlpTemplate:
 
     name: str
     settings: MlpSettings
+    own: _Own = _Own()
 
     def __post_init__(self) -> None:
         name_text("a recipe", self.name)
@@ -193,7 +307,7 @@ class MlpTemplate:
         """The recipe for such data: one output for two classes, else one a class."""
         outputs = 1 if n_classes == 2 else n_classes
         layer_sizes = (n_features, *(self.settings.hidden or ()), outputs)
-        return _of_sizes(self.name, layer_sizes, self.settings)
+        return _of_sizes(self.name, layer_sizes, self.settings, self.own)
 
 
 @overload

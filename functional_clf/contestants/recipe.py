@@ -7,7 +7,7 @@ it before a study begins.
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,32 +15,48 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.base import Trained, Training, collect
-from functional_clf.core.train import curve_epochs, init_state, stack
-from functional_clf.core.types import Model, Optimizer, Params, TrainState
+from functional_clf.core import stopping
+from functional_clf.core.minibatches import steps_per_epoch
+from functional_clf.core.stopping import EarlyStopping
+from functional_clf.core.tasks import Task
+from functional_clf.core.train import curve_epochs, evaluated, init_state, stack
+from functional_clf.core.types import Model, Optimizer, Params, StatefulModel, TrainState
 from functional_clf.core.user_code import ONE_AT_A_TIME, Reading, UnreadableError, reading_of
 from functional_clf.data.batches import ChunkData
 from functional_clf.data.seeds import Replicate
-from functional_clf.support.arguments import name_text, plain_settings, short, whole_number
+from functional_clf.support.arguments import (
+    name_text,
+    plain_settings,
+    real_number,
+    short,
+    whole_number,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """A model, the optimizer that trains it, and the number of full-batch epochs.
+    """A model, the optimizer that trains it, and for how long.
 
     Args:
         name: what tables and pictures call it.
-        model: `Model(init, apply)`.
-        optimizer: `Optimizer(init, update)`.
-        epochs: full-batch training steps, at least 1.
+        model: `Model(init, apply)`, or `StatefulModel(init, apply, train_apply)`.
+        optimizer: `Optimizer(init, update)`, or a function that makes it out of the number of steps
+            of the whole training, as a learning rate's schedule may need it.
+        epochs: times that the training samples are gone through, at least 1.
         settings: plain values (JSON) that say for a reader of the record what this recipe is. What
             tells it from another is the code of its functions, and all that they read.
         kind: in the registry of contestants, the factory that makes it out of its settings.
         as_module: makes an `nn.Module` of the same function, whose state_dict has the names of the
             params; None where there is none.
+        batch_size: samples in a batch, at least 1; None for all of them, a step an epoch. Batches
+            are drawn anew in each epoch, from the replicate's own key.
+        drop_last: leave out the last batch of an epoch where it is shorter.
+        stop: when to stop before the last epoch; None for never.
+        label_smoothing: share of a label that training spreads over all classes, in [0, 1).
 
     Raises:
         TypeError: when an argument is of the wrong type, such as an `nn.Module` for a model.
-        ValueError: when epochs is below 1, or the name or the settings cannot be kept.
+        ValueError: when a number is outside its range, or the name or the settings cannot be kept.
 
     Example:
         >>> from functional_clf.core.models import mlp
@@ -50,21 +66,100 @@ class Recipe:
     """
 
     name: str
-    model: Model
+    model: Model | StatefulModel
     optimizer: Optimizer
     epochs: int
     settings: Mapping[str, Any] = field(default_factory=dict)
     kind: str | None = None
     as_module: Callable[[], nn.Module] | None = None
+    batch_size: int | None = None
+    drop_last: bool = False
+    stop: EarlyStopping | None = None
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         name_text("a recipe", self.name)
-        object.__setattr__(self, "model", _functions("model", self.model, Model))
-        object.__setattr__(self, "optimizer", _functions("optimizer", self.optimizer, Optimizer))
+        form = StatefulModel if isinstance(self.model, StatefulModel) else Model
+        object.__setattr__(self, "model", _functions("model", self.model, form))
+        if isinstance(self.optimizer, tuple) or not callable(self.optimizer):
+            pair = _functions("optimizer", self.optimizer, Optimizer)
+            object.__setattr__(self, "optimizer", pair)
         object.__setattr__(self, "epochs", whole_number("epochs", self.epochs, 1))
+        self._check_training()
         plain_settings(self.settings)
-        if reserved := {"kind", "name", "epochs", "code"} & set(self.settings):
+        if reserved := {"kind", "name", "epochs", "code", *_TRAINING} & set(self.settings):
             raise ValueError(f"settings holds {reserved.pop()!r}, which a recipe says by itself")
+
+    def _check_training(self) -> None:
+        if self.batch_size is not None:
+            object.__setattr__(self, "batch_size", whole_number("batch_size", self.batch_size, 1))
+        if not isinstance(self.drop_last, bool):
+            raise TypeError(f"drop_last is {short(self.drop_last)}; it must be True or False")
+        if self.drop_last and self.batch_size is None:
+            raise ValueError(
+                "drop_last is True, but there are no batches; batch_size must be given"
+            )
+        if self.stop is not None and not isinstance(self.stop, EarlyStopping):
+            raise TypeError(
+                f"stop is {short(self.stop)}; it must be an EarlyStopping, as in "
+                "EarlyStopping(patience=10)"
+            )
+        smoothing = real_number("label_smoothing", self.label_smoothing)
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"label_smoothing is {smoothing}; it must be at least 0 and below 1")
+        object.__setattr__(self, "label_smoothing", smoothing)
+
+    @property
+    def is_keyed(self) -> bool:
+        """Whether its training draws numbers, so that a replicate's state has a key."""
+        return (
+            self.batch_size is not None
+            or self.stop is not None
+            or isinstance(self.model, StatefulModel)
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it takes a full-batch step an epoch, to the last."""
+        return self.batch_size is None and self.stop is None
+
+    def for_samples(self, n_train: int) -> "Recipe":
+        """The recipe for so many training samples, with an optimizer for as many steps.
+
+        Raises:
+            TypeError: when its function of the number of steps returns no optimizer.
+            ValueError: when there are too few for a batch, or to hold some out.
+        """
+        n_learned = n_train - (self.stop.n_held_out(n_train) if self.stop else 0)
+        batch_size = self.batch_size or n_learned
+        if batch_size > n_learned:
+            held_out = f" ({n_train - n_learned} are held out)" if self.stop else ""
+            raise ValueError(
+                f"model {self.name!r}: batch_size is {batch_size}; there are {n_learned} training "
+                f"samples{held_out}, so it must be at most {n_learned}"
+            )
+        if isinstance(self.optimizer, Optimizer):
+            return self
+        steps = self.epochs * steps_per_epoch(n_learned, batch_size, self.drop_last)
+        optimizer = _functions("optimizer", self.optimizer(steps), Optimizer)
+        # Said, so that the same can be made again without the data.
+        return replace(self, optimizer=optimizer, settings={"steps": steps, **self.settings})
+
+    def training_task(self, task: Task) -> Task:
+        """The task whose loss is trained on; that of the evaluation is the task itself.
+
+        Raises:
+            TypeError: when labels are to be smoothed, and the task does not know how.
+        """
+        if not self.label_smoothing:
+            return task
+        smoothed: Callable[[float], Task] | None = getattr(task, "smoothed", None)
+        if smoothed is None:
+            raise TypeError(
+                f"label_smoothing is {self.label_smoothing}, but the task {short(task)} has no "
+                "smoothed(label_smoothing)"
+            )
+        return smoothed(self.label_smoothing)
 
     @property
     def curve_epochs(self) -> tuple[int, ...]:
@@ -73,10 +168,12 @@ class Recipe:
 
     @property
     def functions(self) -> dict[str, Callable[..., Any]]:
-        """Its four functions, by the names that messages call them."""
+        """Its functions, by the names that messages call them."""
+        found = {f"model.{name}": part for name, part in self.model._asdict().items()}
+        if not isinstance(self.optimizer, Optimizer):
+            return {**found, "optimizer": self.optimizer}
         return {
-            "model.init": self.model.init,
-            "model.apply": self.model.apply,
+            **found,
             "optimizer.init": self.optimizer.init,
             "optimizer.update": self.optimizer.update,
         }
@@ -103,13 +200,26 @@ class Recipe:
         code = None
         with contextlib.suppress(UnreadableError):
             code = self.reading().digest
+        training = {
+            "batch_size": self.batch_size,
+            "drop_last": self.drop_last,
+            "stop": None if self.stop is None else asdict(self.stop),
+            "label_smoothing": self.label_smoothing,
+        }
         return {
             "kind": self.kind,
             "name": self.name,
             "epochs": self.epochs,
+            # What is new is named where it is used: older folders go on.
+            **{key: value for key, value in training.items() if value},
             **self.settings,
             "code": code,
         }
+
+    def initial_state(self, init_seed: int) -> TrainState:
+        """The state of one replicate before its training, on the CPU."""
+        state = init_state(self.model, self.optimizer, init_seed, self.is_keyed)
+        return stopping.begin(state) if self.stop else state
 
     def train(
         self, data: ChunkData, replicates: Sequence[Replicate], training: Training
@@ -121,25 +231,29 @@ class Recipe:
         trained = collect(state, curves)
         if not training.wants_logits:
             return trained
-        return trained._replace(logits=self._logits(state.params, data.test.x))
+        return trained._replace(logits=self._logits(evaluated(state), data.test.x))
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
         with torch.no_grad(), ONE_AT_A_TIME if not self.is_own else contextlib.nullcontext():
             return torch.func.vmap(self.model.apply)(params, x).cpu()
 
 
+_TRAINING = ("batch_size", "drop_last", "stop", "label_smoothing")
+
+
 def _functions(name: str, value: Any, form: type[Any]) -> Any:
-    """A pair of functions as the named tuple that it is meant to be."""
+    """Some functions as the named tuple that they are meant to be."""
     wanted = f"{form.__name__}({', '.join(form._fields)})"
-    is_pair = type(value) in (tuple, form) and len(value) == 2 and all(map(callable, value))
-    if not is_pair:
+    count = len(form._fields)
+    is_one = type(value) in (tuple, form) and len(value) == count and all(map(callable, value))
+    if not is_one:
         hint = ""
         if isinstance(value, nn.Module):
-            hint = (
-                "; of a module make lambda params, x: "
-                "torch.func.functional_call(module, params, (x,)).squeeze(-1)"
-            )
-        raise TypeError(f"{name} is {short(value)}; it must be {wanted}, two functions{hint}")
+            hint = "; of a module module_recipe(name, factory) makes a recipe"
+        raise TypeError(
+            f"{name} is {short(value)}; it must be {wanted}, {'two' if count == 2 else count} "
+            f"functions{hint}"
+        )
     return form(*value)
 
 
@@ -158,5 +272,5 @@ def init_chunk(recipe: Recipe, init_seeds: Sequence[int], device: torch.device) 
         >>> init_chunk(model_1(), range(4), torch.device("cpu")).params["0.weight"].shape
         torch.Size([4, 16, 2])
     """
-    states = [init_state(recipe.model, recipe.optimizer, seed) for seed in init_seeds]
+    states = [recipe.initial_state(seed) for seed in init_seeds]
     return pytree.tree_map(lambda leaf: leaf.to(device), stack(states))

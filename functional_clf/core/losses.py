@@ -59,6 +59,46 @@ def weighted_bce_with_logits(
     return ((of_0 + (of_1 - of_0) * y) * losses).mean()
 
 
+def smoothed_bce_with_logits(
+    logits: Float[Tensor, " sample"],
+    y: Float[Tensor, " sample"],
+    label_smoothing: float,
+    class_weights: Sequence[float] = (1.0, 1.0),
+) -> Float[Tensor, ""]:
+    """Mean binary cross-entropy against targets that are moved towards one half.
+
+    `mean(-w_1 t log sigmoid(z) - w_0 (1 - t) log sigmoid(-z))` with
+    `t = (1 - label_smoothing) y + label_smoothing / 2`: the cross-entropy of two classes with as
+    much smoothing.
+
+    Args:
+        logits: log-odds of class 1, `(sample,)`.
+        y: labels 0.0 or 1.0, `(sample,)`.
+        label_smoothing: the share of each target that is spread evenly over the classes, in [0, 1).
+        class_weights: of class 0 and of class 1, above 0.
+
+    Returns:
+        The mean over the samples, a 0-d tensor.
+
+    Raises:
+        ValueError: when logits and labels are not of one shape `(sample,)`.
+
+    Reference:
+        Müller et al. 2019, "When does label smoothing help?", section 1.
+
+    Example:
+        >>> smoothed_bce_with_logits(torch.tensor([2.0]), torch.tensor([1.0]), 0.1)
+        tensor(0.2269)
+    """
+    _check_shapes(logits, y)
+    of_0, of_1 = class_weights
+    target = (1 - label_smoothing) * y + label_smoothing / 2
+    against = of_0 * (1 - target)
+    # log sigmoid(-z) is log sigmoid(z) - z: one exponential a sample.
+    losses = against * logits - (against + of_1 * target) * torch.nn.functional.logsigmoid(logits)
+    return losses.mean()
+
+
 def count_correct(logits: Float[Tensor, " sample"], y: Float[Tensor, " sample"]) -> Int[Tensor, ""]:
     """How many samples fall on their label's side of the decision boundary (logit 0).
 
@@ -134,12 +174,52 @@ def weighted_cross_entropy(
     n_classes = len(class_weights)
     _check_class_shapes(logits, y, n_classes)
     log_shares = torch.log_softmax(logits, -1)
-    # Added up class by class, as a program holds numbers better than a tensor of them.
-    classes = _classes(y, n_classes)
-    weights = torch.zeros_like(classes)
-    for number, weight in enumerate(class_weights):
-        weights = torch.where(classes == number, weight, weights)
+    weights = _weights_of_classes(y, class_weights)
     return -torch.where(_is_label(y, n_classes), weights * log_shares, 0.0).sum(-1).mean()
+
+
+def smoothed_cross_entropy(
+    logits: Float[Tensor, "sample class"],
+    y: Float[Tensor, " sample"],
+    label_smoothing: float,
+    class_weights: Sequence[float],
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy against targets a share of which is spread evenly over the classes.
+
+    `mean(-sum over c of w_c t_c log softmax(z)_c)`, with t_c of `label_smoothing / n_classes`, and
+    `1 - label_smoothing` more for the sample's own class.
+
+    Args:
+        logits: unnormalised log-probabilities, `(sample, class)`.
+        y: class numbers from 0 on, `(sample,)`, in the floating-point type of the logits.
+        label_smoothing: the share of each target that is spread, in [0, 1).
+        class_weights: of each class, above 0; 1 each for none.
+
+    Returns:
+        The mean over the samples, a 0-d tensor: that of
+        `torch.nn.CrossEntropyLoss(weight, label_smoothing=label_smoothing, reduction="none")`.
+        Torch's own mean divides by the sum of the samples' weights instead of their number.
+
+    Raises:
+        ValueError: when the logits are not `(sample, class)`, or the labels not `(sample,)`.
+
+    Reference:
+        Szegedy et al. 2016, "Rethinking the Inception architecture for computer vision", section 7.
+
+    Example:
+        >>> logits = torch.tensor([[2.0, 0.0, 0.0]])
+        >>> smoothed_cross_entropy(logits, torch.tensor([0.0]), 0.3, (1.0, 1.0, 1.0))
+        tensor(0.6395)
+    """
+    n_classes = len(class_weights)
+    _check_class_shapes(logits, y, n_classes)
+    log_shares = torch.log_softmax(logits, -1)
+    spread = label_smoothing / n_classes
+    others = torch.full_like(log_shares, spread)
+    targets = torch.where(_is_label(y, n_classes), 1 - label_smoothing + spread, others)
+    if any(weight != 1 for weight in class_weights):
+        targets = targets * _weights_of_classes(y, class_weights)
+    return -(targets * log_shares).sum(-1).mean()
 
 
 def count_correct_of_classes(
@@ -175,6 +255,15 @@ def count_correct_of_classes(
 
 def _classes(y: Tensor, n_classes: int) -> Tensor:
     return torch.arange(n_classes, dtype=y.dtype, device=y.device)
+
+
+def _weights_of_classes(y: Tensor, class_weights: Sequence[float]) -> Tensor:
+    # Added up class by class, as a program holds numbers better than a tensor of them.
+    classes = _classes(y, len(class_weights))
+    weights = torch.zeros_like(classes)
+    for number, weight in enumerate(class_weights):
+        weights = torch.where(classes == number, weight, weights)
+    return weights
 
 
 def _is_label(y: Tensor, n_classes: int) -> Tensor:

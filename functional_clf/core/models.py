@@ -18,6 +18,8 @@ ACTIVATIONS: Mapping[str, tuple[Activation, type[nn.Module]]] = {
     "sigmoid": (torch.sigmoid, nn.Sigmoid),
     "silu": (nn.functional.silu, nn.SiLU),
     "gelu": (nn.functional.gelu, nn.GELU),
+    "leaky_relu": (nn.functional.leaky_relu, nn.LeakyReLU),
+    "elu": (nn.functional.elu, nn.ELU),
 }
 """Activations by name: the function that `mlp` takes, and the module that equals it."""
 

@@ -6,8 +6,8 @@ of label is another class of the same form.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -16,6 +16,8 @@ from functional_clf.core.losses import (
     count_correct,
     count_correct_of_classes,
     cross_entropy,
+    smoothed_bce_with_logits,
+    smoothed_cross_entropy,
     weighted_bce_with_logits,
     weighted_cross_entropy,
 )
@@ -47,6 +49,10 @@ class Task(Protocol):
         """How many samples are predicted correctly, a 0-d integer tensor."""
         ...
 
+    def smoothed(self, label_smoothing: float) -> "Task":
+        """The task of learning from smoothed labels; with 0, from the labels as they are."""
+        ...
+
 
 @dataclass(frozen=True)
 class Binary:
@@ -54,9 +60,11 @@ class Binary:
 
     Args:
         class_weights: what a sample of either class weighs in the loss; None for 1 each.
+        label_smoothing: the share of each target that is spread evenly over the classes, in [0, 1).
 
     Raises:
-        ValueError: when they are not two numbers above 0.
+        TypeError: when an argument is not of numbers.
+        ValueError: when the weights are not two numbers above 0, or the share is out of its range.
 
     Example:
         >>> import torch
@@ -65,9 +73,11 @@ class Binary:
     """
 
     class_weights: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_weights", _weights(self.class_weights, 2))
+        object.__setattr__(self, "label_smoothing", _share(self.label_smoothing))
 
     @property
     def n_classes(self) -> int:
@@ -77,10 +87,13 @@ class Binary:
     @property
     def loss_name(self) -> str:
         """What the loss is called."""
-        return "binary cross-entropy" + _weighted(self.class_weights)
+        return "binary cross-entropy" + _changed(self.class_weights, self.label_smoothing)
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """See `bce_with_logits`, and `weighted_bce_with_logits`."""
+        """See `bce_with_logits`, `weighted_bce_with_logits` and `smoothed_bce_with_logits`."""
+        if self.label_smoothing:
+            weights = self.class_weights or (1.0, 1.0)
+            return smoothed_bce_with_logits(logits, y, self.label_smoothing, weights)
         if self.class_weights is None:
             return bce_with_logits(logits, y)
         return weighted_bce_with_logits(logits, y, self.class_weights)
@@ -88,6 +101,15 @@ class Binary:
     def count_correct(self, logits: Tensor, y: Tensor) -> Tensor:
         """See `losses.count_correct`."""
         return count_correct(logits, y)
+
+    def smoothed(self, label_smoothing: float) -> Self:
+        """The same task with such a share of smoothing.
+
+        Example:
+            >>> Binary().smoothed(0.1).loss_name
+            'binary cross-entropy, labels smoothed by 0.1'
+        """
+        return _smoothed(self, label_smoothing)
 
 
 @dataclass(frozen=True)
@@ -97,10 +119,12 @@ class MultiClass:
     Args:
         n_classes: how many, at least 2.
         class_weights: what a sample of each class weighs in the loss; None for 1 each.
+        label_smoothing: the share of each target that is spread evenly over the classes, in [0, 1).
 
     Raises:
-        TypeError: when n_classes is not a whole number.
-        ValueError: when it is below 2, or the weights are not as many numbers above 0.
+        TypeError: when n_classes is not a whole number, or another argument not of numbers.
+        ValueError: when n_classes is below 2, the weights are not as many numbers above 0, or the
+            share is out of its range.
 
     Example:
         >>> import torch
@@ -111,18 +135,23 @@ class MultiClass:
 
     n_classes: int
     class_weights: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_classes", whole_number("n_classes", self.n_classes, 2))
         object.__setattr__(self, "class_weights", _weights(self.class_weights, self.n_classes))
+        object.__setattr__(self, "label_smoothing", _share(self.label_smoothing))
 
     @property
     def loss_name(self) -> str:
         """What the loss is called."""
-        return "cross-entropy" + _weighted(self.class_weights)
+        return "cross-entropy" + _changed(self.class_weights, self.label_smoothing)
 
     def loss(self, logits: Tensor, y: Tensor) -> Tensor:
-        """See `cross_entropy`, and `weighted_cross_entropy`."""
+        """See `cross_entropy`, `weighted_cross_entropy` and `smoothed_cross_entropy`."""
+        if self.label_smoothing:
+            weights = self.class_weights or (1.0,) * self.n_classes
+            return smoothed_cross_entropy(logits, y, self.label_smoothing, weights)
         if self.class_weights is None:
             return cross_entropy(logits, y, self.n_classes)
         return weighted_cross_entropy(logits, y, self.class_weights)
@@ -130,6 +159,18 @@ class MultiClass:
     def count_correct(self, logits: Tensor, y: Tensor) -> Tensor:
         """See `count_correct_of_classes`."""
         return count_correct_of_classes(logits, y, self.n_classes)
+
+    def smoothed(self, label_smoothing: float) -> Self:
+        """The same task with such a share of smoothing.
+
+        Example:
+            >>> MultiClass(3).smoothed(0.1).loss_name
+            'cross-entropy, labels smoothed by 0.1'
+        """
+        return _smoothed(self, label_smoothing)
+
+
+_Task = TypeVar("_Task", Binary, MultiClass)
 
 
 def task_of(n_classes: int, class_weights: Sequence[float] | None = None) -> Task:
@@ -141,7 +182,7 @@ def task_of(n_classes: int, class_weights: Sequence[float] | None = None) -> Tas
 
     Example:
         >>> task_of(3)
-        MultiClass(n_classes=3, class_weights=None)
+        MultiClass(n_classes=3, class_weights=None, label_smoothing=0.0)
     """
     weights = None if class_weights is None else tuple(class_weights)
     return Binary(weights) if n_classes == 2 else MultiClass(n_classes, weights)
@@ -158,5 +199,17 @@ def _weights(class_weights: Any, n_classes: int) -> tuple[float, ...] | None:
     return found
 
 
-def _weighted(class_weights: tuple[float, ...] | None) -> str:
-    return "" if class_weights is None else ", classes weighted"
+def _share(label_smoothing: Any) -> float:
+    if not 0 <= (found := real_number("label_smoothing", label_smoothing)) < 1:
+        raise ValueError(f"label_smoothing is {found}; it must be at least 0 and below 1")
+    return found
+
+
+def _smoothed(task: _Task, label_smoothing: float) -> _Task:
+    found = _share(label_smoothing)
+    return task if found == task.label_smoothing else replace(task, label_smoothing=found)
+
+
+def _changed(class_weights: tuple[float, ...] | None, label_smoothing: float) -> str:
+    weighted = "" if class_weights is None else ", classes weighted"
+    return weighted + (f", labels smoothed by {label_smoothing:g}" if label_smoothing else "")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from functional_clf.core import random
 from functional_clf.core.optim import apply_updates
 from functional_clf.core.tasks import Binary, Task
 from functional_clf.core.types import (
@@ -21,6 +22,7 @@ from functional_clf.core.types import (
     Model,
     Optimizer,
     Params,
+    StatefulModel,
     TrainState,
 )
 from functional_clf.core.user_code import ONE_AT_A_TIME
@@ -38,14 +40,21 @@ CURVE_POINTS = 20
 STRIDE = 256
 """Steps taken at once, at most: after them the training can be stopped."""
 
+ORDER, NOISE, VALIDATION = range(3)
+"""What a replicate's key is used for: each draws from a key of its own, this number folded in."""
 
-def init_state(model: Model, optimizer: Optimizer, seed: int) -> TrainState:
+
+def init_state(
+    model: Model | StatefulModel, optimizer: Optimizer, seed: int, is_keyed: bool = False
+) -> TrainState:
     """Initial weights drawn from `seed`, and the optimizer's state for them.
 
     Args:
         model: what to initialise.
         optimizer: whose state to prepare.
         seed: seeds a generator of its own; the global one is not touched.
+        is_keyed: whether training draws numbers of its own, as for the order of batches; that of a
+            `StatefulModel` always may.
 
     Returns:
         The state before the first step, on the CPU.
@@ -58,12 +67,21 @@ def init_state(model: Model, optimizer: Optimizer, seed: int) -> TrainState:
         torch.Size([1, 2])
     """
     with ONE_AT_A_TIME:  # init may seed a generator that another thread draws from
-        params = model.init(torch.Generator().manual_seed(seed))
-        return TrainState(params, optimizer.init(params))
+        generator = torch.Generator().manual_seed(seed)
+        if isinstance(model, StatefulModel):
+            params, buffers = model.init(generator)
+        else:
+            params, buffers = model.init(generator), {}
+        state = TrainState(params, optimizer.init(params), buffers)
+    if is_keyed or isinstance(model, StatefulModel):
+        state = state._replace(key=random.key(seed), step=torch.zeros((), dtype=torch.int64))
+    return state
 
 
-def make_train_step(model: Model, optimizer: Optimizer, task: Task = BINARY) -> TrainStep:
-    """The full-batch training step: forward, loss, backward, update.
+def make_train_step(
+    model: Model | StatefulModel, optimizer: Optimizer, task: Task = BINARY
+) -> TrainStep:
+    """The training step on a batch: forward, loss, backward, update.
 
     Args:
         model: the classifier.
@@ -86,23 +104,31 @@ def make_train_step(model: Model, optimizer: Optimizer, task: Task = BINARY) -> 
         True
     """
 
-    def objective(params: Params, batch: Batch) -> tuple[Tensor, Metrics]:
-        metrics = _metrics(model, task, params, batch)
-        return metrics.loss, metrics
+    def objective(
+        params: Params, state: TrainState, batch: Batch
+    ) -> tuple[Tensor, tuple[Metrics, Params]]:
+        logits, buffers = _train_logits(model, params, state, batch)
+        metrics = _metrics(task, logits, batch)
+        return metrics.loss, (metrics, buffers)
 
     gradient = torch.func.grad(objective, has_aux=True)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        grads, metrics = gradient(state.params, batch)
+        grads, (metrics, buffers) = gradient(state.params, state, batch)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-        return TrainState(
-            apply_updates(state.params, updates), _in_order_of(state.opt_state, opt_state)
-        ), metrics
+        after = state._replace(
+            params=apply_updates(state.params, updates),
+            opt_state=_in_order_of(state.opt_state, opt_state),
+            buffers=buffers,
+        )
+        if isinstance(state.step, Tensor):
+            after = after._replace(step=state.step + 1)
+        return after, metrics
 
     return train_step
 
 
-def make_eval_step(model: Model, task: Task = BINARY) -> EvalStep:
+def make_eval_step(model: Model | StatefulModel, task: Task = BINARY) -> EvalStep:
     """The evaluation step: the forward pass and its metrics.
 
     Args:
@@ -110,7 +136,8 @@ def make_eval_step(model: Model, task: Task = BINARY) -> EvalStep:
         task: whose loss and score.
 
     Returns:
-        `eval_step(params, batch) -> metrics`.
+        `eval_step(weights, batch) -> metrics`; weights are the params, and the buffers where there
+        are any.
 
     Example:
         >>> from functional_clf.core.models import mlp
@@ -121,12 +148,43 @@ def make_eval_step(model: Model, task: Task = BINARY) -> EvalStep:
     """
 
     def eval_step(params: Params, batch: Batch) -> Metrics:
-        return _metrics(model, task, params, batch)
+        return _metrics(task, model.apply(params, batch.x), batch)
 
     return eval_step
 
 
-def stepwise(train_step: TrainStep, eval_step: EvalStep) -> Advance:
+def needed(part: Tensor | tuple[()]) -> Tensor:
+    """The key or the step of a state, for a training that needs it.
+
+    Raises:
+        ValueError: when the state has none.
+
+    Example:
+        >>> needed(torch.tensor(3))
+        tensor(3)
+    """
+    if not isinstance(part, Tensor):
+        raise ValueError("the state has no key and step; begin with init_state(..., is_keyed=True)")
+    return part
+
+
+def evaluated(state: TrainState) -> Params:
+    """The weights that a state is evaluated by, and that are kept of it: params and buffers.
+
+    With early stopping those of the best epoch yet.
+
+    Example:
+        >>> evaluated(TrainState({"w": torch.ones(1)}, ()))
+        {'w': tensor([1.])}
+    """
+    if state.stopping:
+        return state.stopping.best
+    return {**state.params, **state.buffers} if state.buffers else state.params
+
+
+def stepwise(
+    train_step: Callable[[TrainState, Batch], tuple[TrainState, Any]], eval_step: EvalStep
+) -> Advance:
     """Evaluate, then take steps one by one: the plain way to advance.
 
     Args:
@@ -152,7 +210,8 @@ def stepwise(train_step: TrainStep, eval_step: EvalStep) -> Advance:
     def advance(
         state: TrainState, train: Batch, test: Batch, steps: int
     ) -> tuple[CurvePoint, TrainState]:
-        point = CurvePoint(eval_step(state.params, train), eval_step(state.params, test))
+        weights = evaluated(state)
+        point = CurvePoint(eval_step(weights, train), eval_step(weights, test))
         for _ in range(steps):
             state, _ = train_step(state, train)
         return point, state
@@ -273,8 +332,17 @@ def _in_order_of(before: Tree, after: Any) -> Tree:
     return pytree.tree_unflatten(ordered, form)
 
 
-def _metrics(model: Model, task: Task, params: Params, batch: Batch) -> Metrics:
-    logits = model.apply(params, batch.x)
+def _train_logits(
+    model: Model | StatefulModel, params: Params, state: TrainState, batch: Batch
+) -> tuple[Tensor, Params]:
+    """The logits of a training step, and the buffers after it."""
+    if isinstance(model, StatefulModel):
+        key = random.fold_in(random.fold_in(needed(state.key), NOISE), needed(state.step))
+        return model.train_apply(params, state.buffers, batch.x, key)
+    return model.apply(params, batch.x), state.buffers
+
+
+def _metrics(task: Task, logits: Tensor, batch: Batch) -> Metrics:
     return Metrics(task.loss(logits, batch.y), task.count_correct(logits, batch.y))
 
 

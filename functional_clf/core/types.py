@@ -33,6 +33,27 @@ class Model(NamedTuple):
     apply: Callable[[Params, Float[Tensor, "sample feature"]], Float[Tensor, "sample ..."]]
 
 
+class StatefulModel(NamedTuple):
+    """A classifier with buffers and with noise in training, as three pure functions.
+
+    Buffers are what training changes without a gradient, as the running statistics of a batch
+    normalisation; their names are none of a param's. `weights` are both in one dict, as a module's
+    state_dict has them.
+
+    init: draws params and buffers from the generator that it is given.
+    apply: the logits of the evaluation, which `Model.apply` gives alike.
+    train_apply: the logits of a training step, and the buffers after it. What it draws, as for a
+        dropout, it draws from its key (`functional_clf.core.random`).
+    """
+
+    init: Callable[[Generator], tuple[Params, Params]]
+    apply: Callable[[Params, Float[Tensor, "sample feature"]], Float[Tensor, "sample ..."]]
+    train_apply: Callable[
+        [Params, Params, Float[Tensor, "sample feature"], Tensor],
+        tuple[Float[Tensor, "sample ..."], Params],
+    ]
+
+
 class Optimizer(NamedTuple):
     """A gradient method as two pure functions; `updates` are added to the params.
 
@@ -51,10 +72,22 @@ class Batch(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """What continues: all that the next training step needs, and nothing else."""
+    """What continues: all that the next training step needs, and nothing else.
+
+    params: what gradients change.
+    opt_state: the optimizer's own.
+    buffers: of a `StatefulModel`.
+    key: the replicate's, of which the order of batches and all noise are drawn; else ().
+    step: how many steps were taken, a 0-d int64 tensor; () where nobody asks.
+    stopping: what early stopping keeps (`functional_clf.core.stopping`).
+    """
 
     params: Params
     opt_state: OptState
+    buffers: Params = {}  # noqa: RUF012 - nobody writes into a state
+    key: Tensor | tuple[()] = ()
+    step: Tensor | tuple[()] = ()
+    stopping: Any = ()
 
 
 class Metrics(NamedTuple):

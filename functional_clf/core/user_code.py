@@ -35,7 +35,10 @@ from functional_clf.core.homes import (
 ONE_AT_A_TIME = threading.RLock()
 """Held while a user's function runs in a worker thread: it may share objects with other threads."""
 
-_ACTIVATIONS = (torch.relu, torch.tanh, torch.sigmoid, functional.silu, functional.gelu)
+_ACTIVATIONS = (
+    *(torch.relu, torch.tanh, torch.sigmoid, functional.silu, functional.gelu),
+    *(functional.leaky_relu, functional.elu),
+)
 _LOOKS_UP = ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME")
 _LOCK = type(threading.Lock())
 _TYPE_CHECKERS = ("jaxtyping", "beartype", "typeguard")

@@ -1,7 +1,7 @@
 """From replicate seeds to a chunk's tensors: draw, split, stack."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,16 @@ from functional_clf.data.seeds import Replicate
 
 
 class ChunkData(NamedTuple):
-    """The samples of a chunk of replicates, with a leading `replicate` axis, and their task."""
+    """The samples of a chunk of replicates, with a leading `replicate` axis, and their task.
+
+    raw: of a table, makes of a place in the chunk the rows of its training and of its test part as
+        they were brought; None where samples are raw as they are.
+    """
 
     train: Batch
     test: Batch
     task: Task = Binary()
+    raw: Callable[[int], tuple[Any, Any]] | None = None
 
 
 def draw_chunk(
@@ -79,7 +84,11 @@ def draw_chunk(
         for stack, part in zip(stacks, parts, strict=True):
             stack.put(lane, part)
     train, test = (stack.batch(device) for stack in stacks)
-    return ChunkData(train, test, task or dataset.task)
+
+    def raw(lane: int) -> tuple[Any, Any]:
+        return dataset.raw_parts(splits[replicates[lane].split_seed])
+
+    return ChunkData(train, test, task or dataset.task, raw if dataset.is_table else None)
 
 
 def check_all_classes(y: ndarray, n_classes: int, where: str) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import importlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -47,6 +47,7 @@ class Contents:
         dropped: columns that say nothing, and why.
         is_own: whether the rows are prepared by this package.
         described: the rest of what `describe` tells.
+        brought: makes of names of columns all rows as they were brought, in the order of `raw`.
     """
 
     raw: Float[ndarray, "row column"]
@@ -62,6 +63,7 @@ class Contents:
     dropped: dict[str, str]
     is_own: bool
     described: dict[str, Any]
+    brought: Callable[[Sequence[str]], Any]
 
 
 def contents_of(found: Given, tests: Given | None, options: Options, name: str) -> Contents:
@@ -124,6 +126,7 @@ def contents_of(found: Given, tests: Given | None, options: Options, name: str) 
             "target": used.target,
             "groups": used.groups or (None if groups is None else "groups"),
         },
+        brought=lambda names: _own_rows(train, test, list(names), found.is_array),
     )
 
 

@@ -192,6 +192,20 @@ class Dataset:
         """
         return Parts(*(Sample(drawn.x[part], drawn.y[part]) for part in rows))
 
+    def raw_parts(self, rows: Split) -> tuple[Any, Any]:
+        """Both parts of a split as they were brought, for who prepares them by themselves.
+
+        Args:
+            rows: from `split`.
+
+        Returns:
+            Rows of the training and of the test part: an array or a data frame `(row, column)`.
+
+        Raises:
+            TypeError: when it is no table: its samples are raw as they are drawn.
+        """
+        raise TypeError(f"data set {self.name!r} is no table; its samples are raw as they are")
+
     def prepared_points(self, points: ndarray, rows: Split) -> ndarray:
         """Any points as models are given them that were trained on a split.
 

@@ -128,7 +128,7 @@ class OwnPreparation:
 
         def prepare(points: Any) -> Features:
             # A copy, as some transformers work in place.
-            copy = _rows_of(points, np.arange(points.shape[0]))
+            copy = rows_of(points, np.arange(points.shape[0]))
             return self._transformed(transformer, copy, "points")
 
         return prepare
@@ -155,7 +155,7 @@ class OwnPreparation:
                 each and as many features of every split.
         """
         transformer, x_train = self._fit(train_rows, y)
-        test = _rows_of(self.raw, test_rows)
+        test = rows_of(self.raw, test_rows)
         return x_train, self._transformed(transformer, test, "the test rows of a split")
 
     def _fit(self, train_rows: RowNumbers, y: ndarray | None) -> tuple[Any, Features]:
@@ -185,7 +185,7 @@ class OwnPreparation:
     def _fit_anew(
         self, row_numbers: RowNumbers, labels: ndarray | None, where: str
     ) -> tuple[Any, Features]:
-        rows = _rows_of(self.raw, row_numbers)
+        rows = rows_of(self.raw, row_numbers)
         with ONE_AT_A_TIME:  # what it is made of may be shared with other threads
             fitted = _cloned(self._transformer)
             try:
@@ -235,7 +235,13 @@ def _parameters_text(transformer: Any) -> dict[str, str]:
     }
 
 
-def _rows_of(table: Any, rows: RowNumbers) -> Any:
+def rows_of(table: Any, rows: RowNumbers) -> Any:
+    """Some rows of a data frame of pandas or polars, or of an array, as a copy.
+
+    Example:
+        >>> rows_of(np.eye(3), np.array([2]))
+        array([[0., 0., 1.]])
+    """
     return table.iloc[rows] if hasattr(table, "iloc") else table[rows]
 
 

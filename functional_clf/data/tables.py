@@ -14,6 +14,7 @@ from numpy import ndarray
 from functional_clf.data import splits
 from functional_clf.data.contents import Contents, contents_of
 from functional_clf.data.dataset import Dataset, Parts, Sample, floating_dtype
+from functional_clf.data.own_preparation import rows_of
 from functional_clf.data.selection import Options
 from functional_clf.data.sources import Given, given, of_arrays
 from functional_clf.data.splits import Split
@@ -174,6 +175,25 @@ class Table(Dataset):
         return Parts(
             *(Sample(self._cast(x), drawn.y[part]) for x, part in zip(found, rows, strict=True))
         )
+
+    def raw_parts(self, rows: Split) -> tuple[Any, Any]:
+        """Both parts of a split as they were brought, for who prepares them by themselves.
+
+        Columns that say nothing are left out, and what is no feature.
+
+        Args:
+            rows: from `split`.
+
+        Returns:
+            Rows of the training and of the test part: a data frame of the kind that was brought, or
+            an array, `(row, column)`.
+        """
+        train, test = (rows_of(self._brought, part) for part in rows)
+        return train, test
+
+    @functools.cached_property
+    def _brought(self) -> Any:
+        return self.contents.brought(self.contents.columns)
 
     def prepared_points(self, points: ndarray, rows: Split) -> ndarray:
         """Any points as models are given them that were trained on a split.

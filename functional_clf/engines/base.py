@@ -21,6 +21,8 @@ class Engine(Protocol):
 
     name: by which it is asked for, and recorded.
     is_quick: whether `prepare` takes seconds at most; then it is done before anything is written.
+    width_matters: False says that a replicate's bits are the same in a chunk of any width; it may
+        be left out where they are not.
     """
 
     name: str

@@ -10,6 +10,7 @@ from torch._higher_order_ops.while_loop import while_loop, while_loop_op
 from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core.minibatches import Body, repeat
 from functional_clf.core.tasks import Task
 from functional_clf.core.train import Advance, TrainStep, fit, stepwise
 from functional_clf.core.types import Batch, CurvePoint, Curves, Metrics, TrainState
@@ -18,7 +19,7 @@ from functional_clf.engines import graph_notes
 from functional_clf.engines.base import Form, form_of
 from functional_clf.engines.cache import cache_folder, torchs_default_is_trusted
 from functional_clf.engines.machine import why_not_compile
-from functional_clf.engines.vmapped import vmapped_steps
+from functional_clf.engines.vmapped import advance_of, vmapped_steps
 
 Tree = TypeVar("Tree")
 
@@ -37,9 +38,12 @@ class Compiled:
     is_quick = False
 
     def why_not(self, recipes: Sequence[Recipe], data: ChunkData) -> str | None:
-        """What torch's compiler lacks on this machine."""
-        del recipes
-        return why_not_compile(data.train.x.device)
+        """What torch's compiler lacks on this machine, or what is not captured on CUDA."""
+        device = data.train.x.device
+        other = next((recipe for recipe in recipes if not recipe.is_plain), None)
+        if device.type == "cuda" and other is not None:
+            return f"{other.name} trains in batches or stops early, which is not captured on CUDA"
+        return why_not_compile(device)
 
     def prepare(self, recipes: Sequence[Recipe], data: ChunkData, alone: bool = True) -> None:
         """Compile every recipe's graph, and note it; what a child cannot make is compiled here.
@@ -75,7 +79,9 @@ class Compiled:
         device, task = data.train.x.device, data.task
         code = recipe.describe()["code"]  # what its functions read today; None where not to be told
         if device.type != "cuda":
-            advance = _compiled_advance(recipe, task, code, form_of((state, data.train, data.test)))
+            form = form_of((state, data.train, data.test))
+            compiled = _compiled_advance if recipe.is_plain else _compiled_epochs
+            advance = compiled(recipe, task, code, form)
             return fit(advance, state, data.train, data.test, epochs, after_steps)
         with torch.cuda.device(device):  # else the capture is of the current device
             _, eval_step = vmapped_steps(recipe, task)
@@ -137,6 +143,42 @@ def _compiled_advance(
         return compiled_steps(state, train, test, torch.tensor(steps))
 
     return advance
+
+
+@functools.lru_cache(maxsize=64)
+def _compiled_epochs(
+    recipe: Recipe, task: Task, code: str | None = None, form: Form = ()
+) -> Advance:
+    """An epoch in one graph, with the loop over its batches, and one for the curve; on the CPU."""
+    del code, form  # keys of the cache, as above
+
+    def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        def one_graph(*arguments: Any) -> Any:
+            return function(*arguments)
+
+        return _compile(one_graph, for_cpu=True)
+
+    return advance_of(recipe, task, wrap, loop=_loop_in_graph)
+
+
+def _loop_in_graph(body: Body, n: int, state: TrainState) -> TrainState:
+    """A loop of the graph's own, not one step after another: that would take minutes to compile."""
+    if n <= 1:
+        return repeat(body, n, state)
+    leaves, form = pytree.tree_flatten(state)
+
+    def is_on(number: Tensor, *leaves: Tensor) -> Tensor:
+        del leaves
+        return number < n
+
+    def step(number: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
+        after = body(number, pytree.tree_unflatten(leaves, form))
+        new = zip(leaves, pytree.tree_leaves(after), strict=True)
+        return number + 1, *(leaf.clone() if leaf is old else leaf for old, leaf in new)
+
+    start = torch.zeros((), dtype=torch.int64, device=leaves[0].device)
+    _, *leaves = while_loop(is_on, step, (start, *leaves))
+    return pytree.tree_unflatten(leaves, form)
 
 
 def _compile(function: Callable[..., Tree], for_cpu: bool) -> Callable[..., Tree]:

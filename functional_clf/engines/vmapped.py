@@ -6,16 +6,20 @@ from typing import Any, TypeVar
 import torch
 
 from functional_clf.contestants.recipe import Recipe
+from functional_clf.core.minibatches import EpochStep, Loop, make_epoch_step, repeat
+from functional_clf.core.stopping import held_apart, is_stopped, make_judge
 from functional_clf.core.tasks import Task
 from functional_clf.core.train import (
+    Advance,
     EvalStep,
     TrainStep,
+    evaluated,
     fit,
     make_eval_step,
     make_train_step,
     stepwise,
 )
-from functional_clf.core.types import Curves, TrainState
+from functional_clf.core.types import Batch, CurvePoint, Curves, TrainState
 from functional_clf.core.user_code import ONE_AT_A_TIME
 from functional_clf.data.batches import ChunkData
 
@@ -62,20 +66,80 @@ class Eager:
         after_steps: Callable[[int], None] = lambda steps: None,
     ) -> tuple[TrainState, Curves]:
         """Train step by step."""
-        train_step, eval_step = vmapped_steps(recipe, data.task)
-        if not recipe.is_own:
-            train_step, eval_step = _in_turn(train_step), _in_turn(eval_step)
-        advance = stepwise(train_step, eval_step)
+        advance = advance_of(recipe, data.task, _as_it_is if recipe.is_own else _in_turn)
         return fit(advance, state, data.train, data.test, epochs, after_steps)
 
 
 EAGER = Eager()
 
 
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def advance_of(recipe: Recipe, task: Task, wrap: Wrap, loop: Loop = repeat) -> Advance:
+    """How a stack of replicates of a recipe is advanced, epoch by epoch.
+
+    Args:
+        recipe: what to train.
+        task: whose loss and score.
+        wrap: put around each function that is called again and again.
+        loop: repeats the steps of an epoch.
+    """
+    train_step, eval_step = vmapped_steps(recipe, task)
+    read = wrap(eval_step)
+    if recipe.is_plain:
+        return stepwise(wrap(train_step), read)
+    epoch_step = vmapped_epoch(recipe, task, loop)
+    if recipe.stop is None:
+        one_epoch = wrap(epoch_step)
+        return stepwise(lambda state, train: (one_epoch(state, train), None), read)
+    stop, judge = (
+        recipe.stop,
+        torch.func.vmap(make_judge(make_eval_step(recipe.model, task), recipe.stop)),
+    )
+    apart = torch.func.vmap(lambda state, train: held_apart(state, train, stop))
+    one_epoch = wrap(
+        lambda state, learned, held_out: judge(state, epoch_step(state, learned), held_out)
+    )
+
+    def advance(
+        state: TrainState, train: Batch, test: Batch, steps: int
+    ) -> tuple[CurvePoint, TrainState]:
+        weights = evaluated(state)
+        point = CurvePoint(read(weights, train), read(weights, test))
+        parts = apart(state, train) if steps else ()
+        for _ in range(steps):
+            if bool(is_stopped(state, stop).all()):
+                break
+            state = one_epoch(state, *parts)
+        return point, state
+
+    return advance
+
+
 def vmapped_steps(recipe: Recipe, task: Task) -> tuple[TrainStep, EvalStep]:
     """The steps of one replicate, for a stack of them."""
-    train_step = torch.func.vmap(make_train_step(recipe.model, recipe.optimizer, task))
-    return train_step, torch.func.vmap(make_eval_step(recipe.model, task))
+    train_step = make_train_step(recipe.model, recipe.optimizer, recipe.training_task(task))
+    return torch.func.vmap(train_step), torch.func.vmap(make_eval_step(recipe.model, task))
+
+
+def vmapped_epoch(recipe: Recipe, task: Task, loop: Loop = repeat) -> EpochStep:
+    """One epoch of a recipe, for a stack of replicates."""
+    train_step = make_train_step(recipe.model, recipe.optimizer, recipe.training_task(task))
+    if recipe.batch_size is None:
+        whole = torch.func.vmap(train_step)
+        return lambda state, train: whole(state, train)[0]
+    return make_epoch_step(
+        train_step,
+        recipe.batch_size,
+        recipe.drop_last,
+        lambda function, dims: torch.func.vmap(function, dims),
+        loop,
+    )
+
+
+def _as_it_is(function: Callable[..., T]) -> Callable[..., T]:
+    return function
 
 
 def _in_turn(step: Callable[..., T]) -> Callable[..., T]:

@@ -30,13 +30,19 @@ CURVES = ("train_loss", "train_correct", "test_loss", "test_correct")
 """The learning curves kept of every seed."""
 
 
+WARNED = "warned/"
+"""Before what was warned of, in the names of arrays that say of which seeds."""
+
+
 class ChunkResult(NamedTuple):
     """What one finished chunk leaves behind, padding already removed.
 
     rows: values of `SEED_COLUMNS`, one a (model, seed).
     curves: by "model/curve", arrays `(point, replicate)`; and where predictions are scored, by
         "model/scores/metric" and "model/majority/metric" arrays `(replicate,)`, and by
-        "model/confusion" one of `(true, predicted, replicate)`.
+        "model/confusion" one of `(true, predicted, replicate)`; with early stopping, by
+        "model/counts/epochs" and "model/counts/best_epoch", arrays `(replicate,)`; and by
+        "model/warned/TEXT" of whom that was said, `(replicate,)`.
     params: by "model/key", arrays with a leading replicate axis; empty where weights are not kept.
     """
 

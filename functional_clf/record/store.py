@@ -16,6 +16,7 @@ from functional_clf.record.database import Database, StoreError
 from functional_clf.record.rows import (
     CURVES,
     SEED_COLUMNS,
+    WARNED,
     ChunkResult,
     Looks,
     chunk_digest,
@@ -274,13 +275,33 @@ class Store(Database):
         return self._gather("curves", model, seeds, names=CURVES, axis=1)
 
     def scores(self, model: str, seeds: range) -> dict[str, np.ndarray]:
-        """What is recorded of one model's predictions besides counts, seeds in order and last.
+        """What is recorded of one model besides its rows and curves, seeds in order and last.
 
         Returns:
             By name, arrays `(seed,)`: "scores/METRIC", "majority/METRIC" (whoever always predicts
-            the largest class); and "confusion", `(true, predicted, seed)`. Empty where nothing is.
+            the largest class), "counts/NAME" (such as the epochs that early stopping took); and
+            "confusion", `(true, predicted, seed)`. Empty where nothing is.
         """
         return self._gather("curves", model, seeds, names=None, axis=-1, leave_out=CURVES)
+
+    def warnings(self, model: str, seeds: range) -> dict[str, int]:
+        """What was warned of one model's training: by text, of how many of these seeds.
+
+        Returns:
+            The most frequent first.
+        """
+        counts: dict[str, int] = {}
+        for chunk, members in self._lanes_by_chunk(model, seeds):
+            blob = self._blob("curves", chunk)
+            names = blob[8 : 8 + int.from_bytes(blob[:8], "little")]
+            # Of most chunks there is nothing to tell, and all there is need not be unpacked.
+            arrays = safetensors.numpy.load(blob) if WARNED.encode() in names else {}
+            for key, which in arrays.items():
+                if key.startswith(f"{model}/{WARNED}"):
+                    text = key.removeprefix(f"{model}/{WARNED}")
+                    counts[text] = counts.get(text, 0) + int(which[members].sum())
+        found = ((text, count) for text, count in counts.items() if count)
+        return dict(sorted(found, key=lambda one: (-one[1], one[0])))
 
     def params(self, model: str, seeds: range) -> tuple[list[int], dict[str, np.ndarray]]:
         """The weights kept of one model: the seeds that have them, and their stacked params."""
@@ -313,7 +334,11 @@ class Store(Database):
             order += found
             for key in own:
                 name = key.removeprefix(f"{model}/")
-                if name in leave_out or (names is not None and name not in names):
+                if (
+                    name in leave_out
+                    or name.startswith(WARNED)
+                    or (names is not None and name not in names)
+                ):
                     continue
                 parts.setdefault(name, []).append(np.take(arrays[key], lanes, axis))
         if not order:

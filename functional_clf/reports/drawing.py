@@ -184,8 +184,12 @@ def _band(
     """Median and middle 90 % over seeds."""
     low, middle, high = band
     if len(epochs) == 1:  # not trained in epochs: its result is a level
-        axes.axhline(middle[0], linestyle=line, color=style.color, label=named)
-        axes.axhspan(low[0], high[0], color=style.color, alpha=0.18, linewidth=0)
+        if np.isfinite(middle[0]):
+            axes.axhline(middle[0], linestyle=line, color=style.color, label=named)
+        else:  # a loss that most seeds do not have still tells the line of the accuracy beside it
+            axes.plot([], [], line, color=style.color, label=named)
+        if np.isfinite(high[0]):
+            axes.axhspan(low[0], high[0], color=style.color, alpha=0.18, linewidth=0)
         return
     median = np.where(np.isfinite(middle), middle, np.nan)
     axes.plot(

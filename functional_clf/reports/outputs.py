@@ -9,7 +9,8 @@ from pathlib import Path
 from functional_clf.record.names import params_name
 from functional_clf.reports.pictures import NAMES
 
-EXPORTS = ("results.json", "seeds.csv", "seeds.parquet")
+STUDY_FILE = "study.toml"
+EXPORTS = ("results.json", "seeds.csv", "seeds.parquet", STUDY_FILE)
 
 
 def plot_files(folder: Path) -> list[Path]:
@@ -37,7 +38,7 @@ def derived_files(folder: Path, models: Iterable[str]) -> list[Path]:
 
     Example:
         >>> len(derived_files(Path("out"), ["model_0", "model_1"]))
-        11
+        12
     """
     exports = [folder / name for name in EXPORTS]
     return [*exports, *plot_files(folder), *params_files(folder, models)]

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from functional_clf.record.folder import write_whole
-from functional_clf.stats import CrossedComparison, SelfCalibration, wording
+from functional_clf.stats import Comparison, CrossedComparison, SelfCalibration, wording
 from functional_clf.stats.metrics import METRICS, Metric
 from functional_clf.study.results import Results
 from functional_clf.support.text import printable, shortened
@@ -39,6 +39,7 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
             "seeds": [study.seeds.start, study.seeds.stop],
             "data_seeds": study.data_seeds if study.design == "crossed" else None,
             "metric": study.metric,
+            "baseline": study.baseline,
             "margin": study.margin,
             "alpha": study.alpha,
             "failure_below": study.failure_threshold,
@@ -125,6 +126,58 @@ def metrics_table(results: Results) -> Group:
         "training part, always predicted, the shares of the classes being the probabilities"
     )
     return Group(Text(title), table)
+
+
+def comparisons_table(results: Results) -> Group:
+    """Each model's mean test score, and its difference from the one that it is compared with."""
+    metric = METRICS[results.study.metric]
+    confidence = wording.confidence(results.study.alpha)
+    comparisons = [one for one in results.comparisons() if isinstance(one, Comparison)]
+    baselines = list(dict.fromkeys(one.model_b.name for one in comparisons))
+    is_one = len(baselines) == 1
+    left = ("model",) if is_one else ("model", "minus")
+    p = "p" if len(comparisons) == 1 else "Holm p"
+    table = FigureTable(left, ("mean", confidence, "diff", confidence, p, "verdict"))
+
+    def mean_of(name: str) -> tuple[str, str]:
+        interval = results.mean_interval(name, metric=metric.name)
+        ends = "-" if interval is None else " to ".join(_figure(end, metric) for end in interval)
+        return _figure(float(results.scores(name, metric.name).mean()), metric), ends
+
+    if is_one:
+        table.add_row(baselines[0], *mean_of(baselines[0]), "", "", "", "baseline")
+    for one in comparisons:
+        names = (one.model_a.name,) if is_one else (one.model_a.name, one.model_b.name)
+        difference, ends = _difference(one, metric)
+        pvalue = one.pvalue if one.holm_pvalue is None else one.holm_pvalue
+        words = "-" if one.pvalue is None else wording.p_value(pvalue)
+        table.add_row(
+            *names,
+            *mean_of(one.model_a.name),
+            difference,
+            ends,
+            words.removeprefix("p ").removeprefix("= "),
+            one.verdict.replace(" but ", " but\n"),
+        )
+    against = f" from {baselines[0]}" if is_one else "s"
+    together = f" (CI of all {len(comparisons)} together)" if len(comparisons) > 1 else ""
+    title = f"Test {metric.words}{_unit(metric)}, and its difference{against}{together}"
+    return Group(Text(printable(title)), table)
+
+
+def _difference(one: Comparison, metric: Metric) -> tuple[str, str]:
+    """A difference and its interval, with as many decimals as its conclusion has."""
+    least = None
+    if one.interval is not None:
+        least = wording.decimals(one.interval, one.margin, metric)
+    shown = wording.decimals_shown(one.estimate, least, metric)
+
+    def signed(value: float) -> str:
+        figure = wording.amount(value, shown, metric)
+        return figure if figure.startswith("-") else f"+{figure}"
+
+    ends = "-" if one.interval is None else " to ".join(map(signed, one.interval))
+    return signed(one.estimate), ends
 
 
 def references_line(results: Results) -> str:
@@ -264,6 +317,7 @@ class FigureTable:
                 yield Text(", ".join([names[row[0]], *row[1:n_left]]))
             figures = zip(self._right, row[n_left:], strict=True)
             text = ", ".join(f"{heading} {figure}" for heading, figure in figures if figure)
+            text = text.replace("\n", " ")
             for line in Text(text).wrap(console, max(width - 2, NAME_CELLS)):
                 line.rstrip()
                 yield Text.assemble("  ", line)
@@ -310,6 +364,7 @@ def _model_dict(results: Results, model: str) -> dict[str, Any]:
         "failed": failed,
         "diverged": len(diverged),
         "diverged_seeds": diverged,
+        **({"warnings": dict(told)} if (told := results.warnings.get(model)) else {}),
         **({"test_scores": _scores_dict(results, model)} if results.study.has_metrics else {}),
     }
 

@@ -1,4 +1,4 @@
-"""More than two models: every pair, with error rates that hold over all pairs together."""
+"""More than two models, with error rates that hold over all comparisons of them together."""
 
 import dataclasses
 import itertools
@@ -20,9 +20,10 @@ def compare_all(
     total: ArrayLike | None = None,
     diverged: Mapping[str, ArrayLike] | None = None,
     majority: ArrayLike | None = None,
+    baseline: str | None = None,
     **settings: Unpack[RuleSettings],
 ) -> list[Comparison]:
-    """Compare every pair of several models, allowing for the number of comparisons.
+    """Compare several models, every pair or all with one, allowing for the number of comparisons.
 
     With m pairs, each interval (and so each verdict) is given at alpha / m, Bonferroni's level, so
     with probability 1 - alpha all of them hold together. The p values are Holm's, each on the p
@@ -37,13 +38,15 @@ def compare_all(
         total: test samples a run, where the columns are counts.
         diverged: (J,) True where a run diverged, by model name.
         majority: (J,) scores of always predicting the majority class, as in `compare`.
+        baseline: the model that all others are compared with, which makes fewer pairs; None for
+            every pair. Choose it before you look.
         settings: in place of `rules`, its fields one by one, as in `compare`.
 
     Returns:
         One `Comparison` a pair, with `n_comparisons`, `holm_pvalue` and `smallest_holm_pvalue` set.
 
     Raises:
-        ValueError: for fewer than two models, or as `compare`.
+        ValueError: for fewer than two models, a baseline that is none of them, or as `compare`.
         TypeError: for accuracies that name no models, or as `compare`.
 
     Source:
@@ -53,6 +56,8 @@ def compare_all(
         >>> columns = {"a": [0.5, 0.6, 0.5], "b": [0.9, 0.9, 0.8], "c": [0.9, 0.8, 0.9]}
         >>> [(c.model_a.name, c.model_b.name) for c in compare_all(columns)]
         [('b', 'a'), ('c', 'a'), ('c', 'b')]
+        >>> [(c.model_a.name, c.model_b.name) for c in compare_all(columns, baseline="b")]
+        [('a', 'b'), ('c', 'b')]
     """
     accuracies = validation.named_columns("accuracies", accuracies)
     diverged = {} if diverged is None else validation.named_columns("diverged", diverged)
@@ -61,7 +66,12 @@ def compare_all(
     unknown = set(diverged) - set(accuracies)
     if unknown:
         raise ValueError(f"diverged names {unknown.pop()!r}: it is not among accuracies")
-    pairs = list(itertools.combinations(accuracies, 2))
+    if baseline is None:
+        pairs = list(itertools.combinations(accuracies, 2))
+    elif baseline in accuracies:
+        pairs = [(baseline, name) for name in accuracies if name != baseline]
+    else:
+        raise ValueError(f"baseline is {baseline!r}: it is not among accuracies")
     validation.alpha_level(settings.get("alpha", Rules.alpha), len(pairs))
     rules = chosen("compare_all", rules, settings).for_each_of(len(pairs))
     comparisons = [

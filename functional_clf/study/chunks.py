@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from functional_clf.contestants.base import Contestant, Training
+from functional_clf.contestants.estimators import EstimatorContestant
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.core.same_bits import clone
 from functional_clf.core.tasks import Task
@@ -15,10 +16,10 @@ from functional_clf.core.user_code import ONE_AT_A_TIME
 from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.seeds import Replicate
-from functional_clf.record.rows import ChunkResult
+from functional_clf.record.rows import WARNED, ChunkResult
 from functional_clf.stats.metrics import ACCURACY
 from functional_clf.study.outcomes import Outcome, checked_outcome
-from functional_clf.study.scores import majority_scores, scores_of
+from functional_clf.study.scores import majority_scores, scores_of, scores_of_predictions
 
 
 class Chunks(Sequence[list[int]]):
@@ -115,15 +116,20 @@ class ChunkTrainer:
             rows += _rows(one.name, kept, replicates[:n_kept], data)
             for key, value in kept.points.items():
                 curves[f"{one.name}/{key}"] = np.ascontiguousarray(value[:, :n_kept])
-            if kept.logits is None and self.metric != ACCURACY.name:
+            for text, which in kept.warned.items():
+                if which[:n_kept].any():
+                    curves[f"{one.name}/{WARNED}{text}"] = which[:n_kept]
+            is_scored = kept.logits is not None or kept.predictions is not None
+            if not is_scored and self.metric != ACCURACY.name:
                 raise ValueError(
                     f"model {one.name!r}: train returned no logits, which the metric "
                     f"{self.metric!r} is worked out of"
                 )
             scored: dict[str, np.ndarray] = {}
-            if self.metrics and kept.logits is not None:
-                scored = _scored(kept.logits[:n_kept], y_test, data.task)
+            if self.metrics and is_scored:
+                scored = _scored(kept, y_test, data.task)
             scored |= {f"majority/{metric}": values for metric, values in majority.items()}
+            scored |= {f"counts/{name}": values[:n_kept] for name, values in kept.counts.items()}
             curves |= {f"{one.name}/{key}": values for key, values in scored.items()}
             for key, value in kept.params.items() if keep_params else ():
                 params[f"{one.name}/{key}"] = value[:n_kept]
@@ -138,10 +144,10 @@ class ChunkTrainer:
     ) -> Any:
         """Train one contestant.
 
-        Of recipes it is known that they are pure. Any other may change what it meets; nobody else
+        Of our own it is known that they are pure. Any other may change what it meets; nobody else
         shall see it.
         """
-        if type(contestant) is Recipe:
+        if type(contestant) in (Recipe, EstimatorContestant):
             return contestant.train(data, replicates, training)
         dtype = torch.get_default_dtype()
         with ONE_AT_A_TIME:  # it may seed a generator that another thread draws from
@@ -162,9 +168,13 @@ class ChunkTrainer:
         )
 
 
-def _scored(logits: np.ndarray, y: np.ndarray, task: Task) -> dict[str, np.ndarray]:
-    """Scores and confusion matrices as a record keeps them, replicates last."""
-    found = scores_of(logits, y, task.n_classes)
+def _scored(kept: Outcome, y: np.ndarray, task: Task) -> dict[str, np.ndarray]:
+    """Scores and confusion matrices as a record keeps them, replicates last; of those in `y`."""
+    if kept.predictions is not None:
+        found = scores_of_predictions(kept.predictions[: len(y)], y, task.n_classes)
+    else:
+        assert kept.logits is not None
+        found = scores_of(kept.logits[: len(y)], y, task.n_classes)
     scores = {f"scores/{metric}": values for metric, values in found.metrics.items()}
     return {**scores, "confusion": found.confusion}
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 
 from functional_clf.contestants.base import Training
+from functional_clf.contestants.fitting import FAILED
 from functional_clf.contestants.recipe import init_chunk
 from functional_clf.data.batches import draw_chunk
 from functional_clf.engines.base import Engine
@@ -31,7 +32,7 @@ from functional_clf.registry import ENGINES
 from functional_clf.study.chunks import Chunks, ChunkTrainer
 from functional_clf.study.curves import bands
 from functional_clf.study.plan import Plan
-from functional_clf.study.preflight import check_plan
+from functional_clf.study.preflight import check_fits, check_plan
 from functional_clf.study.progress import Progress, no_progress
 from functional_clf.study.results import PICTURED_SEEDS, EngineReport, Results, with_scores
 from functional_clf.support.arguments import short
@@ -39,10 +40,14 @@ from functional_clf.support.errors import one_line
 from functional_clf.support.forks import use_threads
 from functional_clf.workers.helper import Helper
 from functional_clf.workers.leader import Leader
+from functional_clf.workers.processes import Processes
 from functional_clf.workers.ranks import Rank, RankError
 from functional_clf.workers.threads import Work, Workers
 
 logger = logging.getLogger("functional_clf")
+
+TOLD_WARNINGS = 5
+"""So many kinds of warning of each model are logged; results.json has all."""
 
 UNKNOWN_WIDTH = 128
 """Taken for the width of a network whose params do not tell."""
@@ -82,6 +87,8 @@ class Execution:
             if not is_complete:
                 with one_torch_thread():
                     check_plan(self.plan, has_folder=folder is not None)
+                    if store is None or store.configuration is None:
+                        check_fits(self.plan)
             device = self._device(is_complete)
             store = store or stack.enter_context(Store(folder))
             return self._run(identity, device, store, on_progress, leader)
@@ -105,8 +112,11 @@ class Execution:
         engine = self._train_missing(identity, trainer, store, timings, on_progress, leader)
         looks = store.look(plan.seeds, cast(float, plan.margin), plan.alpha, plan.metric)
         scores = {
-            name: store.scores(name, plan.seeds) if plan.has_metrics else {} for name in plan.names
+            name: store.scores(name, plan.seeds) if plan.records_more else {} for name in plan.names
         }
+        warnings = {name: store.warnings(name, plan.seeds) for name in plan.names}
+        for name, found in warnings.items():
+            _tell(name, found, len(plan.seeds))
         return Results(
             study=plan,
             _table=with_scores(store.seeds(plan.seeds), scores),
@@ -119,6 +129,7 @@ class Execution:
             environment=environment(device),
             timings=timings,
             looks=looks,
+            warnings=warnings,
         )
 
     def assist(self) -> int:
@@ -133,6 +144,7 @@ class Execution:
         if rank is None:
             raise ValueError("rank is None; who assists has one")
         with (
+            Processes(self._processes()) as processes,
             Workers(self._threads(device)) as workers,
             Helper(rank, workers) as helper,
         ):
@@ -149,7 +161,7 @@ class Execution:
             except Exception as error:
                 reason = f"compiling failed ({one_line(error)})"
                 raise RankError(f"rank {rank.index}: {reason}") from error
-            return helper.serve(self._work(trainer, engine))
+            return helper.serve(self._work(trainer, engine, processes))
 
     def retrain(self, seeds: Sequence[int]) -> tuple[ChunkResult, Mapping[str, Any]]:
         """Train some seeds again, at most a chunk; see `Study.retrain`."""
@@ -214,13 +226,20 @@ class Execution:
         asked = self.plan.threads
         return asked or (torch.get_num_threads() if self.rank is None else self.rank.threads())
 
-    def _work(self, trainer: ChunkTrainer, engine: Engine) -> Work[ChunkResult]:
+    def _processes(self) -> int:
+        """How many may work beside the threads: as many as there would be threads on the CPU."""
+        return self._threads(torch.device("cpu"))
+
+    def _work(
+        self, trainer: ChunkTrainer, engine: Engine, processes: Processes
+    ) -> Work[ChunkResult]:
         plan = self.plan
         pictured = plan.seeds[:PICTURED_SEEDS]
 
         def train(seeds: Sequence[int], after_steps: Callable[[int], None]) -> ChunkResult:
             keep_params = plan.save_params or any(seed in pictured for seed in seeds)
-            return trainer.train(Training(engine, after_steps), seeds, keep_params)
+            training = Training(engine, after_steps, processes=processes)
+            return trainer.train(training, seeds, keep_params)
 
         return train
 
@@ -260,7 +279,10 @@ class Execution:
         chunks = Chunks(missing, trainer.chunk_size, bare)
         steps = len(chunks) * sum(one.curve_epochs[-1] for one in plan.contestants)
 
-        with Workers(max(1, min(self._threads(trainer.device), len(chunks)))) as workers:
+        with (
+            Processes(self._processes()) as processes,
+            Workers(max(1, min(self._threads(trainer.device), len(chunks)))) as workers,
+        ):
             team = workers if leader is None else leader.team(workers)
             seeds_done = 0
 
@@ -289,7 +311,7 @@ class Execution:
                 leader.start({"configuration": configuration})
 
             with timed(timings, "train"):
-                work = self._work(trainer, engine)
+                work = self._work(trainer, engine, processes)
                 for result in team.map(work, chunks, lambda: tick("training")):
                     seeds_done += keep(result)
             if leader is not None:
@@ -346,6 +368,22 @@ class Execution:
             "tf32": self.plan.tf32,
             "chunk_size": trainer.chunk_size,
         }
+
+
+def _tell(model: str, warnings: Mapping[str, int], n_seeds: int) -> None:
+    """Log what fits of a model warned of or failed by.
+
+    Raises:
+        ValueError: when all of them failed.
+    """
+    lines = [f"{count} of {n_seeds} fits {text}" for text, count in warnings.items()]
+    failed = [text for text in warnings if text.startswith(FAILED)]
+    if failed and sum(warnings[text] for text in failed) == n_seeds:
+        raise ValueError(f"model {model!r}: all {n_seeds} fits {failed[0]}")
+    for line in lines[:TOLD_WARNINGS]:
+        logger.warning("model %r: %s", model, line)
+    if (more := len(lines) - TOLD_WARNINGS) > 0:
+        logger.warning("model %r: and %d more kinds of warning", model, more)
 
 
 @contextmanager

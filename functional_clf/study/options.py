@@ -47,6 +47,8 @@ class Options:
         margin: difference that matters in practice, in the metric's unit; of a share, 0.01 is one
             percentage point. Set it before you look. Default: 0.01 of a share; log loss and Brier
             score have none.
+        baseline: the model that all others are compared with. Default: of more than two models
+            every pair is compared, and each one with those before it.
         alpha: one minus the confidence of the intervals, at least 1e-9 and below 1.
         failure_below: test accuracy, as a share, below which a seed counts as failed. Default: half
             way from guessing to perfect for data whose best accuracy is known; for a table,
@@ -78,6 +80,7 @@ class Options:
     threads: int | None = None
     metric: str = ACCURACY.name
     margin: float | None = None
+    baseline: str | None = None
     alpha: float = 0.05
     failure_below: float | None = None
     class_weight: Literal["balanced"] | None = None

@@ -1,12 +1,14 @@
 """What a contestant returns of a chunk: checked here, once, before any of it is kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from functional_clf.contestants.base import Trained
+from functional_clf.contestants.fitting import Predicted
 from functional_clf.core.types import Curves, Metrics
 from functional_clf.data.batches import ChunkData
 from functional_clf.study.purity import RESERVED_KEYS
@@ -18,14 +20,20 @@ class Outcome(NamedTuple):
 
     points: learning curves by name, `(point, replicate)`.
     params: weights by name, each with a leading replicate axis.
-    diverged: `(replicate,)`, also where a loss on the curves is not finite.
+    diverged: `(replicate,)`, also where a loss on the curves is not finite, but is told.
     logits: of the test samples, `(replicate, sample)` or with a last class axis; None of none.
+    predictions: of each replicate, in place of logits; None where these tell.
+    warned: by text, which replicates it is said of, `(replicate,)`.
+    counts: whole numbers of each replicate by name, `(replicate,)`, as the epochs that it took.
     """
 
     points: dict[str, np.ndarray]
     params: dict[str, np.ndarray]
     diverged: np.ndarray
     logits: np.ndarray | None = None
+    predictions: Sequence[Predicted] | None = None
+    warned: Mapping[str, np.ndarray] = MappingProxyType({})
+    counts: Mapping[str, np.ndarray] = MappingProxyType({})
 
 
 def checked_outcome(
@@ -67,6 +75,8 @@ def checked_outcome(
             f"{model}: diverged is of {diverged.dtype} and shape {diverged.shape}; it must be True "
             f"or False of each replicate, {(width,)}"
         )
+    predictions = _predictions(model, trained.predictions, data)
+    is_told = np.array([one.kind == "probabilities" for one in predictions or ()] or [True])
     parts = {"train": (trained.curves.train, data.train), "test": (trained.curves.test, data.test)}
     for part, (metrics, batch) in parts.items():
         loss = _array(f"{model}: its {part} loss", metrics.loss)
@@ -84,10 +94,59 @@ def checked_outcome(
             raise ValueError(
                 f"{model}: its {part} correct must be counts between 0 and {n_samples}"
             )
-        diverged = diverged | ~np.isfinite(loss).all(0)
+        diverged = diverged | (is_told & ~np.isfinite(loss).all(0))
         points |= {f"{part}_loss": loss, f"{part}_correct": correct.astype(np.int32)}
     logits = None if trained.logits is None else _logits(model, trained.logits, data)
-    return Outcome(points, _params(model, trained.params, width), diverged, logits)
+    warned = _warned(model, trained.warnings, width)
+    params = _params(model, trained.params, width)
+    counts = {
+        name: _count(f"{model}: its {name}", value, width)
+        for name in ("epochs", "best_epoch")
+        if (value := getattr(trained, name)) is not None
+    }
+    return Outcome(points, params, diverged, logits, predictions, warned, counts)
+
+
+def _predictions(model: str, predictions: Any, data: ChunkData) -> Sequence[Predicted] | None:
+    if predictions is None:
+        return None
+    width, n_samples = data.test.y.shape
+    forms = {None, (n_samples, data.task.n_classes)}
+    is_fine = isinstance(predictions, Sequence) and len(predictions) == width
+    if not is_fine or not all(
+        isinstance(one, Predicted)
+        and (one.labels is None or np.shape(one.labels) == (n_samples,))
+        and (None if one.values is None else np.shape(one.values)) in forms
+        for one in predictions
+    ):
+        raise ValueError(
+            f"{model}: its predictions are {short(predictions)}; they must be {width} Predicted, "
+            f"with labels ({n_samples},) and values ({n_samples}, {data.task.n_classes})"
+        )
+    return predictions
+
+
+def _warned(model: str, warnings: Any, width: int) -> dict[str, np.ndarray]:
+    found = {}
+    for text, which in warnings:
+        array = _array(f"{model}: its warning {short(text)}", which)
+        if not isinstance(text, str) or array.dtype != np.bool_ or array.shape != (width,):
+            raise ValueError(
+                f"{model}: a warning is {short(text)} of {array.dtype} and shape {array.shape}; it "
+                f"must be a text, and True or False of each replicate, {(width,)}"
+            )
+        found[text] = array
+    return found
+
+
+def _count(what: str, value: Any, width: int) -> np.ndarray:
+    array = _array(what, value)
+    if array.dtype.kind not in "iu" or array.shape != (width,) or array.min() < 0:
+        raise ValueError(
+            f"{what} is of {array.dtype} and shape {array.shape}; it must be a count of each "
+            f"replicate, {(width,)}"
+        )
+    return array.astype(np.int32)
 
 
 def _logits(model: str, logits: Any, data: ChunkData) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from functional_clf.contestants.base import Contestant, Template, described
+from functional_clf.contestants.estimators import EstimatorContestant, check_metric
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN
@@ -17,7 +18,7 @@ from functional_clf.data.dataset import Dataset, floating_dtype
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replicate, replicate
 from functional_clf.stats.metrics import ACCURACY
-from functional_clf.study.options import STANDARD_SEEDS, Options
+from functional_clf.study.options import STANDARD_SEEDS, Options, check_choice
 from functional_clf.support.arguments import name_text, short, whole_number
 
 if TYPE_CHECKING:
@@ -77,12 +78,20 @@ class Plan(Options):
                 f"contestants are named {self.names}; names must differ and hold no '/'"
             )
         super().__post_init__()
-        self.dataset.sizes(self.test_size)
+        if self.baseline is not None:
+            check_choice("baseline", self.baseline, self.names)
+        n_train, _ = self.dataset.sizes(self.test_size)
+        fitted = (
+            one.for_samples(n_train) if isinstance(one, Recipe) else one for one in self.contestants
+        )
+        self._set("contestants", tuple(fitted))
         self._set("seeds", self._check_design(self.seeds))
         if self.design == "crossed" and len(self.contestants) != 2:
             raise ValueError(
                 f"contestants holds {len(self.contestants)}; a crossed design compares two"
             )
+        for one in self.contestants:
+            check_metric(one, self.metric)
         self._check_scope()
 
     def _check_scope(self) -> None:
@@ -117,7 +126,7 @@ class Plan(Options):
     def is_own(self) -> bool:
         """Whether data and contestants are all of this package's making, and so what they say."""
         return self.dataset.is_own and all(
-            isinstance(one, Recipe) and one.is_own for one in self.contestants
+            isinstance(one, Recipe | EstimatorContestant) and one.is_own for one in self.contestants
         )
 
     def replicate(self, seed: int) -> Replicate:
@@ -140,6 +149,11 @@ class Plan(Options):
     def has_metrics(self) -> bool:
         """Whether predictions are scored by more than accuracy: always of a table."""
         return self.dataset.is_table or self.metric != ACCURACY.name
+
+    @property
+    def records_more(self) -> bool:
+        """Whether more is recorded of a seed than its row and curves."""
+        return self.has_metrics or any(one.stop is not None for one in self.recipes)
 
     @functools.cached_property
     def task(self) -> Task:

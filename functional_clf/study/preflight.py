@@ -6,12 +6,13 @@ itself redrawn, splits that leave a class out. What is checked of recipes is in 
 
 import itertools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from functional_clf.contestants.base import described
+from functional_clf.contestants.estimators import EstimatorContestant, weighing_warning
 from functional_clf.core.same_bits import same_bits
 from functional_clf.core.user_code import UnreadableError
 from functional_clf.data.batches import check_all_classes, draw_chunk
@@ -22,6 +23,9 @@ from functional_clf.study.plan import Plan
 from functional_clf.study.purity import check_recipe
 
 logger = logging.getLogger("functional_clf")
+
+TRIED_SEEDS = 16
+"""Where the fits of so many seeds, from the first, all fail alike, a study is not begun."""
 
 COMPARED_DRAWS = 12
 """So many draws are compared before a study, to see whether they are new data."""
@@ -55,8 +59,46 @@ def check_plan(plan: Plan, has_folder: bool) -> None:
     must_vary = plan.varies == "init" or plan.design == "crossed"
     for recipe in plan.recipes:
         warnings += check_recipe(recipe, data, init_seeds, must_vary)
+    for one in plan.contestants:
+        if isinstance(one, EstimatorContestant):
+            warnings += _of_estimator(one, plan)
     for warning in (*dataset.notices, *warnings):
         logger.warning("%s", warning)
+
+
+def check_fits(plan: Plan) -> None:
+    """See that each estimator can be fitted to one of the first seeds.
+
+    Raises:
+        ValueError: when all of a few fits fail alike, or what an estimator tells once it is fitted
+            does not define the metric.
+    """
+    for one in plan.contestants:
+        if isinstance(one, EstimatorContestant):
+            failures = list(itertools.takewhile(bool, _tried(one, plan)))
+            if len(failures) == len(plan.seeds[:TRIED_SEEDS]) and len(set(failures)) == 1:
+                count = (
+                    "its fit" if len(failures) == 1 else f"all of the first {len(failures)} fits"
+                )
+                raise ValueError(f"model {one.name!r}: {count} {failures[0]}")
+
+
+def _tried(one: EstimatorContestant, plan: Plan) -> Iterator[str | None]:
+    """Of the first seeds, how each fit failed; None where it did not."""
+    for seed in plan.seeds[:TRIED_SEEDS]:
+        tried = plan.replicate(seed)
+        data = draw_chunk(plan.dataset, [tried], plan.test_size, torch.device("cpu"), plan.task)
+        yield one.check(data, tried, plan.metric)
+
+
+def _of_estimator(one: EstimatorContestant, plan: Plan) -> list[str]:
+    found = [weighing_warning(one)] if plan.class_weight is not None else []
+    if plan.varies == "init" and plan.design == "paired" and not one.is_seeded:
+        found.append(
+            f"model {one.name!r} has no random_state; with vary='init' all of its seeds are the "
+            "same run"
+        )
+    return [line for line in found if line is not None]
 
 
 def _check_identity(plan: Plan) -> None:

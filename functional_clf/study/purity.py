@@ -17,9 +17,11 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe
+from functional_clf.core import random as keys
+from functional_clf.core import stopping
 from functional_clf.core.same_bits import clone, same_bits
-from functional_clf.core.train import make_train_step, stack
-from functional_clf.core.types import Batch, Params, TrainState
+from functional_clf.core.train import evaluated, make_train_step, stack
+from functional_clf.core.types import Batch, Params, StatefulModel, TrainState
 from functional_clf.core.user_code import Reading, UnreadableError, reading_of
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines.vmapped import EAGER
@@ -67,9 +69,9 @@ def check_recipe(
     if recipe.is_own:
         batch = Batch(*(part[0, :2] for part in data.train))  # only its form matters
         with _blaming(recipe, "model.init"):
-            params = recipe.model.init(torch.Generator().manual_seed(init_seeds[0]))
+            weights = evaluated(recipe.initial_state(init_seeds[0]))
         with _blaming(recipe, "model.apply"):
-            data.task.loss(recipe.model.apply(params, batch.x), batch.y)
+            data.task.loss(recipe.model.apply(weights, batch.x), batch.y)
         return []
     return _Check(recipe, data, init_seeds, must_vary).warnings
 
@@ -85,7 +87,7 @@ class _Check:
         states = [self._initial_state(seed) for seed in init_seeds]
         self._check_varies([state.params for state in states], must_vary)
         batch = Batch(*(part[0] for part in data.train))
-        self._check_logits(states[0].params, batch)
+        self._check_logits(states[0], batch)
         self._check_step(states[0], batch)
         self._check_vmapped(states, data)
         self._warn_of_the_unreadable()
@@ -146,8 +148,8 @@ class _Check:
                 )
 
     def _initial_state(self, seed: int) -> TrainState:
-        params, again = self._params(seed), self._params(seed)
-        if not same_bits(params, again):
+        (params, buffers), again = self._drawn(seed), self._drawn(seed)
+        if not same_bits((params, buffers), again):
             self._refuse(
                 "model.init",
                 "draws other weights when the same seed is drawn again; it must draw from the "
@@ -162,11 +164,39 @@ class _Check:
                 )
             if leaf.requires_grad:
                 self._refuse("optimizer.init", "returned a state that requires grad; detach it")
-        return TrainState(params, opt_state)
+        state = TrainState(params, opt_state, buffers)
+        if self.recipe.is_keyed:
+            state = state._replace(key=keys.key(seed), step=torch.zeros((), dtype=torch.int64))
+        return stopping.begin(state) if self.recipe.stop else state
 
-    def _params(self, seed: int) -> Params:
+    def _drawn(self, seed: int) -> tuple[Params, Params]:
+        """Params and buffers, which are what they should be."""
         with _blaming(self.recipe, "model.init"):
-            params = self.recipe.model.init(torch.Generator().manual_seed(seed))
+            drawn = self.recipe.model.init(torch.Generator().manual_seed(seed))
+        if not isinstance(self.recipe.model, StatefulModel):
+            return self._checked_params(drawn), {}
+        found: Any = drawn
+        if not isinstance(found, tuple) or len(found) != 2 or not isinstance(found[1], dict):
+            self._refuse(
+                "model.init", f"returned {short(found)}; it must be two dicts: params, buffers"
+            )
+        params, buffers = self._checked_params(found[0]), found[1]
+        for key, value in buffers.items():
+            if not isinstance(key, str) or key in RESERVED_KEYS or key in params:
+                self._refuse(
+                    "model.init",
+                    f"returned a buffer with the key {key!r}; it must be a text that names no "
+                    f"param, not {' or '.join(RESERVED_KEYS)}",
+                )
+            if not isinstance(value, Tensor) or value.requires_grad:
+                self._refuse(
+                    "model.init",
+                    f"returned a buffer {key!r} that is {short(value)}; it must be a tensor that "
+                    "requires no grad",
+                )
+        return params, buffers
+
+    def _checked_params(self, params: Any) -> Params:
         if not isinstance(params, dict) or not params:
             self._refuse("model.init", f"returned {short(params)}; it must be a dict of tensors")
         for key, value in params.items():
@@ -181,29 +211,29 @@ class _Check:
                 )
         return params
 
-    def _check_logits(self, params: Params, batch: Batch) -> None:
+    def _check_logits(self, state: TrainState, batch: Batch) -> None:
         apply = self.recipe.model.apply
-        logits = self._observed("model.apply", apply, params, batch.x)
+        logits = self._observed("model.apply", apply, evaluated(state), batch.x)
         if not isinstance(logits, Tensor):
             self._refuse("model.apply", f"returned {short(logits)}; it must return logits")
         with _blaming(self.recipe, "model.apply"):
             self.task.loss(logits, batch.y)
-        if self._returns_probabilities(params, batch.x):
+        if self._returns_probabilities(state, batch.x):
             self.warnings.append(
                 f"recipe {self.recipe.name!r}: model.apply seems to return probabilities; the loss "
                 "takes logits, so leave out the sigmoid at the end"
             )
 
-    def _returns_probabilities(self, params: Params, x: Tensor) -> bool:
+    def _returns_probabilities(self, state: TrainState, x: Tensor) -> bool:
         """Whether the outputs lie in [0, 1] whatever the weights."""
         generator = torch.Generator().manual_seed(0)
         for scale in (1.0, 3.0, 10.0, 30.0):
             drawn = {
                 key: scale * torch.randn(param.shape, generator=generator)
-                for key, param in params.items()
+                for key, param in state.params.items()
             }
             try:
-                outputs = self.recipe.model.apply(drawn, x.clone())
+                outputs = self.recipe.model.apply({**drawn, **clone(state.buffers)}, x.clone())
             except Exception:  # weights that training never meets; nothing is known then
                 return False
             if not bool(((outputs >= 0) & (outputs <= 1)).all()):
@@ -211,7 +241,8 @@ class _Check:
         return True
 
     def _check_step(self, state: TrainState, batch: Batch) -> None:
-        step = make_train_step(self.recipe.model, self.recipe.optimizer, self.task)
+        task = self.recipe.training_task(self.task)
+        step = make_train_step(self.recipe.model, self.recipe.optimizer, task)
         after, _ = self._observed("optimizer.update", step, state, batch)
         for old, new in zip(pytree.tree_leaves(state), pytree.tree_leaves(after), strict=True):
             if (old.shape, old.dtype) != (new.shape, new.dtype):

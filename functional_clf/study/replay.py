@@ -1,9 +1,10 @@
 """One seed of a study trained again, and held bit for bit against the record."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from functional_clf.contestants.base import Contestant
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.seeds import MAX_SEED
 from functional_clf.record.rows import SEED_COLUMNS, ChunkResult, differences
@@ -33,7 +34,12 @@ class Replays(NamedTuple):
     replayed_on: Mapping[str, Any]
 
 
-def replay(folder: Path, seed: int, dataset: Dataset | None = None) -> Replays:
+def replay(
+    folder: Path,
+    seed: int,
+    dataset: Dataset | None = None,
+    contestants: Sequence[Contestant] = (),
+) -> Replays:
     """Train one seed of a study again, as its record says, and compare every bit.
 
     Args:
@@ -41,6 +47,7 @@ def replay(folder: Path, seed: int, dataset: Dataset | None = None) -> Replays:
         seed: one of its seeds.
         dataset: what it was trained on; asked for only where that cannot be made again out of what
             is recorded, as a table from a file.
+        contestants: what was trained, likewise; of those named as in the record.
 
     Returns:
         What was found.
@@ -63,7 +70,7 @@ def replay(folder: Path, seed: int, dataset: Dataset | None = None) -> Replays:
         if not (store.configuration and is_possible) or len(store.missing_seeds(only)):
             raise ValueError(f"seed is {seed}; {folder} has no results of it")
         try:
-            study = study_of(store.configuration, seed, dataset)
+            study = study_of(store.configuration, seed, dataset, contestants)
         except ValueError as error:
             raise ValueError(f"{folder} cannot be replayed: {error}") from error
         recorded_on = store.environment_of(seed)
@@ -89,13 +96,19 @@ def replay(folder: Path, seed: int, dataset: Dataset | None = None) -> Replays:
     )
 
 
-def study_of(configuration: Mapping[str, Any], seed: int, dataset: Dataset | None = None) -> Study:
+def study_of(
+    configuration: Mapping[str, Any],
+    seed: int,
+    dataset: Dataset | None = None,
+    contestants: Sequence[Contestant] = (),
+) -> Study:
     """The study that a run folder records, around one of its seeds.
 
     Args:
         configuration: as in the folder's record.
         seed: the only seed, or in a crossed design one of the cells.
         dataset: as in `replay`.
+        contestants: as in `replay`.
 
     Raises:
         ValueError: when its data or models are of nobody's making here.
@@ -121,7 +134,7 @@ def study_of(configuration: Mapping[str, Any], seed: int, dataset: Dataset | Non
         study = Study(
             dataset=_data_of(settings["dataset"], dataset),
             contestants=tuple(
-                made_again(CONTESTANTS, model) for model in settings["models"].values()
+                _contestant_of(model, contestants) for model in settings["models"].values()
             ),
             engine=settings["engine"],
             device=settings["device"],
@@ -137,6 +150,17 @@ def study_of(configuration: Mapping[str, Any], seed: int, dataset: Dataset | Non
     if different := differences(recorded, study.identity()):
         raise ValueError(f"what it records is not what is made here: {different}")
     return study
+
+
+def _contestant_of(description: Mapping[str, Any], offered: Sequence[Contestant]) -> Contestant:
+    """The contestant that is recorded: made again, or where nothing makes it what is offered."""
+    try:
+        return made_again(CONTESTANTS, description)
+    except ValueError:
+        named = [one for one in offered if one.name == description.get("name")]
+        if not named:
+            raise
+        return named[0]
 
 
 def _data_of(description: Mapping[str, Any], offered: Dataset | None) -> Dataset:

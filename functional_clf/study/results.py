@@ -35,6 +35,9 @@ AnyComparison = Comparison | CrossedComparison
 PICTURED_SEEDS = 256
 """Weights are kept of this many seeds even where nobody asks: the pictures are drawn from them."""
 
+COUNTS = ("epochs", "best_epoch")
+"""Columns of the table of seeds where training stops early: epochs taken, and the best one."""
+
 REPR_LINES, REPR_CELLS = 5, 120
 """How large a `Results` may appear in a notebook; a line more says what was left out."""
 
@@ -59,6 +62,7 @@ class Results:
         environment: versions and machine.
         timings: seconds by stage, of this run.
         looks: how the results were looked at before.
+        warnings: by model, what its training warned of, and of how many seeds.
     """
 
     study: Plan
@@ -72,6 +76,7 @@ class Results:
     timings: dict[str, float]
     looks: Looks = field(default_factory=Looks)
     _scores: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    warnings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def seeds(self) -> pl.DataFrame:
@@ -190,6 +195,9 @@ class Results:
     ) -> AnyComparison:
         """Compare two models seed by seed, as the difference `model - baseline` of test scores.
 
+        In a study of more than two, interval and p value allow for its number of comparisons: those
+        with its baseline where `baseline` is that one, else those of every pair.
+
         Args:
             model: the challenger's name.
             baseline: whom it challenges.
@@ -202,9 +210,13 @@ class Results:
             The comparison, whose claim reaches as far as the study's `vary` or `design` allows.
 
         Raises:
-            ValueError: when there is no such model, the metric is not recorded, or it has no usual
-                margin and none is given.
+            ValueError: when there is no such model, both are one, the metric is not recorded, or it
+                has no usual margin and none is given.
         """
+        for name in (model, baseline):
+            self.of(name)
+        if model == baseline:
+            raise ValueError(f"model is {model!r} and so is baseline; they must differ")
         metric = metric or self.study.metric
         if margin is None and metric != self.study.metric:
             margin = metrics.named(metric).default_margin
@@ -213,19 +225,26 @@ class Results:
                     f"margin is None; {metric} has no usual one, so it must be the difference that "
                     "matters, as in 0.01"
                 )
-        return self._compare((baseline, model), metric, margin)[0]
+        others = [name for name in self.study.names if name not in (model, baseline)]
+        if metric != self.study.metric:
+            others = [name for name in others if self._is_scored(name, metric)]
+        is_with_baseline = baseline == self.study.baseline
+        found = self._compare(
+            (baseline, model, *others), baseline if is_with_baseline else None, metric, margin
+        )
+        return found[0]
 
     def comparisons(self) -> Sequence[AnyComparison]:
-        """Every pair of models, later minus earlier; with more than two, adjusted for their number.
+        """Each model minus the baseline, or where there is none every pair, later minus earlier.
 
-        Empty where the study has one model.
+        More than one are adjusted for their number. Empty where the study has one model.
         """
         return self._comparisons
 
     @functools.cached_property
     def _comparisons(self) -> Sequence[AnyComparison]:
         names = self.study.names
-        return self._compare(names) if len(names) > 1 else []
+        return self._compare(names, self.study.baseline) if len(names) > 1 else []
 
     @property
     def conclusion(self) -> str:
@@ -331,7 +350,11 @@ class Results:
         return max(steps, default=None)
 
     def _compare(
-        self, names: Sequence[str], metric: str | None = None, margin: float | None = None
+        self,
+        names: Sequence[str],
+        baseline: str | None,
+        metric: str | None = None,
+        margin: float | None = None,
     ) -> Sequence[AnyComparison]:
         metric = metric or self.study.metric
         scored = {name: self._scored(name, metric) for name in names}
@@ -340,8 +363,11 @@ class Results:
         if self.study.design == "paired":
             rules = self._rules(metric, self._step(metric), margin)
             majority = None if rules.failure_below is not None else self.majority_scores(metric)
-            return compare_all(scored, rules, total=total, diverged=diverged, majority=majority)
-        baseline, model = names
+            return compare_all(
+                scored, rules, total=total, diverged=diverged, majority=majority, baseline=baseline
+            )
+        earlier, later = names
+        baseline, model = (later, earlier) if baseline == later else (earlier, later)
         crossed = compare_crossed(
             self._grid(scored[model]),
             self._grid(scored[baseline]),
@@ -352,6 +378,14 @@ class Results:
             diverged_b=self._grid(diverged[baseline]),
         )
         return [crossed]
+
+    def _is_scored(self, model: str, metric: str) -> bool:
+        """Whether a metric is recorded of a model, and defined in all its seeds."""
+        try:
+            self._scored(model, metric)
+        except ValueError:
+            return False
+        return True
 
     def _scored(self, model: str, metric: str) -> np.ndarray:
         """What is compared: counts of correct predictions, or scores.
@@ -365,8 +399,8 @@ class Results:
         if (lacking := np.isnan(scores)).any():
             seed = self._column(model, "seed")[lacking][0]
             raise ValueError(
-                f"metric is {metric!r}; of seed {seed} it is not defined, as a class has no test "
-                "sample"
+                f"metric is {metric!r}; of seed {seed} of {model} it is not defined, as a class "
+                "has no test sample, or its predictions do not tell it"
             )
         return scores
 
@@ -383,23 +417,27 @@ class Results:
 def with_scores(
     table: pl.DataFrame, scores: Mapping[str, Mapping[str, np.ndarray]]
 ) -> pl.DataFrame:
-    """The table of seeds with a column a metric, where predictions are scored.
+    """The table of seeds with a column for what else is recorded of each: counts and scores.
 
     Args:
         table: in order of model and seed.
         scores: by model and name, as `Store.scores` has them.
     """
     found = {name for one in scores.values() for name in one}
-    names = [f"scores/{metric}" for metric in metrics.METRICS if f"scores/{metric}" in found]
+    columns = [f"counts/{name}" for name in COUNTS] + [f"scores/{name}" for name in metrics.METRICS]
+    names = [name for name in columns if name in found]
     parts = []
     for (model,), part in table.group_by("model", maintain_order=True):
-        nothing = np.full(part.height, np.nan)
-        columns = {
-            name.removeprefix("scores/"): scores[str(model)].get(name, nothing) for name in names
-        }
-        parts.append(
-            part.with_columns(
-                pl.Series(name, values).fill_nan(None) for name, values in columns.items()
-            )
-        )
+        own = scores[str(model)]
+        parts.append(part.with_columns(_column(name, own.get(name), part.height) for name in names))
     return pl.concat(parts) if names else table
+
+
+def _column(name: str, values: np.ndarray | None, height: int) -> pl.Series:
+    """A column of what is recorded of a model; null where nothing is, or it is not defined."""
+    kind, _, column = name.partition("/")
+    dtype = pl.Int64 if kind == "counts" else pl.Float64
+    if values is None:
+        return pl.Series(column, [None] * height, dtype)
+    found = pl.Series(column, values, dtype)
+    return found if kind == "counts" else found.fill_nan(None)

@@ -1,12 +1,14 @@
 """Scores of predictions besides accuracy, by scikit-learn's definitions, of each replicate."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from functional_clf.contestants.fitting import UNDEFINED, Predicted, log_loss
 from functional_clf.stats.metrics import METRICS
 
 SCORED = tuple(name for name, metric in METRICS.items() if not metric.is_count)
@@ -70,6 +72,46 @@ def scores_of(
     return Scores(metrics, confusion)
 
 
+def scores_of_predictions(
+    predictions: Sequence[Predicted], y: Float[ndarray, "replicate sample"], n_classes: int
+) -> Scores:
+    """Score what is predicted where no logits tell: classes, and maybe values of each.
+
+    Args:
+        predictions: of each replicate. One that predicts nothing has the worst score that there
+            is, where its kind defines one.
+        y: class numbers.
+        n_classes: how many classes there are.
+
+    Returns:
+        The scores, as `scores_of`; NaN also where the kind of a prediction does not define one.
+
+    Example:
+        >>> told = Predicted(np.array([0, 1, 1]), None, "labels")
+        >>> scores = scores_of_predictions([told], np.array([[0.0, 1.0, 0.0]]), n_classes=2)
+        >>> scores.metrics["balanced_accuracy"], scores.metrics["log_loss"]
+        (array([0.75]), array([nan]))
+    """
+    labels = y.astype(np.int64)
+    metrics = {name: np.full(len(y), np.nan) for name in SCORED}
+    confusion = np.zeros((n_classes, n_classes, len(y)), np.int32)
+    for lane, (one, truth) in enumerate(zip(predictions, labels, strict=True)):
+        if one.labels is None:
+            found = _worst(n_classes)
+        else:
+            counts = confusion[..., lane] = _confusion(truth, one.labels, n_classes)
+            found = _scores_of_classes(counts)
+            if one.values is not None:
+                is_ranked = len(np.unique(truth)) == n_classes
+                found["roc_auc"] = _roc_auc(truth, one.values) if is_ranked else math.nan
+            if one.values is not None and one.kind == "probabilities":
+                found["log_loss"] = log_loss(truth, one.values)
+                found["brier_score"] = _brier_score(truth, one.values.astype(np.float64))
+        for name in found.keys() - UNDEFINED[one.kind]:
+            metrics[name][lane] = found[name]
+    return Scores(metrics, confusion)
+
+
 def majority_scores(
     y_train: Float[ndarray, "replicate sample"],
     y_test: Float[ndarray, "replicate sample"],
@@ -121,13 +163,20 @@ def _scores(truth: ndarray, shares: ndarray, counts: ndarray) -> dict[str, float
         shares: probabilities, `(sample, class)`.
         counts: the confusion matrix, as in `Scores`.
     """
+    return {
+        **_scores_of_classes(counts),
+        "log_loss": _log_loss(truth, shares),
+        "brier_score": _brier_score(truth, shares),
+        "roc_auc": _roc_auc(truth, shares) if counts.any(1).all() else math.nan,
+    }
+
+
+def _scores_of_classes(counts: ndarray) -> dict[str, float]:
+    """The scores that predicted classes tell, by the confusion matrix."""
     right, true, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
     there, named = true > 0, true + predicted > 0
     return {
         "balanced_accuracy": float((right[there] / true[there]).mean()),
-        "log_loss": _log_loss(truth, shares),
-        "brier_score": _brier_score(truth, shares),
-        "roc_auc": _roc_auc(truth, shares) if there.all() else math.nan,
         "f1_macro": float((2 * right[named] / (true + predicted)[named]).mean()),
     }
 

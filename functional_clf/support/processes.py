@@ -1,7 +1,10 @@
 """Processes of this package's own: on how many cores, and with which modules."""
 
 import os
+import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,3 +32,19 @@ def child_environment() -> dict[str, str]:
     folder = str(Path(package.__file__ or "").parents[1])
     paths = [folder, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def serve(parent: int) -> None:
+    """Have this process end with the one that started it, and leave Ctrl-C to that one.
+
+    Args:
+        parent: its number.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:  # whoever is left alone is given another parent
+        time.sleep(1)
+    os._exit(1)

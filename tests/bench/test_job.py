@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from bench.job import RECIPES, TOLERANCE, check_agreement, disagreement, make_job, reference
+from bench.job import TOLERANCE, check_agreement, disagreement, make_job, orders, reference
 from bench.peers.vmapped import one_chunk
+from bench.works import RECIPES
 
 SEEDS, EPOCHS = 8, 20
 
@@ -30,3 +31,13 @@ def test_weights_that_are_not_finite_are_noticed():
     broken = {key: torch.full_like(value, torch.nan) for key, value in expected.items()}
     with pytest.raises(AssertionError, match="disagree"):
         check_agreement(broken, expected, start)
+
+
+def test_the_order_of_batches_is_jax_s():
+    jax = pytest.importorskip("jax")
+    job = make_job("breast_cancer", seeds=2, epochs=3)
+    for seed, lane in zip(job.init_seeds, orders(job), strict=True):
+        key = jax.random.fold_in(jax.random.key(seed), 0)
+        for epoch, order in enumerate(lane):
+            theirs = jax.random.permutation(jax.random.fold_in(key, epoch), len(order))
+            assert order.tolist() == theirs.tolist()

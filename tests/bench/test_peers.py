@@ -6,11 +6,12 @@ import torch
 
 from bench import contest
 from bench.contest import enter
-from bench.job import RECIPES, check_agreement, make_job, reference
+from bench.job import check_agreement, make_job, reference
 from bench.peers import CLASSIC, JAX, PEERS, Peer
 from bench.peers.jax_scan import scan
 from bench.peers.sklearn_mlp import SKLEARN
 from bench.peers.vmapped import VMAP_EAGER
+from bench.works import RECIPES
 
 SEEDS, EPOCHS = 4, 20
 
@@ -72,7 +73,9 @@ def test_the_fastest_variant_is_entered():
 def test_different_work_is_not_entered(monkeypatch):
     original = contest.make_job
     monkeypatch.setattr(
-        contest, "make_job", lambda *arguments: original(*arguments, learning_rate=0.101)
+        contest,
+        "make_job",
+        lambda *arguments, **options: original(*arguments, **options, learning_rate=0.101),
     )
     with pytest.raises(AssertionError, match="disagree"):
         enter(CLASSIC, "model_0", seeds=4, epochs=20)

@@ -8,17 +8,21 @@ import pytest
 from bench.peers import CLASSIC, JAX, OURS
 from bench.pictures import write_pictures
 from bench.report import Command, render, wall_lines
+from bench.runs import Run, read_runs, with_new, write_runs
 from bench.scaling import peak_memory
 from bench.settings import Settings
 from bench.summary import (
+    IN_BATCHES,
     Line,
     break_even,
+    minibatches,
     overhead_share,
     processes,
     recording,
     scaling,
     standard_job,
     targets,
+    whole_job,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -31,6 +35,18 @@ def job_record(peer, n, wall, model="model_1"):
         "seeds": 10, "epochs": 100, "variant": "plain", "disagreement": 1e-6, "first_call": 2.0,
         "probes": {"plain": 1e-5, "fancy": 2e-5},
     }  # fmt: skip
+
+
+def batches_record(work, peer, n, wall):
+    job = {"seeds": 64, "epochs": 50, "samples": 455, "layer_sizes": [30, 64, 64, 1]}
+    return {
+        **job_record(peer, n, wall, work), "section": "minibatches",
+        "job": {**job, "batch_size": 64}, **({"engine": "fused"} if peer == OURS.name else {}),
+    }  # fmt: skip
+
+
+def a_run_of(records, date="2026-01-31", **settings):
+    return Run("python -m bench.report", date, 12, MACHINE, Settings(**settings), records)
 
 
 def process_record(state, engine, wall, n=0, seeds=64, **timings):
@@ -46,6 +62,7 @@ def a_run():
     for n, ours in enumerate([1.0, 2.0, 1.5]):  # a machine that slows down slows all peers
         for peer, times in ((OURS, 1), (JAX, 2), (CLASSIC, 20)):
             records.append(job_record(peer.name, n, times * ours))
+            records += [batches_record(work, peer.name, n, times * ours) for work in IN_BATCHES]
     for seeds, seconds in ((512, 5.12), (4096, 41.0)):
         records.append(
             {"section": "scaling", "seeds": seeds, "round": 0, "seconds": seconds,
@@ -106,7 +123,7 @@ def test_every_target_is_met_by_the_good_run():
 @pytest.mark.parametrize(
     ("slow", "expected"),
     [
-        (lambda one: one.get("peer") == OURS.name, [0, 1]),
+        (lambda one: one.get("peer") == OURS.name, [0, 1, 8, 9, 11, 13]),
         (lambda one: one["section"] == "scaling" and one["seeds"] == 4096, [2]),
         (lambda one: (one.get("state"), one.get("engine")) == ("warm", "auto"), [4]),
         (lambda one: (one.get("state"), one.get("engine")) == ("cold", "auto"), [5]),
@@ -126,23 +143,62 @@ def test_a_target_that_is_missed_is_said_to_be(slow, expected):
 def test_what_was_not_measured_is_said_not_to_be():
     assert {one.met for one in targets([])} == {None}
     records = [process_record("large", "auto", 100.0, seeds=4096, train=80.0)]
-    assert targets(records)[-1].met is None
-    assert "does not time data, statistics" in render(records, Settings(), MACHINE, "it", 1, [])
+    assert targets(records)[7].met is None
+    assert "does not time data, statistics" in render([a_run_of(records)], [])
 
 
 def test_the_report_shows_every_section(tmp_path):
     records = a_run()
     found = processes(records)
     drawn = write_pictures(
-        tmp_path, standard_job(records), scaling(records), found, wall_lines(found)
+        tmp_path,
+        standard_job(records),
+        minibatches(records),
+        scaling(records),
+        found,
+        wall_lines(found),
     )
     names = {path.stem for path in drawn}
-    assert names == {"standard_job", "scaling", "process", "break_even"}
-    text = render(records, Settings(), MACHINE, "python -m bench.report", 12, names)
-    assert text.count(" met |") == 8
+    assert names == {"standard_job", "minibatches", "scaling", "process", "break_even"}
+    text = render([a_run_of(records)], names)
+    assert text.count(" met |") == 14
     assert all(f"({name}.png)" in text for name in names)
     assert "no GPU was at hand" in text or "Not measured in this run" in text
     assert "**not met**" not in text
+
+
+def test_a_peer_that_trains_a_part_is_told_by_the_seconds_of_the_whole():
+    record = batches_record("digits", JAX.name, 0, 3.0)  # of 10 seeds x 100 epochs
+    assert whole_job(minibatches([record])["digits"][JAX.name]) == pytest.approx((9.6, 9.6, 9.6))
+
+
+def test_sections_that_are_not_measured_again_keep_their_figures_machine_and_date(tmp_path):
+    path = tmp_path / "report.json"
+    assert read_runs(path) == []
+    write_runs(path, [a_run_of(a_run(), date="2026-01-30", scaling_epochs=7)])
+    again = a_run_of([batches_record("digits", OURS.name, 0, 1.0)])
+    write_runs(path, with_new(again, read_runs(path)))
+    new, old = read_runs(path)
+    assert new == again
+    assert (old.date, old.settings.scaling_epochs) == ("2026-01-30", 7)
+    assert "minibatches" not in old.sections
+    assert {"standard_job", "scaling"} < set(old.sections)
+    text = render([new, old], [])
+    assert "| date | 2026-01-31 | 2026-01-30 |" in text
+    assert "a run folder, 7 epochs" in text
+
+
+def test_a_record_of_another_form_is_not_overwritten(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text('{"records": []}')
+    with pytest.raises(ValueError, match="move it away"):
+        read_runs(path)
+
+
+def test_a_quick_report_does_not_replace_the_committed_one(tmp_path):
+    assert Command(quick=True).folder().name != "results"
+    assert Command(quick=True, out=tmp_path).folder() == tmp_path
+    assert Command().folder().name == "results"
 
 
 def test_quick_keeps_the_device():

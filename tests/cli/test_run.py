@@ -160,7 +160,7 @@ def derived(out):
 
 
 def test_what_is_of_other_results_does_not_stay(tmp_path, capsys):
-    tables = {"results.json", "seeds.csv", "seeds.parquet"}
+    tables = {"results.json", "seeds.csv", "seeds.parquet", "study.toml"}
     pictures = {f"plots/{name}" for name in PICTURES}
     weights = {f"params/model_{i}.safetensors" for i in (0, 1)}
     theirs = {"plots/mine.png", "params/mine.safetensors", "notes.txt"}
@@ -196,7 +196,7 @@ def test_pictures_that_cannot_be_had_cost_nothing_else(tmp_path, capsys, monkeyp
     assert (code, said.count("\n")) == (0, 1)
     assert said.startswith("no pictures are drawn: matplotlib fails (")
     assert "Verdict: " in printed
-    assert derived(tmp_path) == {"results.json", "seeds.csv", "seeds.parquet"}
+    assert derived(tmp_path) == {"results.json", "seeds.csv", "seeds.parquet", "study.toml"}
 
 
 def test_a_picture_that_cannot_be_written_costs_no_results(tmp_path, capsys, monkeypatch):
@@ -209,7 +209,7 @@ def test_a_picture_that_cannot_be_written_costs_no_results(tmp_path, capsys, mon
     code, printed, said = in_process(*SMALL, "--seeds", 3, "--out", tmp_path, capsys=capsys)
     assert (code, printed, said.count("\n")) == (1, "", 1)
     assert "data.png cannot be written: No space left" in said
-    assert derived(tmp_path) == {"results.json", "seeds.csv", "seeds.parquet"}
+    assert derived(tmp_path) == {"results.json", "seeds.csv", "seeds.parquet", "study.toml"}
     assert json.loads((tmp_path / "results.json").read_text())["models"]["model_1"]["seeds"] == 3
 
 
@@ -229,7 +229,7 @@ def test_where_all_is_ascii_names_are_escaped_and_files_have_theirs(settings, tm
     assert done.returncode == 0
     assert re.sub(rb"training: .*\n", b"", done.stderr) == b""  # where the machine is slow
     out = tmp_path / "ré"
-    assert len(derived(out)) == 3 + 4 + 2
+    assert len(derived(out)) == 4 + 4 + 2
     assert pl.read_csv(out / "seeds.csv").height == pl.read_parquet(out / "seeds.parquet").height
     assert done.stdout.isascii()
     assert re.search(rb"\nFiles: r(\\xe9|\\udcc3\\udca9)/\n$", done.stdout)

@@ -10,7 +10,7 @@ from functional_clf.core.losses import (
     count_correct_of_classes,
     cross_entropy,
 )
-from functional_clf.core.tasks import Binary, MultiClass, task_of
+from functional_clf.core.tasks import Binary, MultiClass, Task, task_of
 
 
 def labels_and_logits(n_classes, n, seed, scale=1.0):
@@ -155,3 +155,80 @@ def test_weighted_losses_are_torchs_and_move_as_its_gradient(n_classes):
 def test_weights_that_are_none_are_refused(weights):
     with pytest.raises(ValueError, match=r"class_weights is .*; it must be 2 numbers above 0"):
         task_of(2, weights)
+
+
+@given(
+    st.integers(2, 6),
+    st.integers(1, 20),
+    st.integers(0, 2**32),
+    st.floats(1e-6, 0.99),
+    st.booleans(),
+    st.sampled_from([1e-3, 1.0, 100.0]),
+)
+def test_smoothed_labels_are_torchs(n_classes, n, seed, smoothing, is_weighted, scale):
+    logits, labels = labels_and_logits(n_classes, n, seed, scale)
+    weights = tuple(0.3 + 0.7 * k for k in range(n_classes)) if is_weighted else None
+    of_class = None if weights is None else torch.tensor(weights, dtype=torch.float64)
+    task = MultiClass(n_classes, weights).smoothed(smoothing)
+
+    def by_torch(logits):
+        # Each sample's loss: torch's own mean divides by the sum of the weights.
+        return nn.functional.cross_entropy(
+            logits, labels, weight=of_class, label_smoothing=smoothing, reduction="none"
+        ).mean()
+
+    def ours(logits):
+        return task.loss(logits, labels.double())
+
+    torch.testing.assert_close(ours(logits), by_torch(logits), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(
+        *(torch.func.grad(loss)(logits) for loss in (ours, by_torch)), rtol=1e-11, atol=1e-14
+    )
+    if n_classes == 2:  # the same as one logit
+        binary = Binary(weights, smoothing)
+        one = logits[:, 1] - logits[:, 0]
+        torch.testing.assert_close(
+            binary.loss(one, labels.double()), by_torch(logits), rtol=1e-11, atol=1e-11
+        )
+
+
+@given(st.integers(1, 20), st.integers(0, 2**32), st.floats(1e-6, 0.99))
+def test_smoothed_labels_of_two_classes_are_moved_towards_one_half(n, seed, smoothing):
+    logits, labels = labels_and_logits(2, n, seed, 3.0)
+    y = labels.double()
+    targets = y * (1 - smoothing) + smoothing / 2
+    wanted = nn.functional.binary_cross_entropy_with_logits(logits[:, 0], targets)
+    found = Binary(label_smoothing=smoothing).loss(logits[:, 0], y)
+    torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("task", [Binary(), Binary((1.0, 2.0)), MultiClass(3)])
+def test_smoothing_is_part_of_a_task_and_none_changes_nothing(task):
+    assert task.smoothed(0) is task
+    smoothed = task.smoothed(0.2)
+    assert smoothed != task
+    assert smoothed.loss_name == f"{task.loss_name}, labels smoothed by 0.2"
+    assert smoothed.smoothed(0) == task
+    assert smoothed.class_weights == task.class_weights
+    assert len({task, smoothed, task.smoothed(0.2), task.smoothed(0.3)}) == 3
+    assert isinstance(smoothed, Task)
+    assert repr(smoothed) != repr(task)  # by which programs in the cache are found
+
+
+@pytest.mark.parametrize("size", [1e4, torch.finfo(torch.float32).max])
+def test_smoothed_losses_of_huge_logits_are_no_nan(size):
+    one = torch.tensor([size, -size])
+    several = torch.tensor([[size / 4, 0.0, 0.0], [0.0, 0.0, -size / 4]])
+    y = torch.tensor([1.0, 0.0])
+    for task, logits in ((Binary((1.0, 2.0), 0.1), one), (MultiClass(3, None, 0.1), several)):
+        assert not torch.isnan(task.loss(logits, y))
+        assert not torch.isnan(torch.func.grad(task.loss)(logits, y)).any()
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.0, float("nan")])
+def test_smoothing_outside_its_range_is_refused(wrong):
+    for build in (Binary().smoothed, MultiClass(3).smoothed, lambda it: Binary(None, it)):
+        with pytest.raises(ValueError, match=f"^label_smoothing is {wrong}; it must be at least 0"):
+            build(wrong)
+    with pytest.raises(TypeError, match=r"^label_smoothing is 'a bit'"):
+        Binary().smoothed("a bit")

@@ -9,16 +9,18 @@ from functional_clf.engines.fused.trace import UnfusableError
 
 OPERATIONS = {
     *("add", "sub", "rsub", "mul", "div", "neg", "reciprocal", "square", "pow", "sqrt", "rsqrt"),
-    *("abs", "sign", "sgn", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf"),
+    *("abs", "sign", "sgn", "floor", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf"),
     *("sigmoid", "relu", "silu", "gelu", "softplus", "leaky_relu", "log_sigmoid_forward[0]"),
     *("threshold_backward", "softplus_backward", "tanh_backward", "sigmoid_backward"),
     *("log_sigmoid_forward[1]", "log_sigmoid_backward", "silu_backward", "gelu_backward"),
     *("leaky_relu_backward", "clamp", "clamp_min", "clamp_max", "maximum", "minimum", "where"),
+    *("elu", "elu_backward"),
     *("masked_fill", "logical_and", "logical_or", "logical_not"),
     *("tan", "asin", "acos", "atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erfc", "log2"),
     *("log10", "exp2", "hypot", "atan2", "floor", "ceil", "trunc", "round"),
     *("gt", "ge", "lt", "le", "eq", "ne", "clone", "_to_copy"),
     "ratio",
+    *("__rshift__", "bitwise_right_shift", "__and__", "bitwise_and", "random_bits", "fold_in"),
 }
 """Torch's by its names, and "ratio", the quotient of a float by a float, for means."""
 
@@ -26,6 +28,8 @@ _SETTINGS = {
     **{name: {"alpha"} for name in ("add", "sub", "rsub")},
     **{name: {"approximate"} for name in ("gelu", "gelu_backward")},
 }
+_OF_WORDS = {"__rshift__", "bitwise_right_shift", "__and__", "bitwise_and"}
+_OF_WORDS |= {"random_bits", "fold_in", "add", "mul"}
 _EXACT_FOR_INTEGERS = {"add", "sub", "rsub", "mul", "neg", "clone", "_to_copy"}
 _LAYOUT_ONLY = {"memory_format", "layout", "device", "pin_memory", "non_blocking", "dtype"}
 
@@ -54,6 +58,10 @@ def apply(
     """
     if dtype == torch.int64 and name not in _EXACT_FOR_INTEGERS:
         raise UnfusableError(f"{name} of whole numbers is not known")
+    if dtype == torch.int32 and name not in _OF_WORDS:
+        raise UnfusableError(f"{name} of words of 32 bits is not known")
+    if dtype not in (torch.int32, torch.bool) and name in _OF_WORDS - {"add", "mul"}:
+        raise UnfusableError(f"{name} of {dtype} is not known")
     relevant = {key: value for key, value in settings.items() if key not in _LAYOUT_ONLY}
     if unknown := set(relevant) - _SETTINGS.get(name, set()):
         raise UnfusableError(f"the {unknown.pop()} of {name} is not known")

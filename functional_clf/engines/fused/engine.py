@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.core.tasks import Binary, MultiClass, Task
-from functional_clf.core.train import init_state, spans
+from functional_clf.core.train import spans
 from functional_clf.core.types import Batch, Curves, Metrics, TrainState
 from functional_clf.core.user_code import ONE_AT_A_TIME, UnreadableError
 from functional_clf.data.batches import ChunkData
@@ -40,6 +40,7 @@ class Fused:
 
     name = "fused"
     is_quick = True
+    width_matters = False  # replicates are trained one after another
 
     def why_not(self, recipes: Sequence[Recipe], data: ChunkData) -> str | None:
         """What keeps recipes from being fused for a chunk of data, or None where nothing does."""
@@ -80,7 +81,7 @@ class Fused:
                 f"the labels have shape {tuple(data.train.y.shape)}; "
                 "they must be (replicate, sample)"
             )
-        sizes, code = _sizes(state, data), _code(recipe)
+        sizes, code = _sizes(recipe, state, data), _code(recipe)
         library = _library(recipe, data.task, code, sizes, data.train.x.shape[2], cache_folder())
         form = _form(recipe, code)
         leaves = form.flatten_up_to(state)  # in the program's order, whatever that of the state
@@ -167,8 +168,8 @@ def _library(
 
 def _source_for(recipe: Recipe, data: ChunkData) -> str:
     """The program for weights as the recipe draws them."""
-    state = init_state(recipe.model, recipe.optimizer, seed=0)
-    return _source(recipe, data.task, _code(recipe), _sizes(state, data), data.train.x.shape[2])
+    sizes = _sizes(recipe, recipe.initial_state(0), data)
+    return _source(recipe, data.task, _code(recipe), sizes, data.train.x.shape[2])
 
 
 def _code(recipe: Recipe) -> str:
@@ -179,21 +180,27 @@ def _code(recipe: Recipe) -> str:
         raise UnfusableError(f"its functions read {error}, which may change unseen") from error
 
 
-def _sizes(state: TrainState, data: ChunkData) -> Sizes:
+def _sizes(recipe: Recipe, state: TrainState, data: ChunkData) -> Sizes:
+    if recipe.stop is not None:
+        raise UnfusableError("early stopping is not fused")
     dtype = next(iter(state.params.values())).dtype
     types = {tensor.dtype for tensor in (*data.train, *data.test)}
     if dtype not in (torch.float32, torch.float64) or types != {dtype}:
         raise UnfusableError(f"weights are {dtype} and data {', '.join(map(str, types))}")
-    if others := {leaf.dtype for leaf in pytree.tree_leaves(state)} - {dtype, torch.int64}:
+    known, keyless = {dtype, torch.int64}, state._replace(key=())
+    if others := {leaf.dtype for leaf in pytree.tree_leaves(keyless)} - known:
         raise UnfusableError(f"its state has {others.pop()} beside weights of {dtype}")
-    return Sizes(data.train.y.shape[1], data.test.y.shape[1], dtype, vector_bytes())
+    n_train, n_test = data.train.y.shape[1], data.test.y.shape[1]
+    if recipe.batch_size is not None and recipe.batch_size > n_train:
+        raise UnfusableError(f"a batch of {recipe.batch_size} is more than {n_train} samples")
+    return Sizes(n_train, n_test, dtype, vector_bytes(), recipe.batch_size, recipe.drop_last)
 
 
 @functools.lru_cache(maxsize=64)
 def _form(recipe: Recipe, code: str) -> pytree.TreeSpec:
     """The tree of a recipe's state, whose leaves a program holds in this order."""
     del code  # a key
-    return pytree.tree_structure(init_state(recipe.model, recipe.optimizer, seed=0))
+    return pytree.tree_structure(recipe.initial_state(0))
 
 
 @functools.lru_cache(maxsize=64)
@@ -201,7 +208,7 @@ def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) 
     state = pytree.tree_map_only(
         Tensor,
         lambda leaf: leaf.to(sizes.dtype) if leaf.is_floating_point() else leaf,
-        init_state(recipe.model, recipe.optimizer, seed=0),
+        recipe.initial_state(0),
     )
     weight = next(iter(state.params.values()))
     batch = Batch(weight.new_zeros(2, features), weight.new_zeros(2))
@@ -210,10 +217,11 @@ def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) 
         with ONE_AT_A_TIME:
             return program(recipe, task, state, batch, sizes)
 
-    if not recipe.is_own or type(task) not in (Binary, MultiClass):
+    tasks = task, recipe.training_task(task)
+    if not recipe.is_own or any(type(one) not in (Binary, MultiClass) for one in tasks):
         return make()
     forms = [[str(leaf.dtype), list(leaf.shape)] for leaf in pytree.tree_leaves(state)]
-    spec = {"code": code, "task": repr(task), "sizes": repr(sizes), "features": features}
+    spec = {"code": code, "task": repr(tasks), "sizes": repr(sizes), "features": features}
     return source_made_before({**spec, "forms": forms}, make)
 
 

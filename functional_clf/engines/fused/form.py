@@ -26,6 +26,8 @@ class Place(NamedTuple):
 ZERO = Place(None)
 SAMPLE = Place("s")
 """At the sample that a loop over a block is at."""
+SAMPLE_OF_ALL = Place("(first + s)")
+"""The same as a number: which of all samples that one is, where a function `counts_samples`."""
 
 Index = tuple[Place, ...]
 """An element of a tensor: a place on each axis."""
@@ -38,6 +40,8 @@ class RowsApart(NamedTuple):
 
 
 Stride = int | RowsApart
+
+CACHE_LINE = 64
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,25 @@ class Assign:
 
 
 @dataclass(frozen=True)
+class Pass:
+    """Several such statements in one loop, over the same numbers: element by element."""
+
+    heads: Heads
+    body: Sequence[Assign]
+
+
+@dataclass(frozen=True)
+class Total:
+    """Store, for all values of the counters in `heads`, a sum over those in `inner`."""
+
+    heads: Heads
+    inner: Heads
+    target: Address
+    value: Expression
+    dtype: torch.dtype
+
+
+@dataclass(frozen=True)
 class Clear:
     """Begin a sum over samples: a member's numbers are 0."""
 
@@ -283,14 +306,18 @@ class Function:
     before, block, after: statements of the three stages.
     rows: that its block needs at once.
     results: what it leaves.
+    draws: whether it draws random numbers.
+    counts_samples: whether a block needs to know how many samples are before it.
     """
 
     members: dict[str, Member] = field(default_factory=dict)
-    before: list[Assign | Clear] = field(default_factory=list)
+    before: list[Assign | Clear | Total] = field(default_factory=list)
     block: list[Loop | Project | Contract] = field(default_factory=list)
-    after: list[Assign | Finish] = field(default_factory=list)
+    after: list[Assign | Finish | Pass | Total] = field(default_factory=list)
     rows: int = 0
     results: list[Keep | Tell] = field(default_factory=list)
+    draws: bool = False
+    counts_samples: bool = False
 
 
 @dataclass(frozen=True)
@@ -302,12 +329,21 @@ class Sizes:
         test: number of test samples.
         dtype: of the weights, float32 or float64.
         vector_bytes: of the machine's vector registers.
+        batch_size: samples in a training step, at most all of them; None for all, in their order.
+        drop_last: whether the last batch of an epoch is left out where it is shorter.
     """
 
     train: int
     test: int
     dtype: torch.dtype
     vector_bytes: int
+    batch_size: int | None = None
+    drop_last: bool = False
+
+    @property
+    def rest(self) -> int:
+        """Samples in the shorter last batch of an epoch; 0 where there is none."""
+        return 0 if self.batch_size is None or self.drop_last else self.train % self.batch_size
 
     @property
     def lanes(self) -> int:
@@ -318,6 +354,33 @@ class Sizes:
         """A number of samples, in whole vectors."""
         return -(-samples // self.lanes) * self.lanes
 
+    def spread(self, samples: int) -> int:
+        """Numbers in a row of a block or a batch: rows that begin at different places of a cache.
+
+        Example:
+            >>> Sizes(100, 50, torch.float32, 32).spread(64)
+            80
+        """
+        lines = -(-samples * self.dtype.itemsize // CACHE_LINE)
+        return (lines | 1) * CACHE_LINE // self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What the steps of an epoch need where they are on batches.
+
+    take_rest: the step on the shorter last one, where there is one.
+    key, step: which leaves of the state the order of the samples hangs on.
+    order: what the key is folded with for it.
+    rounds: how often the samples are sorted by random numbers.
+    """
+
+    take_rest: Function | None
+    key: int
+    step: int
+    order: int
+    rounds: int
+
 
 @dataclass(frozen=True)
 class Program:
@@ -326,6 +389,7 @@ class Program:
     leaves: of a replicate's state, their types and sizes.
     features: of a sample.
     n_data: how many arrays of data a function is given.
+    batches: where `take_step` is on a batch; else it is on all samples.
     """
 
     leaves: Sequence[tuple[torch.dtype, int]]
@@ -334,3 +398,4 @@ class Program:
     take_step: Function
     evaluate_train: Function
     evaluate_test: Function
+    batches: Batches | None = None

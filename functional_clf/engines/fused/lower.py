@@ -20,6 +20,7 @@ from functional_clf.engines.fused.decompose import decomposed
 from functional_clf.engines.fused.elementwise import OPERATIONS, apply
 from functional_clf.engines.fused.form import (
     SAMPLE,
+    SAMPLE_OF_ALL,
     ZERO,
     Add,
     Address,
@@ -41,6 +42,7 @@ from functional_clf.engines.fused.form import (
     Place,
     Project,
     Store,
+    Total,
     loads,
 )
 from functional_clf.engines.fused.loops import merged, nest
@@ -121,7 +123,7 @@ class _Lowering:
             stage = BLOCK if SAMPLES in node.shape else BEFORE
             self._values[node] = stored(node.shape, node.dtype, stage, storage)
         for node in graph.nodes:
-            is_own = node.dtype in (self._real, torch.int64, torch.bool)
+            is_own = node.dtype in (self._real, torch.int64, torch.int32, torch.bool)
             if not is_own and node.name != "constant":
                 raise UnfusableError(f"it computes in {node.dtype} beside {self._real}")
             value = self._make(node)
@@ -152,6 +154,12 @@ class _Lowering:
             return self._select_backward(node, arguments[0])
         if node.name == "arange":
             return self._arange(node)
+        if node.name == "random_bits":
+            return self._random_bits(node, arguments[0])
+        if node.name == "random_words":
+            return self._random_words(node, arguments[0])
+        if node.name == "fold_in":
+            return self._fold_in(node, *arguments)
         if (number := constant_of(node)) is not None:
             return constant_value(node, self._number(number))
         if node.name == "constant":
@@ -163,6 +171,8 @@ class _Lowering:
             return value.storage is None or node.name in VIEWS
         if value.storage is not None or value.is_free or node.name in VIEWS:
             return False
+        if node.dtype == torch.int32 and SAMPLES in node.shape:
+            return False  # a row holds floats, and a float too few bits
         return self._reading.is_often(node)
 
     # Elementwise: an expression.
@@ -216,6 +226,49 @@ class _Lowering:
             return AtPlace(index[dim], chosen % size, inner)
 
         return Value(node.shape, node.dtype, stage_of(node.shape, [grad]), element)
+
+    # Random numbers.
+
+    def _random_bits(self, node: Node, key: Value) -> Value:
+        """Those of `core.random.bits`: a function of the key and of the element's place."""
+        sizes = [self._size(size) for size in node.shape]
+        if math.prod(sizes) >= 2**31:
+            raise UnfusableError(f"it draws {math.prod(sizes)} numbers at once")
+        words = self._words(node, key)
+
+        def element(index: Index) -> Expression:
+            place: Expression = Number(0)
+            for at, size in zip(index, sizes, strict=True):
+                number = Count(SAMPLE_OF_ALL if at == SAMPLE else at, torch.int32)
+                rows = apply("mul", [place, Number(size)], {}, torch.int32)
+                place = apply("add", [rows, number], {}, torch.int32)
+            return apply("random_bits", [*words, place], {}, torch.int32)
+
+        return Value(node.shape, node.dtype, stage_of(node.shape, [key]), element)
+
+    def _words(self, node: Node, key: Value) -> list[Expression]:
+        self.function.draws = True
+        self.function.counts_samples |= SAMPLES in node.shape
+        return [key.element((Place(None, word),)) for word in range(2)]
+
+    def _random_words(self, node: Node, key: Value) -> Value:
+        words = self._words(node, key)
+
+        def element(index: Index) -> Expression:
+            place = SAMPLE_OF_ALL if index[1] == SAMPLE else index[1]
+            args = [*words, Count(place, torch.int64), Count(index[0], torch.int64)]
+            return apply("fold_in", args, {}, torch.int32)
+
+        return Value(node.shape, node.dtype, stage_of(node.shape, [key]), element)
+
+    def _fold_in(self, node: Node, key: Value, data: Value) -> Value:
+        words = self._words(node, key)
+
+        def element(index: Index) -> Expression:
+            args = [*words, data.element(()), Count(index[0], torch.int64)]
+            return apply("fold_in", args, {}, torch.int32)
+
+        return Value(node.shape, node.dtype, stage_of(node.shape, [key, data]), element)
 
     # Tensors that are made part by part.
 
@@ -297,6 +350,8 @@ class _Lowering:
             if how != "sum":
                 raise UnfusableError(f"it takes the {how} over all samples")
             total = self._sum_over_samples(node, source, dims, source_index)
+        elif count > UNROLLED_TERMS and how == "sum" and SAMPLES not in source.shape:
+            total = self._total(node, source, dims, source_index)
         elif count > UNROLLED_TERMS:
             raise UnfusableError(f"it sums {count} features, above {UNROLLED_TERMS}")
         elif how in ("largest", "smallest") and source.dtype != self._real:
@@ -324,6 +379,23 @@ class _Lowering:
             *(node.shape, node.dtype, total.stage),
             element=lambda index: apply("ratio", [total.element(index), divisor], {}, node.dtype),
         )
+
+    def _total(
+        self,
+        node: Node,
+        source: Value,
+        dims: Sequence[int],
+        source_index: Callable[[Index, Mapping[int, Place]], Index],
+    ) -> Value:
+        """A sum over many weights."""
+        storage = self._new_member("sum", node, node.shape, node.dtype)
+        index, heads = nest(node.shape)
+        inner = {dim: Place(f"j{dim}") for dim in dims}
+        inner_heads = tuple((f"j{dim}", self._size(source.shape[dim])) for dim in dims)
+        value = source.element(source_index(index, inner))
+        total = Total(heads, inner_heads, storage.at(index), value, node.dtype)
+        (self.function.before if source.stage == BEFORE else self.function.after).append(total)
+        return stored(node.shape, node.dtype, source.stage, storage)
 
     def _sum_over_samples(
         self,

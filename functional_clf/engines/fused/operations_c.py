@@ -25,7 +25,7 @@ def c_type(dtype: torch.dtype) -> str:
     """The type of a tensor's elements; floats are of one precision in all of a graph."""
     if dtype.is_floating_point:
         return "real"
-    return "int" if dtype == torch.bool else "long"
+    return "int" if dtype in (torch.bool, torch.int32) else "long"
 
 
 def _alpha(symbol: str) -> Callable[..., str]:
@@ -61,6 +61,17 @@ def _gelu_backward(grad: str, a: str, approximate: str = "none") -> str:
     return f"({grad} * {'gelu_slope' if approximate == 'none' else 'gelu_tanh_slope'}({a}))"
 
 
+def _elu(a: str, alpha: str = "R(1.0)", scale: str = "R(1.0)", inner: str = "R(1.0)") -> str:
+    return f"choose({a} > 0, {scale} * {a}, {scale} * {alpha} * EXPM1({inner} * {a}))"
+
+
+def _elu_backward(grad: str, alpha: str, scale: str, inner: str, is_result: str, a: str) -> str:
+    """Its slope at a; or where a is the result, of which the exponential is told."""
+    is_known = is_result == literal(True)
+    below = f"({a} + {scale} * {alpha})" if is_known else f"{scale} * {alpha} * EXP({inner} * {a})"
+    return f"({grad} * choose({a} > 0, {scale}, {inner} * {below}))"
+
+
 def _compare(symbol: str) -> Callable[..., str]:
     return lambda a, b: f"({a} {symbol} {b})"
 
@@ -85,6 +96,7 @@ OPERATIONS: Mapping[str, Callable[..., str]] = {
     "abs": _call("ABS"),
     "sign": _call("sign"),
     "sgn": _call("sign"),
+    "floor": _call("FN(floor)"),
     "exp": _call("EXP"),
     "expm1": _call("EXPM1"),
     "log": _call("LOG"),
@@ -113,6 +125,8 @@ OPERATIONS: Mapping[str, Callable[..., str]] = {
     "leaky_relu_backward": lambda grad, a, slope, is_result: (
         f"choose({a} > 0, {grad}, {grad} * {slope})"
     ),
+    "elu": _elu,
+    "elu_backward": _elu_backward,
     "clamp": _clamp,
     "clamp_min": _clamp,
     "clamp_max": lambda a, high: _clamp(a, None, high),
@@ -130,6 +144,12 @@ OPERATIONS: Mapping[str, Callable[..., str]] = {
     "eq": _compare("=="),
     "ne": _compare("!="),
     "clone": lambda a: a,
+    "__rshift__": _compare(">>"),
+    "bitwise_right_shift": _compare(">>"),
+    "__and__": _compare("&"),
+    "bitwise_and": _compare("&"),
+    "random_bits": _call("random_bits"),
+    "fold_in": _call("fold_in"),
     # Of C's own, by the name that they have in this precision.
     **{name: _call(f"FN({name})") for name in ("tan", "asin", "acos", "atan", "sinh", "cosh")},
     **{name: _call(f"FN({name})") for name in ("asinh", "acosh", "atanh", "erfc", "log2", "log10")},

@@ -29,6 +29,7 @@ from functional_clf.engines.fused.form import (
     Loop,
     Member,
     Number,
+    Pass,
     Place,
     Program,
     Project,
@@ -37,12 +38,19 @@ from functional_clf.engines.fused.form import (
     Store,
     Stride,
     Tell,
+    Total,
 )
 from functional_clf.engines.fused.operations_c import c_type, folded, literal, operation
 
 BLOCK_BYTES = 80 * 1024
 """What the tensors of one block of samples may take. Twice a core's first cache (measured: 40 KiB
 is 8 % slower, for the sums at the end of each block, and 160 KiB 3 %)."""
+
+LARGE_BLOCK_BYTES = 160 * 1024
+"""The same for a function with large matmuls, which read all weights once a block."""
+
+LARGE = 512
+"""From so many weights on a matmul is a loop over tiles (`large_matmuls.h`)."""
 
 _PREFIXES = {"state": "q->", "data": "", "member": "w->", "rows": "w->"}
 
@@ -54,18 +62,51 @@ def source(program: Program, sizes: Sizes) -> str:
         program: what it does.
         sizes: what it is for.
     """
+    functions = [program.take_step, program.evaluate_train, program.evaluate_test]
+    if program.batches and program.batches.take_rest:
+        functions.append(program.batches.take_rest)
+    has_large = program.batches or any(map(_has_large, functions))
+    is_random = program.batches or any(function.draws for function in functions)
     parts = [
         "/* Made by functional_clf: one recipe's training, fused. */",
         f"#define REAL_IS_DOUBLE {int(sizes.dtype == torch.float64)}",
         f"#define VECTOR_BYTES {sizes.vector_bytes}",
         _text("kernels.h"),
+        *([_text("large_matmuls.h")] if has_large else []),
+        *([_text("random.h")] if is_random else []),
         _state(program, sizes),
-        _Printer("take_step", program, program.take_step, sizes.train, sizes).text(),
+        *_steps(program, sizes),
         _Printer("evaluate_train", program, program.evaluate_train, sizes.train, sizes).text(),
         _Printer("evaluate_test", program, program.evaluate_test, sizes.test, sizes).text(),
         _text("training.h"),
     ]
     return "\n".join(parts)
+
+
+def _steps(program: Program, sizes: Sizes) -> list[str]:
+    """The training step; on batches, its parts and what makes an epoch of them."""
+    batches = program.batches
+    if batches is None or sizes.batch_size is None:
+        return [_Printer("take_step", program, program.take_step, sizes.train, sizes).text()]
+    rest = batches.take_rest
+    constants = {
+        "TRAIN_SAMPLES": sizes.train,
+        "BATCH": sizes.batch_size,
+        "BATCHES": sizes.train // sizes.batch_size,
+        "REST": sizes.rest,
+        "BATCH_ROW": sizes.spread(sizes.batch_size),
+        "REST_ROW": sizes.spread(sizes.rest),
+        "ORDER": batches.order,
+        "ROUNDS": batches.rounds,
+        "KEY": f"leaf{batches.key}",
+        "STEP": f"leaf{batches.step}",
+    }
+    return [
+        _Printer("take_batch", program, program.take_step, sizes.batch_size, sizes).text(),
+        *([_Printer("take_rest", program, rest, sizes.rest, sizes).text()] if rest else []),
+        *(f"#define {name} {value}" for name, value in constants.items()),
+        _text("batches.h"),
+    ]
 
 
 def _text(name: str) -> str:
@@ -182,8 +223,19 @@ def _of_one_sample(line: Store | Add) -> str:
     return f"{line.name} += s < count ? {written(line.value)} : 0;"
 
 
+def _is_large(one: Project | Contract) -> bool:
+    return one.fan_out * one.fan_in >= LARGE
+
+
+def _has_large(function: Function) -> bool:
+    return any(isinstance(one, Project | Contract) and _is_large(one) for one in function.block)
+
+
 def _lanes(array: Array) -> str:
-    """Where a contraction adds up each lane of its vectors for itself, until it is finished."""
+    """Where a contraction adds up, each lane of its vectors for itself, until it is finished.
+
+    That of a large one holds whole sums, each row of them in whole vectors.
+    """
     return f"w->{array.name.replace('product', 'lanes')}"
 
 
@@ -202,22 +254,32 @@ class _Printer:
         self._samples = samples
         self._sizes = sizes
         self._kernels: dict[str, str] = {}
+        self._is_large = _has_large(function)
+        contracts = [one for one in function.block if isinstance(one, Contract)]
+        self._large = {one.total.name: one for one in contracts if _is_large(one)}
+        self._is_one_block = False
 
     def text(self) -> str:
         name, function, rows = self._name, self._function, max(self._function.rows, 1)
-        block_lines = [line for one in function.block for line in self._block_statement(one)]
         parameters = ", ".join(f"const real *restrict {one}" for one in self._data)
         head = f"(struct {name} *restrict w, const struct state *restrict q, {parameters}"
-        block, calls, blocks = self._blocks(rows, head)
+        first = ", const int first" if function.counts_samples else ""
+        block, calls, blocks = self._blocks(rows, head + first)
+        # Then nothing has to be added to what an earlier one left.
+        self._is_one_block = block >= self._samples
+        fans = [one.fan_in for one in self._large.values()]
+        block_lines = [line for one in function.block for line in self._block_statement(one)]
+        turned = [f"    real turned[BLOCK * SPREAD({max(fans)})] ALIGNED;"] if fans else []
         told = "".join(f", {c_type(one.dtype)} *{one.name}" for one in self._tells())
         lines = [
-            f"#define BLOCK {block}",
+            f"#define BLOCK {self._spread(block)}",
             f"struct {name} {{",
-            *(line for one in function.members.items() for line in _member(*one)),
+            *(line for one in function.members.items() for line in self._member(*one)),
+            *turned,
             f"    real rows[{rows} * BLOCK] ALIGNED;",
             "};",
             *(f"NOINLINE {kernel}{body}" for kernel, body in self._kernels.items()),
-            f"INLINE void {name}_block{head}, const int count)",
+            f"INLINE void {name}_block{head}{first}, const int count)",
             "{",
             "    const int whole = (count + LANES - 1) / LANES * LANES;",
             *(f"    {line}" for line in block_lines),
@@ -226,9 +288,9 @@ class _Printer:
             f"static void {name}(struct {name} *restrict w, struct state *restrict q, {parameters}"
             f"{told})",
             "{",
-            *(f"    {self._statement(one)}" for one in function.before),
+            *(f"    {text}" for one in function.before if (text := self._statement(one))),
             *calls,
-            *(f"    {self._statement(one)}" for one in function.after),
+            *(f"    {text}" for one in function.after if (text := self._statement(one))),
             *(f"    {_result(one)}" for one in function.results),
             "}",
             "#undef BLOCK",
@@ -242,11 +304,14 @@ class _Printer:
     def _blocks(self, rows: int, head: str) -> tuple[int, list[str], list[str]]:
         """The size of a block, the loops over blocks, and a function for each size there is."""
         name, lanes = self._name, self._sizes.lanes
-        most = max(BLOCK_BYTES // (rows * self._sizes.dtype.itemsize) // lanes, 1)
+        most_bytes = LARGE_BLOCK_BYTES if self._is_large else BLOCK_BYTES
+        most = max(most_bytes // (rows * self._sizes.dtype.itemsize) // lanes, 1)
         block = _block_size(self._samples, most, lanes)
         whole, rest = divmod(self._samples, block)
         moved = ", ".join(f"{one} + start" for one in self._data)
         passed = f"w, q, {', '.join(self._data)}"
+        if self._function.counts_samples:
+            moved, passed = f"{moved}, start", f"{passed}, first"
         calls, blocks = [], []
         for size, start, end in (
             (block, 0, whole * block),
@@ -260,14 +325,35 @@ class _Printer:
                 calls.append(f"        {name}_block{size}(w, q, {moved});")
         return block, calls, blocks
 
-    def _statement(self, one: Assign | Clear | Finish) -> str:
+    def _spread(self, block: int) -> int:
+        """How far apart the rows of a block are: as `SPREAD` has it where many are read at once."""
+        return self._sizes.spread(block) if self._is_large else block
+
+    def _statement(self, one: Assign | Clear | Finish | Pass | Total) -> str:
         match one:
+            case Pass(heads, body):
+                lines = (f"{_at(part.target)} = {written(part.value)};" for part in body)
+                return " ".join(['_Pragma("omp simd")', *_heads(heads), "{", *lines, "}"])
+            case Total(heads, inner, target, value, dtype):
+                lines = [
+                    *(*_heads(heads), "{", f"{c_type(dtype)} total = 0;", *_heads(inner[:-1])),
+                    *('_Pragma("omp simd reduction(+ : total)")', *_heads(inner[-1:])),
+                    *(f"total += {written(value)};", f"{_at(target)} = total;", "}"),
+                ]
+                return " ".join(lines)
             case Assign(heads, target, value):
                 return " ".join([*_heads(heads), f"{_at(target)} = {written(value)};"])
             case Clear(array):
-                is_contracted = self._function.members[array.name].is_contracted
-                cleared = _lanes(array) if is_contracted else _name(array)
+                if array.name in self._large and self._is_one_block:
+                    return ""
+                cleared = _lanes(array) if self._has_lanes(array.name) else _name(array)
                 return f"memset({cleared}, 0, sizeof {cleared});"
+            case Finish(array) if not self._has_lanes(array.name):
+                return ""
+            case Finish(array) if array.name in self._large:
+                large = self._large[array.name]
+                fans = f"{large.fan_out}, {large.fan_in}"
+                return f"without_padding({fans}, {_lanes(array)}, {_name(array)});"
             case Finish(array):
                 count = self._function.members[array.name].count
                 return f"add_lanes({count}, {_lanes(array)}, {_name(array)});"
@@ -284,11 +370,12 @@ class _Printer:
     def _project(self, one: Project) -> str:
         (source, in_row), (out, out_row) = one.source, one.out
         strides = f"{_stride(one.weight.by_row)}, {_stride(one.weight.by_column)}"
+        large = _is_large(one)
         kernel = self._kernel(
-            "project",
+            "large_project" if large else "project",
             "const real *weight, const real *in, real *out, const int samples",
-            f"{one.fan_out}, {one.fan_in}, weight, {strides}, in, {_stride(in_row)}, out, "
-            f"{_stride(out_row)}, samples",
+            f"{'0, ' if large else ''}{one.fan_out}, {one.fan_in}, weight, {strides}, in, "
+            f"{_stride(in_row)}, out, {_stride(out_row)}, samples",
         )
         return f"{kernel}(&{_at(one.weight.first)}, &{_at(source)}, &{_at(out)}, whole);"
 
@@ -299,6 +386,15 @@ class _Printer:
             for part, fan, row in ((a, one.fan_out, a_row), (b, one.fan_in, b_row))
             if part.array.kind == "rows"  # behind the last sample lies what an earlier block left
         ]
+        if one.total.name in self._large:
+            kernel = self._kernel(
+                "large_contract",
+                "const real *a, const real *b, real *turned, real *sums, const int samples",
+                f"{int(not self._is_one_block)}, {one.fan_out}, {one.fan_in}, a, "
+                f"{_stride(a_row)}, b, {_stride(b_row)}, turned, sums, samples",
+            )
+            total = _lanes(one.total) if self._has_lanes(one.total.name) else _name(one.total)
+            return [*lines, f"{kernel}(&{_at(a)}, &{_at(b)}, w->turned, {total}, whole);"]
         kernel = self._kernel(
             "contract",
             "const real *a, const real *b, real *lanes, const int samples",
@@ -307,21 +403,29 @@ class _Printer:
         )
         return [*lines, f"{kernel}(&{_at(a)}, &{_at(b)}, {_lanes(one.total)}, whole);"]
 
+    def _has_lanes(self, name: str) -> bool:
+        """Whether a sum over samples is made elsewhere first; a large one may need no padding."""
+        if name in self._large:
+            return self._large[name].fan_in % self._sizes.lanes != 0
+        return self._function.members[name].is_contracted
+
+    def _member(self, name: str, member: Member) -> list[str]:
+        kind = c_type(member.dtype)
+        lines = [f"    {kind} {name}[{member.count}] ALIGNED;"]
+        if self._has_lanes(name):
+            lanes, count = name.replace("product", "lanes"), f"{member.count} * LANES"
+            if name in self._large:
+                large = self._large[name]
+                count = str(large.fan_out * self._sizes.padded(large.fan_in))
+            lines.insert(0, f"    {kind} {lanes}[{count}] ALIGNED;")
+        return lines
+
     def _kernel(self, kind: str, parameters: str, arguments: str) -> str:
         body = f"({parameters}) {{ {kind}({arguments}); }}"
         found = next((name for name, other in self._kernels.items() if other == body), None)
         name = found or f"{self._name}_{kind}{len(self._kernels)}"
         self._kernels[name] = body
         return name
-
-
-def _member(name: str, member: Member) -> list[str]:
-    kind = c_type(member.dtype)
-    lines = [f"    {kind} {name}[{member.count}] ALIGNED;"]
-    if member.is_contracted:
-        lanes = name.replace("product", "lanes")
-        lines.insert(0, f"    {kind} {lanes}[{member.count} * LANES] ALIGNED;")
-    return lines
 
 
 def _result(one: Keep | Tell) -> str:

@@ -7,14 +7,32 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe
+from functional_clf.core import random
 from functional_clf.core.tasks import Task
-from functional_clf.core.train import EvalStep, TrainStep, make_eval_step, make_train_step
+from functional_clf.core.train import (
+    ORDER,
+    EvalStep,
+    TrainStep,
+    evaluated,
+    make_eval_step,
+    make_train_step,
+)
 from functional_clf.core.types import Batch, Metrics, TrainState
 from functional_clf.engines.fused import print_c
-from functional_clf.engines.fused.form import Address, Array, Function, Keep, Program, Sizes, Tell
+from functional_clf.engines.fused.form import (
+    Address,
+    Array,
+    Batches,
+    Function,
+    Keep,
+    Program,
+    Sizes,
+    Tell,
+)
 from functional_clf.engines.fused.lower import lower
 from functional_clf.engines.fused.memory import Storage, contiguous
 from functional_clf.engines.fused.trace import SAMPLES, Graph, Node, UnfusableError, trace
+from functional_clf.engines.fused.updates import with_updates_in_place
 
 
 def program(recipe: Recipe, task: Task, state: TrainState, batch: Batch, sizes: Sizes) -> str:
@@ -30,7 +48,7 @@ def program(recipe: Recipe, task: Task, state: TrainState, batch: Batch, sizes: 
     Raises:
         UnfusableError: when the recipe cannot be fused.
     """
-    train_step = make_train_step(recipe.model, recipe.optimizer, task)
+    train_step = make_train_step(recipe.model, recipe.optimizer, recipe.training_task(task))
     eval_step = make_eval_step(recipe.model, task)
     return print_c.source(lowered(train_step, eval_step, state, batch, sizes), sizes)
 
@@ -54,31 +72,57 @@ def lowered(
     def batch_of(samples: int) -> Batch:
         return Batch(*(part.new_zeros(samples, *part.shape[1:]) for part in batch))
 
-    step = trace(train_step, lambda n: (state, batch_of(n)), sizes.train)
-    on_train, on_test = (
-        trace(eval_step, lambda n: (state.params, batch_of(n)), samples)
-        for samples in (sizes.train, sizes.test)
-    )
     leaves = [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
-    n_params = len(pytree.tree_leaves(state.params))
-    if on_train.written or step.written.intersection(step.inputs[len(leaves) :]):
-        raise UnfusableError("its model writes into its arguments")
-    if step.form != pytree.tree_structure((state, Metrics(batch.y, batch.y))):
-        raise UnfusableError("its next state is another tree than its state")
-    step = step.keep(step.outputs[: len(leaves)])  # the metrics are those of the evaluation
+    # In the order of the state's fields.
+    n_params, n_opt, n_buffers = (
+        len(pytree.tree_leaves(part)) for part in (state.params, state.opt_state, state.buffers)
+    )
+    weights = [*range(n_params), *range(n_params + n_opt, n_params + n_opt + n_buffers)]
+    key = n_params + n_opt + n_buffers
+
+    def step_on(samples: int, row: int) -> Function:
+        if samples == 1:  # of which autograd records what it does for no other number
+            trace(eval_step, lambda n: (evaluated(state), batch_of(n)), samples)  # a model may not
+        step = trace(train_step, lambda n: (state, batch_of(n)), max(samples, 2))
+        if step.written.intersection(step.inputs[len(leaves) :]):
+            raise UnfusableError("its model writes into its arguments")
+        if step.form != pytree.tree_structure((state, Metrics(batch.y, batch.y))):
+            raise UnfusableError("its next state is another tree than its state")
+        step = step.keep(step.outputs[: len(leaves)])  # the metrics are those of the evaluation
+        return _step(step, range(len(leaves)), samples, row, sizes)
+
+    def evaluation_on(samples: int) -> Function:
+        graph = trace(eval_step, lambda n: (evaluated(state), batch_of(n)), samples)
+        if graph.written:
+            raise UnfusableError("its model writes into its arguments")
+        return _evaluation(graph, weights, samples, sizes)
+
+    batches = None
+    if sizes.batch_size is None:
+        take_step = step_on(sizes.train, sizes.padded(sizes.train))
+    else:
+        take_step = step_on(sizes.batch_size, sizes.spread(sizes.batch_size))
+        batches = Batches(
+            step_on(sizes.rest, sizes.spread(sizes.rest)) if sizes.rest else None,
+            *(key, key + 1),
+            order=ORDER,
+            rounds=random.permutation_rounds(sizes.train),
+        )
+    on_train, on_test = (evaluation_on(samples) for samples in (sizes.train, sizes.test))
     return Program(
         leaves=[(leaf.dtype, leaf.numel()) for leaf in leaves],
         features=batch.x.shape[1],
-        n_data=len(step.inputs) - len(leaves),
-        take_step=_step(step, len(leaves), sizes),
-        evaluate_train=_evaluation(on_train, n_params, sizes.train, sizes),
-        evaluate_test=_evaluation(on_test, n_params, sizes.test, sizes),
+        n_data=len(batch),
+        take_step=take_step,
+        evaluate_train=on_train,
+        evaluate_test=on_test,
+        batches=batches,
     )
 
 
-def _step(graph: Graph, n_leaves: int, sizes: Sizes) -> Function:
+def _step(graph: Graph, leaves: Sequence[int], samples: int, row: int, sizes: Sizes) -> Function:
     """A step; each leaf of the next state is put in its place; one that is handed on is there."""
-    function, outputs = _function(graph, n_leaves, sizes.train, sizes)
+    function, outputs = _function(graph, leaves, samples, row, sizes)
     for k, (node, storage) in enumerate(zip(graph.outputs, outputs, strict=True)):
         if node is graph.inputs[k]:
             continue
@@ -87,11 +131,12 @@ def _step(graph: Graph, n_leaves: int, sizes: Sizes) -> Function:
         if node.op == "input":
             raise UnfusableError("parts of its state change places")
         function.results.append(Keep(_leaf(k), storage.array))
-    return function
+    return with_updates_in_place(function)
 
 
-def _evaluation(graph: Graph, n_params: int, samples: int, sizes: Sizes) -> Function:
-    function, (loss, correct) = _function(graph, n_params, samples, sizes)
+def _evaluation(graph: Graph, leaves: Sequence[int], samples: int, sizes: Sizes) -> Function:
+    function, outputs = _function(graph, leaves, samples, sizes.padded(samples), sizes)
+    loss, correct = outputs
     function.results += [
         Tell("loss", sizes.dtype, loss.at(())),
         Tell("correct", torch.int64, correct.at(())),
@@ -100,14 +145,15 @@ def _evaluation(graph: Graph, n_params: int, samples: int, sizes: Sizes) -> Func
 
 
 def _function(
-    graph: Graph, n_leaves: int, samples: int, sizes: Sizes
+    graph: Graph, leaves: Sequence[int], samples: int, row: int, sizes: Sizes
 ) -> tuple[Function, Sequence[Storage]]:
-    """One graph, whose first inputs are leaves of the state and the others data."""
-    padded = sizes.padded(samples)
-    inputs = [
-        _state_storage(k, node) if k < n_leaves else _data_storage(k - n_leaves, node, padded)
-        for k, node in enumerate(graph.inputs)
-    ]
+    """One graph, whose first inputs are these leaves of the state and the others data.
+
+    row: how far apart the rows of the data are.
+    """
+    state, data = graph.inputs[: len(leaves)], graph.inputs[len(leaves) :]
+    inputs = [_state_storage(k, node) for k, node in zip(leaves, state, strict=True)]
+    inputs += [_data_storage(k, node, row) for k, node in enumerate(data)]
     return lower(graph, inputs, samples)
 
 
@@ -121,7 +167,7 @@ def _state_storage(k: int, node: Node) -> Storage:
     return contiguous(_leaf(k), tuple(int(size) for size in node.shape))
 
 
-def _data_storage(k: int, node: Node, padded: int) -> Storage:
+def _data_storage(k: int, node: Node, row: int) -> Storage:
     """Samples lie feature by feature, labels are one row; each row in whole vectors."""
-    strides = (1,) if len(node.shape) == 1 else (1, padded)
+    strides = (1,) if len(node.shape) == 1 else (1, row)
     return Storage(Address(Array("data", f"data{k}")), strides)

@@ -1,0 +1,1 @@
+"""Many seeds of one network as one scikit-learn classifier."""
