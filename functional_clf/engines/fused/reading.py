@@ -93,8 +93,8 @@ def constant_of(node: Node) -> Any:
     if node.name in ("ones", "ones_like", "new_ones"):
         return 1.0 if node.dtype.is_floating_point else 1
     if node.name == "constant":
-        numbers = set(node.args[0])
-        return numbers.pop() if len(numbers) == 1 else None
+        is_one = len(set(map(repr, node.args[0]))) == 1  # by repr: 0 is not -0, a NaN is a NaN
+        return node.args[0][0] if is_one else None
     if node.name in ("full", "full_like", "new_full", "fill"):
         return None if isinstance(node.args[-1], Node) else node.args[-1]
     return node.args[0] if node.name == "scalar_tensor" else None

@@ -53,6 +53,8 @@ def _count(x: Tensor, dims: Sequence[int]) -> int:
 
 def _flip(x: Tensor, dims: Sequence[int]) -> Tensor:
     for dim in _dims(dims, x.ndim) if dims else []:
+        if x.shape[dim] > MOST_PARTS:
+            return NotImplemented
         x = parts_of(x, range(x.shape[dim])[::-1], dim)
     return x
 
@@ -71,12 +73,16 @@ def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 def _unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    if x.shape[dim] > MOST_PARTS:
+        return NotImplemented
     return tuple(x.select(dim, place) for place in range(x.shape[dim]))
 
 
 def _split(x: Tensor, size: int, dim: int = 0) -> tuple[Tensor, ...]:
     whole = x.shape[dim]
     starts = range(0, max(whole, 1), max(size, 1))
+    if len(starts) > MOST_PARTS:
+        return NotImplemented
     return tuple(torch.ops.aten.slice(x, dim, at, min(at + size, whole)) for at in starts)
 
 
@@ -89,21 +95,28 @@ def _split_with_sizes(x: Tensor, sizes: Sequence[int], dim: int = 0) -> tuple[Te
 def _slice(
     x: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:
-    if step == 1:
+    places = range(x.shape[dim])[start:end:step]
+    if step == 1 or not 0 < len(places) <= MOST_PARTS:
         return NotImplemented
-    return parts_of(x, range(x.shape[dim])[start:end:step], dim)
+    return parts_of(x, places, dim)
 
 
 def _slice_backward(
     grad: Tensor, sizes: Sequence[int], dim: int, start: int, end: int, step: int
 ) -> Tensor:
     found = range(sizes[dim])[start:end:step]
+    if step == 1 and found:
+        shapes = [[*grad.shape], [*grad.shape]]
+        shapes[0][dim], shapes[1][dim] = found[0], sizes[dim] - found[-1] - 1
+        before, after = ([grad.new_zeros(one)] if one[dim] else [] for one in shapes)
+        parts = [*before, grad, *after]
+        return grad if len(parts) == 1 else torch.cat(parts, dim)
     return _placed(grad, [*found], sizes[dim], dim)
 
 
 def _placed(grad: Tensor, places: Sequence[int], size: int, dim: int) -> Tensor:
     """Zero, but for the places that a part of an axis was taken from; those taken twice add up."""
-    if not grad.numel():
+    if not grad.numel() or max(size, len(places)) > MOST_PARTS:
         return NotImplemented
     parts: list[Tensor] = []
     taken = [[k for k, place in enumerate(places) if place == at] for at in range(size)]
@@ -130,8 +143,6 @@ def _placed(grad: Tensor, places: Sequence[int], size: int, dim: int) -> Tensor:
             total = total + term
         parts.append(total)
         at += 1
-    if len(parts) > MOST_PARTS:
-        return NotImplemented
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
@@ -551,12 +562,12 @@ class OfManyAxes(TorchFunctionMode):
         kwargs, made = kwargs or {}, NotImplemented
         if func is torch.nn.functional.linear:
             made = self._linear(*args, **kwargs)
-        elif func in (torch.matmul, Tensor.matmul, Tensor.__matmul__):
-            made = self._matmul(*args, **kwargs)
+        elif func in (torch.matmul, Tensor.matmul, Tensor.__matmul__) and not kwargs:
+            made = self._matmul(*args)
         elif func is Tensor.__rmatmul__:
             made = self._matmul(*args[::-1])
-        elif func is torch.einsum:
-            made = _einsum(*args, **kwargs)
+        elif func is torch.einsum and not kwargs:
+            made = _einsum(*args)
         elif func is torch.nn.functional.scaled_dot_product_attention:
             made = self._attention(*args, **kwargs)
         return func(*args, **kwargs) if made is NotImplemented else made

@@ -276,7 +276,7 @@ UNFUSABLE = {
     "noise": lambda p, x: hidden(p, x + torch.randn_like(x)) @ p["v"],
     "sorted features": lambda p, x: torch.sort(hidden(p, x), 1)[0] @ p["v"],
     "sorted samples": lambda p, x: torch.sort(x, 0)[0] @ p["w"][0],
-    "the largest feature": lambda p, x: hidden(p, x).max(1).values,
+    "the largest sample": lambda p, x: hidden(p, x - x.amax(0)) @ p["v"],
     "cumulative sums": lambda p, x: hidden(p, x).cumsum(0) @ p["v"],
     "samples turned round": lambda p, x: hidden(p, x.flip(0)) @ p["v"],
     "one sample": lambda p, x: hidden(p, x - x[0]) @ p["v"],

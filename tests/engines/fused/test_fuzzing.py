@@ -25,8 +25,9 @@ from functional_clf.engines.fused import library
 from functional_clf.engines.machine import c_compiler
 
 NETWORKS = int(os.environ.get("FUZZ_NETWORKS", "300"))
-FLOOR = 0.9
-"""Of the networks at least this share is fused; 97 % were when this was written."""
+FLOOR = 0.85
+"""Of the networks at least this share is fused. 91 to 95 % were when this was written, and nearly
+all others held a line of `fuzzing.STRANGE`."""
 
 pytestmark = pytest.mark.skipif(c_compiler() is None, reason="there is no C compiler")
 

@@ -10,7 +10,7 @@ from functional_clf.core.optim import adam
 from functional_clf.core.train import init_state, make_eval_step, make_train_step
 from functional_clf.core.types import Batch
 from functional_clf.engines.fused import trace as tracing
-from functional_clf.engines.fused.trace import SAMPLES, UnfusableError
+from functional_clf.engines.fused.trace import SAMPLES, Node, UnfusableError
 
 trace = functools.partial(tracing.trace, samples=11)  # it runs on 11 samples and on 13
 
@@ -297,3 +297,74 @@ def test_an_operation_with_any_number_of_results_is_refused():
 def test_a_number_read_from_a_tensor_is_refused():
     with pytest.raises(UnfusableError):
         trace(lambda x: x * x.sum().item(), samples_of())
+
+
+def changed_constant(x):
+    weights = torch.tensor([1.0, 2.0])
+    weights[0] = 5.0
+    return x * weights
+
+
+def changed_seen_constant(x):
+    weights = torch.tensor([1.0, 2.0])
+    seen = weights[:1]
+    weights.mul_(3.0)
+    return x * weights + seen
+
+
+@pytest.mark.parametrize("function", [changed_constant, changed_seen_constant])
+def test_a_constant_that_is_written_into_is_what_it_became_or_refused(function):
+    try:
+        graph = trace(function, samples_of(2))
+    except UnfusableError:
+        return
+    values = {}
+    x = torch.randn(20, 2)
+    for node in [*graph.inputs, *graph.nodes]:  # computed as it was recorded
+        if node.op == "input":
+            values[node] = x
+        elif node.op == "constant":
+            values[node] = torch.tensor(node.args[0]).reshape(node.shape)
+        else:
+            args = [values[arg] if isinstance(arg, Node) else arg for arg in node.args]
+            name, overload = node.op.split(".")
+            parts = [[values[one] for one in args[0]], *args[1:]] if name == "cat" else args
+            values[node] = getattr(getattr(torch.ops.aten, name), overload)(*parts, **node.kwargs)
+    torch.testing.assert_close(values[graph.outputs[0]], function(x))
+
+
+def test_a_constant_is_known_by_its_numbers():
+    graph = trace(lambda x: x * torch.tensor([1.0, 2.0]) + torch.tensor([1.0, 2.0]), samples_of(2))
+    assert ops_of(graph) == ["constant", "mul.Tensor", "add.Tensor"]
+    assert graph.nodes[0].args == ((1.0, 2.0),)
+    with pytest.raises(UnfusableError, match="way of its own"):
+        trace(lambda x: x * torch.tensor([1.0, 1.0 / len(x)]), samples_of(2))
+    with pytest.raises(UnfusableError, match="a constant of 5000 numbers"):
+        trace(lambda x: x.sum() * torch.tensor([1.0] * 5000), samples_of(2))
+
+
+def test_what_torch_writes_into_what_it_holds_itself_is_recorded():
+    def apply(x):
+        normed = torch.nn.functional.rms_norm(x, (2,), torch.ones_like(x[0]), eps=0.1)
+        return normed * torch.nn.functional.cosine_similarity(x, normed)[:, None]
+
+    assert not any(node.name.endswith("_") for node in trace(apply, samples_of(2)).nodes)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.flip(0),
+        lambda x: torch.stack(x.unbind(0)),
+        lambda x: x[::2],
+        lambda x: x.cumsum(0),
+        lambda x: torch.func.grad(lambda h: h[1:].square().sum())(x),
+        lambda x: torch.func.grad(lambda h: h[::3].square().sum())(x),
+    ],
+)
+def test_many_samples_are_not_taken_one_by_one(function):
+    try:
+        graph = trace(function, lambda n: (torch.zeros(n, 2),), samples=300_000)
+    except UnfusableError:
+        return
+    assert len(graph.nodes) < 10
