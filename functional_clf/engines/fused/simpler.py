@@ -283,7 +283,9 @@ def _std(x: Tensor, dim: Any = None, **named: Any) -> Tensor:
 
 
 def _var_mean(x: Tensor, dim: Any = None, **named: Any) -> tuple[Tensor, Tensor]:
-    return _var(x, dim, **named), x.mean(_dims(dim, x.ndim), named.get("keepdim", False))
+    mean = x.mean(_dims(dim, x.ndim), named.get("keepdim", False))
+    # Torch takes both in one go, in which an infinity makes both a NaN.
+    return _var(x, dim, **named), torch.where(mean.abs() == math.inf, math.nan, mean)
 
 
 def _vector_norm(
