@@ -328,18 +328,21 @@ def _minibatches(
     ]
     parts = [
         "## Minibatches",
-        "Tables, redrawn by their split, a fifth of the rows held out; ReLU, AdamW of torch's "
-        "defaults, and the last batch of an epoch a shorter one. Every peer starts from the same "
-        "initial weights and takes the same batches in the same order, checked and timed as in the "
-        "standard job: after two or three epochs three seeds in four are within "
-        f"{TOLERANCE:g} of the distance that their weights moved ('made' on a part of its rows: "
-        "after a whole epoch of it rounding alone has grown beyond that). All get prepared "
-        "tensors. The others also get the order of batches, and return weights. Ours is the engine that "
-        "`auto` takes, on chunks of 16 seeds, a thread a core, as a study trains them: it draws "
-        "weights and order itself, and reads the learning curves of all samples, which no other "
-        f"peer does. `{UNRECORDED.name}` is the same with only its end read, so the same work as "
-        f"the others'. `{WHOLE_STUDY.name}` also prepares the table for each split, and stores the "
-        "results. GFLOP are those of the products, three times those of a forward pass.",
+        "Tables, a fifth of whose rows is held out, others with every seed: two bundled ones "
+        "(three pixels of digits never change, and are no features), and 'made', which is "
+        "scikit-learn's "
+        "`make_classification`. ReLU, AdamW with torch's defaults; the last batch of an epoch is a "
+        "shorter one. Every peer starts from the same initial weights and takes the same batches "
+        "in the same order, checked and timed as in the standard job: after two or three epochs "
+        f"three seeds in four are within {TOLERANCE:g} of the distance that their weights moved "
+        "('made' on a part of its rows: after an epoch of all, rounding alone has grown beyond "
+        "that). All get prepared tensors; the others also get the order of batches, and return "
+        "weights. Ours is the engine that `auto` takes, on chunks of 16 seeds, a thread a core, as "
+        "a study trains them: it draws weights and order itself, and reads learning curves of all "
+        f"samples, which no other peer does. `{UNRECORDED.name}` is the same with only its end "
+        f"read, so closest to the others' work. `{WHOLE_STUDY.name}` also prepares the table for "
+        "each split, and stores the results. GFLOP are those of the products, three times those of "
+        "a forward pass.",
         *(["![Seconds of every peer](minibatches.png)"] if picture else []),
     ]
     for work, peers in jobs.items():

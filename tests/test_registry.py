@@ -1,7 +1,12 @@
 import json
 
 import pytest
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
+from functional_clf.contestants.estimators import estimator
 from functional_clf.contestants.mlp import mlp_recipe, model_0, model_1
 from functional_clf.data.bundled import breast_cancer, digits, iris, wine
 from functional_clf.data.dataset import Dataset
@@ -25,6 +30,13 @@ MADE = {
             model_1(epochs=7),
             mlp_recipe("of three", (4, 16, 3), "tanh", "sgd", 0.05, momentum=0.9, epochs=3),
             mlp_recipe("π [1]", [2, 1], None, "adam", 1e-3),
+        ],
+    ),
+    "estimator": (
+        CONTESTANTS,
+        [
+            estimator("svm", SVC(C=3, class_weight={0: 1.0, 1: 2.0})),
+            estimator("own", make_pipeline(StandardScaler(), GaussianNB()), raw=True),
         ],
     ),
 }
@@ -66,6 +78,10 @@ def test_a_made_data_set_draws_the_same_samples():
         (CONTESTANTS, model_1(), {"kind": None}),
         (CONTESTANTS, model_1(), {"kind": ["mlp"]}),
         (CONTESTANTS, model_1(), {"kind": "os:system"}),
+        (CONTESTANTS, estimator("svm", SVC()), {"classifier": {}}),
+        (CONTESTANTS, estimator("svm", SVC()), {"classifier": "SVC"}),
+        (CONTESTANTS, estimator("svm", SVC()), {"classifier": {"class": "os.system"}}),
+        (CONTESTANTS, estimator("svm", SVC()), {"versions": {"scikit-learn": "0.1"}}),
         (DATASETS, circles(), {"code": "0" * 24}),
         (DATASETS, circles(), {"name": "rings"}),
         (DATASETS, circles(), {"n_classes": 3}),

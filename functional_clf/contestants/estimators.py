@@ -404,7 +404,7 @@ def _made(description: Any) -> Any:
         return [_made(one) for one in description]
     if not isinstance(description, Mapping):
         return description
-    (kind, value), *others = description.items()
+    kind, value = next(iter(description.items()), ("", ""))
     if kind == "float":
         return float(value)
     if kind == "tuple":
@@ -415,7 +415,7 @@ def _made(description: Any) -> Any:
         return np.dtype(value).type
     if kind == "function":
         return _found(value)
-    if kind != "class" or [key for key, _ in others] != ["params"]:
+    if kind != "class" or not isinstance(description.get("params"), Mapping):
         what = description.get("type", "something else")
         raise ValueError(f"a parameter is of type {what}, which only its maker can give")
     params = {str(key): _made(one) for key, one in description["params"].items()}

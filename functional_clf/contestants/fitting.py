@@ -267,8 +267,8 @@ def log_loss(
         class_weights: one a class; None for 1 each.
 
     Example:
-        >>> log_loss(np.array([0, 1]), np.array([[0.5, 0.5], [0.75, 0.25]])) / np.log(2)
-        1.5
+        >>> log_loss(np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]]))
+        0.6931471805599453
     """
     epsilon = np.finfo(shares.dtype).eps
     own = np.take_along_axis(shares, y[:, None], -1)[:, 0]

@@ -20,6 +20,9 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from functional_clf.contestants.base import Contestant, Template
+from functional_clf.contestants.estimators import estimator
+from functional_clf.contestants.methods import said_of_method, training_of
+from functional_clf.contestants.settings import TrainingSettings
 from functional_clf.contestants.specs import ModelSpec, as_plain, near, spec_of
 from functional_clf.registry import CONTESTANTS
 from functional_clf.support.arguments import short
@@ -176,9 +179,8 @@ def _of_object(spec: ModelSpec, found: Any, epochs: int | None) -> Named:
 
 def _of_factory(spec: ModelSpec, factory: Callable[..., Any], epochs: int | None) -> Named:
     """By a function that makes a network for so many features and classes."""
-    from functional_clf.contestants.methods import said_of_method, training_of
+    # Here, since it takes long and most models need it not.
     from functional_clf.contestants.modules import module_recipe
-    from functional_clf.contestants.settings import TrainingSettings
 
     target, given = spec.target, dict(spec.settings)
     standard = TrainingSettings(learning_rate=1e-3, epochs=100)  # module_recipe's
@@ -263,8 +265,6 @@ def _of_classifier(spec: ModelSpec, found: Any) -> Named:
 
 def _estimator(spec: ModelSpec, instance: Any, raw: bool = False) -> Contestant | Template:
     from sklearn.base import is_regressor
-
-    from functional_clf.contestants.estimators import estimator
 
     if _is_so(is_regressor, instance):
         kind = type(instance)

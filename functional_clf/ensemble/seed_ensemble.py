@@ -3,8 +3,7 @@
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Literal, NamedTuple, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -25,7 +24,7 @@ from functional_clf.core.tasks import task_of
 from functional_clf.data.dataset import floating_dtype
 from functional_clf.engines.machine import CPU_CHUNK, one_torch_thread
 from functional_clf.ensemble.members import make_predict, train_members
-from functional_clf.registry import CONTESTANTS, made_again
+from functional_clf.ensemble.pickling import packed, unpacked
 from functional_clf.support.arguments import real_number, short, whole_number
 from functional_clf.support.forks import use_threads
 from functional_clf.workers.threads import Workers
@@ -62,7 +61,7 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         hidden: widths of the hidden layers of a multilayer perceptron; inputs and outputs follow
             the data.
         activation: between its layers, a name in `models.ACTIVATIONS`; None for linear layers only.
-        optimizer: "adam" or "sgd".
+        optimizer: by name, as "adam", with the settings that `mlp_recipe` has by default.
         learning_rate: step size, above 0.
         epochs: times that the samples are gone through, at least 1.
         batch_size: samples in a batch, at least 1; None for all of them, a step an epoch.
@@ -169,8 +168,6 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         if self.class_weight is not None:
             weights = compute_class_weight(self.class_weight, classes=classes, y=y).tolist()
         recipe = _sized(template, X.shape[1], len(classes))
-        if self.batch_size is not None:
-            recipe = replace(recipe, batch_size=self.batch_size)
         scaler = _scaler(X) if self.scale else None
         dtype = floating_dtype()
         random = check_random_state(self.random_state)
@@ -262,13 +259,13 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         return self.classes_[best]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled: a recipe of this package's own functions as its description."""
+        """What is pickled: weights, and recipes in a form that can be."""
         state = cast(dict[str, Any], super().__getstate__())
-        return {name: _packed(value) for name, value in state.items()}
+        return {name: packed(value) for name, value in state.items()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Make packed recipes again; refuses what would compute something else than before."""
-        super().__setstate__({name: _unpacked(value) for name, value in state.items()})
+        super().__setstate__({name: unpacked(value) for name, value in state.items()})
 
     def _member(self) -> Recipe | Template:
         """What each member is, of a recipe or of the arguments that stand for one."""
@@ -280,6 +277,7 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
                 optimizer=cast(OptimizerName, self.optimizer),
                 learning_rate=real_number("learning_rate", self.learning_rate),
                 epochs=whole_number("epochs", self.epochs, 1),
+                batch_size=self.batch_size,
             )
         if isinstance(self.recipe, type) or not isinstance(self.recipe, Recipe | Template):
             raise TypeError(
@@ -339,22 +337,6 @@ class SeedEnsembleClassifier(ClassifierMixin, BaseEstimator):
         with Workers(threads) as workers:
             for _ in workers.map(predict_rows, blocks):
                 pass
-
-
-class _Packed(NamedTuple):
-    """A recipe as its description, of which it can be made again."""
-
-    description: dict[str, Any]
-
-
-def _packed(value: Any) -> Any:
-    if type(value) is Recipe and value.kind in CONTESTANTS:  # its functions cannot be pickled
-        return _Packed(value.describe())
-    return value
-
-
-def _unpacked(value: Any) -> Any:
-    return made_again(CONTESTANTS, value.description) if isinstance(value, _Packed) else value
 
 
 def _sized(member: Recipe | Template, n_features: int, n_classes: int) -> Recipe:

@@ -3,6 +3,8 @@
 import os
 import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,6 +34,17 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
-def leave_interrupts() -> None:
-    """Leave Ctrl-C to the process that started this one, which will end it."""
+def serve(parent: int) -> None:
+    """Have this process end with the one that started it, and leave Ctrl-C to that one.
+
+    Args:
+        parent: its number.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:  # whoever is left alone is given another parent
+        time.sleep(1)
+    os._exit(1)

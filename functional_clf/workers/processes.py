@@ -1,6 +1,7 @@
 """Processes beside the worker threads, for what holds the interpreter's lock, such as fits."""
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, wait
@@ -9,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from functional_clf.support.errors import one_line
-from functional_clf.support.processes import child_environment, leave_interrupts
+from functional_clf.support.processes import child_environment, serve
 from functional_clf.workers.threads import TICK_SECONDS
 
 logger = logging.getLogger("functional_clf")
@@ -133,6 +134,7 @@ def _executor(count: int) -> Any:
     return ProcessPoolExecutor(
         count,
         timeout=IDLE_SECONDS,
-        initializer=leave_interrupts,
+        initializer=serve,
+        initargs=(os.getpid(),),
         env=variables | dict.fromkeys(THREAD_VARIABLES, "1"),
     )

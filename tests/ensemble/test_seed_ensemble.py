@@ -28,6 +28,7 @@ from functional_clf.engines.machine import c_compiler
 from functional_clf.engines.vmapped import Eager
 from functional_clf.ensemble import seed_ensemble
 from functional_clf.ensemble.members import make_predict, train_members
+from functional_clf.ensemble.pickling import packed
 
 needs_c = pytest.mark.skipif(c_compiler() is None, reason="no C compiler was found")
 ENGINES = ["eager", pytest.param("fused", marks=needs_c)]
@@ -42,7 +43,7 @@ def small(**changed):
     return SeedEnsembleClassifier(**settings | {"engine": "eager", "random_state": 0} | changed)
 
 
-def module_recipe(module, epochs=20, name="own"):
+def recipe_of(module, epochs=20, name="own"):
     """A recipe of somebody's own module, whose weights each seed draws."""
     shapes = {key: param.shape for key, param in module.named_parameters()}
 
@@ -120,12 +121,14 @@ def test_a_grid_search_chooses_between_recipes():
         None,
         mlp_recipe("deep", hidden=(4, 4), epochs=5),
         mlp_recipe("sized", (6, 4, 1), "tanh", "sgd", 0.1, epochs=5),
+        Recipe("parts", mlp((6, 4, 1), torch.tanh), sgd(0.1), epochs=5),
+        recipe_of(nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1)), epochs=5),
     ],
-    ids=["arguments", "template", "recipe"],
+    ids=["arguments", "template", "recipe", "parts", "module"],
 )
 def test_a_fitted_ensemble_is_pickled_and_predicts_the_same(dumped, recipe):
     x, y = TWO
-    settings = {} if recipe is not None else {"hidden": (4,), "epochs": 5}
+    settings = {"engine": "eager"} | ({} if recipe else {"hidden": (4,), "epochs": 5})
     ensemble = SeedEnsembleClassifier(2, recipe=recipe, random_state=0, **settings).fit(x, y)
     file = io.BytesIO()
     (pickle if dumped == "pickle" else joblib).dump(ensemble, file)
@@ -133,6 +136,15 @@ def test_a_fitted_ensemble_is_pickled_and_predicts_the_same(dumped, recipe):
     again = (pickle if dumped == "pickle" else joblib).load(file)
     assert (again.predict_proba(x) == ensemble.predict_proba(x)).all()
     assert (again.fit(x, y).predict_proba(x) == ensemble.predict_proba(x)).all()
+
+
+def test_what_is_not_found_by_its_place_is_left_to_whoever_pickles_the_rest():
+    model = mlp((6, 1))
+    init, apply = (lambda g: model.init(g)), (lambda p, x: model.apply(p, x))
+    recipe = Recipe("lambdas", Model(init, apply), sgd(0.1), epochs=2)
+    assert packed(recipe) is recipe
+    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        pickle.dumps(SeedEnsembleClassifier(recipe=recipe))
 
 
 def test_a_pickled_recipe_that_computes_something_else_today_is_refused():
@@ -339,7 +351,7 @@ def test_a_module_of_ones_own_is_a_member():
     x, y = TWO
     network = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1))
     ensemble = SeedEnsembleClassifier(
-        4, recipe=module_recipe(network), engine="eager", random_state=0
+        4, recipe=recipe_of(network), engine="eager", random_state=0
     ).fit(x, y)
     assert ensemble.score(x, y) > 0.8
     each = ensemble.predict_proba_of_seeds(x)
@@ -382,7 +394,7 @@ def test_a_recipe_that_is_not_pure_is_refused():
     x, y = TWO
     network = nn.Sequential(nn.Linear(6, 5), nn.Dropout(0.5), nn.Linear(5, 1))
     with pytest.raises(ValueError, match="draws from a global random generator"):
-        SeedEnsembleClassifier(2, recipe=module_recipe(network), engine="eager").fit(x, y)
+        SeedEnsembleClassifier(2, recipe=recipe_of(network), engine="eager").fit(x, y)
 
 
 def test_weights_that_are_alike_for_every_seed_are_told():
@@ -490,7 +502,7 @@ def test_predictions_of_numbers_far_too_large_are_refused():
     with pytest.raises(ValueError, match=r"X holds 1e\+308, too large a number for float64"):
         small().fit(x / 100, y).predict(np.full((1, 6), 1e308))
     network = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 1))  # trained in float32
-    ensemble = SeedEnsembleClassifier(1, recipe=module_recipe(network), engine="eager").fit(x, y)
+    ensemble = SeedEnsembleClassifier(1, recipe=recipe_of(network), engine="eager").fit(x, y)
     with pytest.raises(ValueError, match="output for a row of X is not finite"):
         ensemble.predict(np.full((1, 6), 1e45))
 

@@ -247,7 +247,10 @@ def _scatter(rewriting: _Rewriting, node: Node, x: Node, dim: int, index: Node, 
 
 
 _PARTS: dict[str, Callable[..., Node]] = {
-    **{"bmm": _bmm, "mm": _mm, "mv": _mv, "scatter": _scatter},
+    "bmm": _bmm,
+    "mm": _mm,
+    "mv": _mv,
+    "scatter": _scatter,
     **dict.fromkeys(("max[1]", "argmax"), _place_of_top("amax.default")),
     **dict.fromkeys(("min[1]", "argmin"), _place_of_top("amin.default")),
     "_softmax": _softmax,

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 MOST_PARTS = 256
 """Up to so many places along an axis are taken one by one."""
@@ -190,7 +191,9 @@ def _triangle(is_kept: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tens
     def made(x: Tensor, diagonal: int = 0) -> Tensor:
         rows = torch.arange(x.shape[-2], dtype=x.dtype)
         columns = torch.arange(x.shape[-1], dtype=x.dtype)
-        return torch.where(is_kept(columns[None] - rows[:, None], rows.new_full((), diagonal)), x, 0)
+        return torch.where(
+            is_kept(columns[None] - rows[:, None], rows.new_full((), diagonal)), x, 0
+        )
 
     return made
 
@@ -240,8 +243,8 @@ def index_add(x: Tensor, dim: int, index: list[int], source: Tensor, alpha: floa
 BY_PLACES: Mapping[str, Callable[..., Tensor]] = {
     "index": indexed,
     "index_put": index_put,
-    "index_select": lambda x, dim, index: (
-        parts_of(x, [place % x.shape[dim] for place in index], dim)
+    "index_select": lambda x, dim, index: parts_of(
+        x, [place % x.shape[dim] for place in index], dim
     ),
     "index_add": index_add,
 }
@@ -251,7 +254,7 @@ BY_PLACES: Mapping[str, Callable[..., Tensor]] = {
 # Norms and the like.
 
 
-def _centred(x: Tensor, dims: Sequence[int]) -> Tensor:
+def _centred(x: Tensor, dims: list[int]) -> Tensor:
     return x - x.mean(dims, True)
 
 
@@ -350,8 +353,8 @@ def _group_norm(
     return y, mean.view(flat), rstd.view(flat)
 
 
-# Elementwise. At a NaN torch's vectors and what it does with the rest of them may differ: here it is
-# what the vectors do.
+# Elementwise. What torch makes of a NaN in whole vectors and of one behind the last of them may
+# differ: here it is what it makes of one in whole vectors.
 
 
 def _elu(x: Tensor, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Tensor:
@@ -456,9 +459,7 @@ def _of_bools(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 # Products.
 
 
-def _addmm(
-    bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1
-) -> Tensor:
+def _addmm(bias: Tensor, a: Tensor, b: Tensor, *, beta: float = 1, alpha: float = 1) -> Tensor:
     product = torch.mm(a, b)
     product = product if alpha == 1 else product * alpha
     if beta == 0:
@@ -468,30 +469,55 @@ def _addmm(
 
 SIMPLER: Mapping[str, Callable[..., Any]] = MappingProxyType(
     {
-        **{"flip": _flip, "roll": _roll, "stack": _stack, "unbind": _unbind, "split": _split},
-        **{"split_with_sizes": _split_with_sizes, "slice": _slice, "repeat": _repeat},
-        **{"slice_backward": _slice_backward, "constant_pad_nd": _pad, "diagonal": _diagonal},
-        **{"diagonal_backward": _diagonal_backward, "tril": _triangle(torch.le)},
-        **{"triu": _triangle(torch.ge), "cumsum": _cumulated(torch.add)},
-        **{"cumprod": _cumulated(torch.mul), "var": _var, "std": _std, "var_mean": _var_mean},
-        **{"linalg_vector_norm": _vector_norm, "native_layer_norm": _layer_norm},
-        **{"native_layer_norm_backward": _layer_norm_backward, "native_group_norm": _group_norm},
-        **{"elu": _elu, "elu_backward": _elu_backward, "hardtanh_backward": _hardtanh_backward},
+        "flip": _flip,
+        "roll": _roll,
+        "stack": _stack,
+        "unbind": _unbind,
+        "split": _split,
+        "split_with_sizes": _split_with_sizes,
+        "slice": _slice,
+        "repeat": _repeat,
+        "slice_backward": _slice_backward,
+        "constant_pad_nd": _pad,
+        "diagonal": _diagonal,
+        "diagonal_backward": _diagonal_backward,
+        "tril": _triangle(torch.le),
+        "triu": _triangle(torch.ge),
+        "cumsum": _cumulated(torch.add),
+        "cumprod": _cumulated(torch.mul),
+        "var": _var,
+        "std": _std,
+        "var_mean": _var_mean,
+        "linalg_vector_norm": _vector_norm,
+        "native_layer_norm": _layer_norm,
+        "native_layer_norm_backward": _layer_norm_backward,
+        "native_group_norm": _group_norm,
+        "elu": _elu,
+        "elu_backward": _elu_backward,
+        "hardtanh_backward": _hardtanh_backward,
         "celu": lambda x, alpha=1: torch.where(x > 0, x, alpha * torch.expm1(x * (1 / alpha))),
         "hardtanh": lambda x, low=-1, high=1: x.clamp(low, high),
         "hardsigmoid": lambda x: (x + 3).clamp(0, 6) / 6,
         "hardsigmoid_backward": _hardsigmoid_backward,
         "hardswish": lambda x: x * (x + 3).clamp(0, 6) / 6,
-        **{"hardswish_backward": _hardswish_backward, "mish": _mish, "softshrink": _softshrink},
-        **{"mish_backward": _mish_backward, "softshrink_backward": _shrink_backward},
-        **{"hardshrink": _hardshrink, "hardshrink_backward": _shrink_backward, "lerp": _lerp},
+        "hardswish_backward": _hardswish_backward,
+        "mish": _mish,
+        "softshrink": _softshrink,
+        "mish_backward": _mish_backward,
+        "softshrink_backward": _shrink_backward,
+        "hardshrink": _hardshrink,
+        "hardshrink_backward": _shrink_backward,
+        "lerp": _lerp,
         "_prelu_kernel": lambda x, weight: torch.where(x > 0, x, weight * x),
         "_prelu_kernel_backward": _prelu_backward,
         "threshold": lambda x, at, value: torch.where(x <= at, float(value), x),
         "addcmul": lambda x, a, b, *, value=1: x + (a * b if value == 1 else value * a * b),
         "addcdiv": lambda x, a, b, *, value=1: x + (a / b if value == 1 else value * a / b),
-        **{"logaddexp": _logaddexp, "nan_to_num": _nan_to_num, "glu": _glu},
-        **{"glu_backward": _glu_backward, "addmm": _addmm},
+        "logaddexp": _logaddexp,
+        "nan_to_num": _nan_to_num,
+        "glu": _glu,
+        "glu_backward": _glu_backward,
+        "addmm": _addmm,
         "isnan": lambda x: x != x,
         "dot": lambda a, b: (a * b).sum(),
         "bitwise_and": _of_bools(torch.logical_and),
@@ -500,3 +526,109 @@ SIMPLER: Mapping[str, Callable[..., Any]] = MappingProxyType(
     }
 )
 """By name: what makes the results of the operation, or `NotImplemented` where it cannot."""
+
+
+# Matmuls of more than two axes. Torch puts axes together for them, samples and others, and parts
+# them again; a size that is a multiple of the number of samples is not known here.
+
+_MOST_LAYERS = 32
+
+
+class OfManyAxes(TorchFunctionMode):
+    """Does matmuls of more than two axes without putting axes together.
+
+    Args:
+        samples: how many there are: that axis is not taken place by place.
+    """
+
+    def __init__(self, samples: int) -> None:
+        super().__init__()
+        self._samples = samples
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs, made = kwargs or {}, NotImplemented
+        if func is torch.nn.functional.linear:
+            made = self._linear(*args, **kwargs)
+        elif func in (torch.matmul, Tensor.matmul, Tensor.__matmul__):
+            made = self._matmul(*args, **kwargs)
+        elif func is Tensor.__rmatmul__:
+            made = self._matmul(*args[::-1])
+        elif func is torch.einsum:
+            made = _einsum(*args, **kwargs)
+        elif func is torch.nn.functional.scaled_dot_product_attention:
+            made = self._attention(*args, **kwargs)
+        return func(*args, **kwargs) if made is NotImplemented else made
+
+    def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        if x.ndim < 3 or weight.ndim != 2:
+            return NotImplemented
+        if bias is None:
+            return self._layers(x, lambda part: torch.nn.functional.linear(part, weight))
+        return self._layers(x, lambda part: torch.nn.functional.linear(part, weight, bias))
+
+    def _layers(self, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
+        """A layer on the last axis of a tensor, on slices with an axis of samples beside it."""
+        if x.ndim == 2:
+            return layer(x)
+        dim = 1 if x.shape[0] == self._samples else 0
+        if not 0 < x.shape[dim] <= _MOST_LAYERS:
+            return NotImplemented
+        parts = [self._layers(x.select(dim, k), layer) for k in range(x.shape[dim])]
+        return NotImplemented if NotImplemented in parts[:1] else torch.stack(parts, dim)
+
+    def _matmul(self, a: Tensor, b: Tensor) -> Tensor:
+        if not isinstance(a, Tensor) or not isinstance(b, Tensor) or min(a.ndim, b.ndim) < 2:
+            return NotImplemented
+        if a.ndim > 2 and b.ndim == 2:
+            return self._layers(a, lambda part: torch.matmul(part, b))
+        if max(a.ndim, b.ndim) > 3 or (a.ndim == 2 and b.ndim == 3 and b.shape[2] > 1):
+            return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
+        return NotImplemented
+
+    def _attention(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: Tensor | None = None,
+        dropout_p: float = 0.0,
+        is_causal: bool = False,
+        scale: float | None = None,
+        enable_gqa: bool = False,
+    ) -> Tensor:
+        if attn_mask is not None or dropout_p or is_causal or enable_gqa or query.ndim < 3:
+            return NotImplemented
+
+        def product(a: Tensor, b: Tensor) -> Tensor:
+            return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
+
+        scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+        return product((product(query, key.mT) * scale).softmax(-1), value)
+
+
+def _einsum(equation: Any, *operands: Any) -> Tensor:
+    if not isinstance(equation, str) or len(operands) != 2:
+        return NotImplemented
+    terms, arrow, out = equation.replace(" ", "").partition("->")
+    names = terms.split(",")
+    if not arrow or len(names) != 2 or any(not name.isalpha() for name in (*names, out + "a")):
+        return NotImplemented
+    if any(len(set(name)) != len(name) for name in (*names, out)):
+        return NotImplemented
+    if [len(name) for name in names] != [one.ndim for one in operands] or max(map(len, names)) < 3:
+        return NotImplemented
+    every = out + "".join(sorted({*names[0], *names[1]} - {*out}))
+    if not {*out} <= {*names[0], *names[1]}:
+        return NotImplemented
+    factors = []
+    for name, one in zip(names, operands, strict=True):
+        ordered = one.permute([name.index(letter) for letter in every if letter in name])
+        for dim, letter in enumerate(every):
+            if letter not in name:
+                ordered = ordered.unsqueeze(dim)
+        factors.append(ordered)
+    product = factors[0] * factors[1]
+    summed = [*range(len(out), len(every))]
+    return product.sum(summed) if summed else product

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from functional_clf.engines.fused.simpler import BY_PLACES, SIMPLER
+from functional_clf.engines.fused.simpler import BY_PLACES, SIMPLER, OfManyAxes
 
 SAMPLES: Literal["samples"] = "samples"
 """Stands for the number of samples, as a size and as a number."""
@@ -121,7 +121,7 @@ def trace(
         [('mean.default', ()), ('mul.Tensor', ())]
     """
     probes = (samples, samples + 2)
-    few, many = (_Recording(function, make_inputs(n)) for n in probes)
+    few, many = (_Recording(function, make_inputs(n), n) for n in probes)
     if [call.op for call in few.calls] != [call.op for call in many.calls]:
         raise UnfusableError("its operations depend on the number of samples")
     nodes: dict[int, Node] = {}  # by the place of the tensor in a recording
@@ -172,7 +172,7 @@ class _Call:
 class _Recording(TorchDispatchMode):
     """What a function does, operation by operation."""
 
-    def __init__(self, function: Callable[..., Any], inputs: tuple[Any, ...]) -> None:
+    def __init__(self, function: Callable[..., Any], inputs: tuple[Any, ...], samples: int) -> None:
         super().__init__()
         self.calls: list[_Call] = []
         self.written: list[_Place] = []
@@ -186,7 +186,7 @@ class _Recording(TorchDispatchMode):
             inputs = pytree.tree_map_only(Tensor, _own, inputs)
             for leaf in pytree.tree_leaves(inputs):
                 self._add("input", (), {}, leaf)
-            with self:
+            with self, OfManyAxes(samples):
                 result = torch.func.functionalize(function)(*inputs)
         leaves, self.form = pytree.tree_flatten(result)
         self.outputs = [self._place_of(leaf) for leaf in leaves]
@@ -256,9 +256,7 @@ class _Recording(TorchDispatchMode):
             if sum(map(_is_places, pytree.tree_leaves(known, _is_places))) != 1:
                 return NotImplemented
             args, kwargs = known
-        elif name not in SIMPLER:
-            return NotImplemented
-        elif name == "addmm" and not kwargs:
+        elif name not in SIMPLER or (name == "addmm" and not kwargs):
             return NotImplemented
         with self:
             return {**SIMPLER, **BY_PLACES}[name](*args, **kwargs)

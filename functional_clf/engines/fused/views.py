@@ -17,6 +17,9 @@ VIEWS = {
 """Operations that only look at a tensor in another way."""
 
 
+_SOME = -1  # in place of the number of samples
+
+
 class View(NamedTuple):
     """The same elements in another shape.
 
@@ -116,16 +119,12 @@ def reshaped(
         True
     """
     found: list[Stride] = []
-    old = [pair for pair in zip(shape, strides, strict=True) if pair[0] != 1]
-    left = list(new)
+    sizes = [_SOME if size == SAMPLES else size for size in shape]
+    old = [pair for pair in zip(sizes, strides, strict=True) if pair[0] != 1]
+    left = [_SOME if size == SAMPLES else size for size in new]
     while left:
-        if left[0] == 1:
-            found.append(0)
-            left.pop(0)
-            continue
-        if left[0] == SAMPLES:
-            found.append(old.pop(0)[1])
-            left.pop(0)
+        if left[0] in (1, _SOME):
+            found.append(0 if left.pop(0) == 1 else old.pop(0)[1])
             continue
         size, stride = old.pop(0)
         wanted = [left.pop(0)]
@@ -148,8 +147,10 @@ def can_reshape(source: tuple[Size, ...], shape: tuple[Size, ...]) -> bool:
     """Whether the axis of samples, if any, stays by itself.
 
     Example:
-        >>> can_reshape(("samples", 6), ("samples", 2, 3)), can_reshape((2, "samples"), ("samples", 2))
-        (True, False)
+        >>> can_reshape(("samples", 6), ("samples", 2, 3))
+        True
+        >>> can_reshape((2, "samples"), ("samples", 2))
+        False
     """
     ends = [
         math.prod(sizes[: sizes.index(SAMPLES)]) if SAMPLES in sizes else -1

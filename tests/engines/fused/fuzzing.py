@@ -1,17 +1,16 @@
 """Random networks, each from one seed, and their training in a plain loop of torch.autograd.
 
-A network is a few random lines of Python, `apply(p, x)` of one replicate, so that one that fails can
-be read and tried alone. The plain loop takes one replicate at a time through `torch.autograd` and
-`torch.optim`: no vmap, and neither engine nor optimizer of ours. It runs in float64, and once more
-from weights that are off by a rounding (in float32: computed in float32): by how far the second run
-is apart from the first it is known how much of a difference tells nothing.
+A network is a few random lines of Python, `apply(p, x)` of one replicate, so that one that fails
+can be read and tried alone. The plain loop takes one replicate at a time through `torch.autograd`
+and `torch.optim`: no vmap, and neither engine nor optimizer of ours. It runs in float64, and once
+more from weights that are off by a rounding (in float32: computed in float32): by how far the
+second run is apart from the first it is known how much of a difference tells nothing.
 
     python tests/engines/fused/fuzzing.py 1234        # what network 1234 is, and how it does
 """
 
 import dataclasses
 import functools
-import math
 import os
 import random
 import sys
@@ -22,14 +21,13 @@ import warnings
 from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional
 from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe, init_chunk
 from functional_clf.core.optim import adam, sgd
 from functional_clf.core.tasks import Binary, MultiClass
-from functional_clf.core.types import Batch, Model, Optimizer
+from functional_clf.core.types import Batch, Model
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines.fused import library
 from functional_clf.engines.fused.engine import FUSED
@@ -41,8 +39,9 @@ TAME = 1e3
 """Losses and weights beyond this one are not compared: float32 has no digits left to agree on."""
 
 # Lines of a network. {0} is what came last, of shape (sample, k); {1} something else of that shape,
-# {2} something else of any width, j. Letters are weights: w (k, m), t (m, k), b (m,) for a new width
-# m; g (k,), v (k,), s (), u (k, k). a and c are two factors of k, i, e places below it.
+# {2} something else of any width, j. Letters are weights: w (k, m), t (m, k), b (m,) for a new
+# width m; g (k,), v (k,), s (), u (k, k), q (c, c). a and c are two factors of k, i and e places
+# below it.
 
 ELEMENTWISE = [
     *("torch.relu({0})", "torch.tanh({0})", "torch.sigmoid({0})", "functional.silu({0})"),
@@ -104,22 +103,42 @@ OF_FEATURES = [
             *("functional.normalize({0} + 0.1, dim=1)", "{0} - {0}.mean(1, keepdim=True)"),
             *("{0} * {0}.sum(1, keepdim=True)", "{0} - {0}.amax(1, keepdim=True)"),
             *("{0} * {0}.amin(1)[:, None]", "{0} - {0}.max(1, keepdim=True).values"),
-            *("{0} / (1 + {0}.var(1, unbiased=False, keepdim=True))", "{0}.flip(1)", "{0}.flip(-1)"),
+            *(
+                "{0} / (1 + {0}.var(1, unbiased=False, keepdim=True))",
+                "{0}.flip(1)",
+                "{0}.flip(-1)",
+            ),
             *("{0} / torch.sqrt({0}.var(1, correction=0, keepdim=True) + 0.1)",),
             *("{0}.cumsum(1)", "{0}.cumsum(-1) / {k}", "{0}.roll(1, 1)", "torch.roll({0}, -2, -1)"),
             *("{0} + {0}[:, [{i}]]", "{0} + {0}[:, 0, None]", "{0} * {0}[:, -1:]", "{0}.fliplr()"),
             *("{0} * ({0} > 0).any(1, keepdim=True)", "{0} * ({0} > -0.3).all(1, keepdim=True)"),
             *("{0} / (1 + ({0} > 0).sum(1, keepdim=True))", "{0} * {0}.norm(dim=1, keepdim=True)"),
-            *("{0} + 0.1 * torch.arange({k}, dtype={0}.dtype)", "{0} + {0}.select(1, {i})[:, None]"),
+            *(
+                "{0} + 0.1 * torch.arange({k}, dtype={0}.dtype)",
+                "{0} + {0}.select(1, {i})[:, None]",
+            ),
             *("{0} * torch.linalg.vector_norm({0} + 0.2, dim=-1, keepdim=True)",),
             *("{0}.T.softmax(0).T", "{0}.transpose(0, 1).transpose(1, 0)", "{0}.reshape(-1, {k})"),
-            *("{0}.unsqueeze(1).squeeze(1)", "{0}[:, [{i}, *range(1, {k})]]", "{0}[:, list(range({k}))]"),
-            *("torch.where(torch.arange({k}) < {e}, {0}, 0.5 * {0})", "{0} * {0}.prod(1).tanh()[:, None]"),
+            *(
+                "{0}.unsqueeze(1).squeeze(1)",
+                "{0}[:, [{i}, *range(1, {k})]]",
+                "{0}[:, list(range({k}))]",
+            ),
+            *(
+                "torch.where(torch.arange({k}) < {e}, {0}, 0.5 * {0})",
+                "{0} * {0}.prod(1).tanh()[:, None]",
+            ),
             *("{0} @ ({u} + {u}.T) / {k}", "{0} @ torch.tril({u})", "{0} @ torch.triu({u}, 1)"),
-            *("{0} + 0.1 * torch.tensor([0.5] * {k}, dtype={0}.dtype)", "{0}.mul({0}.std(1)[:, None])"),
+            *(
+                "{0} + 0.1 * torch.tensor([0.5] * {k}, dtype={0}.dtype)",
+                "{0}.mul({0}.std(1)[:, None])",
+            ),
             *("{0} + {0} @ {u}", "{0} + torch.tanh(functional.linear({0}, {u}, {g}))"),
             *("{0} * functional.cosine_similarity({0} + 0.3, {1} - 0.2, dim=1)[:, None]",),
-            *("{0} * functional.pad({0}, (1, 0))[:, :-1]", "{0} - functional.pad({0}[:, 1:], (0, 1))"),
+            *(
+                "{0} * functional.pad({0}, (1, 0))[:, :-1]",
+                "{0} - functional.pad({0}[:, 1:], (0, 1))",
+            ),
         )
     ),
     ("k + j", "k + j <= 17", "torch.cat([{0}, {2}], 1)"),
@@ -155,6 +174,23 @@ OF_FEATURES = [
     ("k", "a > 1 and c > 1", "{0}.view(-1, {a}, {c}).softmax(-1).flatten(1)"),
     ("k", "a > 1 and c > 1", "functional.group_norm({0}, {a})"),
     ("k", "a > 1 and c > 1", "functional.layer_norm({0}.view(-1, {a}, {c}), ({c},)).view(-1, {k})"),
+    ("a * c", "a > 1 and c > 1", "torch.matmul({0}.view(-1, {a}, {c}), {q}).flatten(1)"),
+    ("a * c", "a > 1 and c > 1", "functional.linear({0}.view(-1, {a}, {c}), {q}).flatten(1)"),
+    (
+        "a * c",
+        "a > 1 and c > 1",
+        "torch.einsum('nai,ij->naj', {0}.view(-1, {a}, {c}), {q}).flatten(1)",
+    ),
+    (
+        "k",
+        "a > 1 and c > 1",
+        "functional.scaled_dot_product_attention(*[{0}.view(-1, {a}, {c})] * 3).flatten(1)",
+    ),
+    (
+        "a * a",
+        "a > 1 and c > 1 and a < 5",
+        "({0}.view(-1, {a}, {c}) @ {0}.view(-1, {a}, {c}).mT).flatten(1)",
+    ),
     ("k * k", "k <= 4", "({0}[:, :, None] * {0}[:, None]).flatten(1)"),
     ("k * j", "k * j <= 17", "torch.einsum('ni,nj->nij', {0}, {2}).reshape(len(x), -1)"),
     ("k", "True", "sum({0}[:, [i]] for i in range({k})) * {0}"),
@@ -198,10 +234,18 @@ class Writer:
     def use(self, template: str, width: int) -> None:
         """Write a line."""
         name, k = self.hidden[-1]
-        words: dict[str, Any] = self.sizes(k)
+        words: dict[str, Any] = dict(self.drawn)
         makers: dict[str, tuple[int, ...]] = {
-            **{"w": (k, width), "t": (width, k), "b": (width,), "u": (k, k)},
-            **{"g": (k,), "v": (k,), "s": (), "r": (1, k), "d": (1,)},
+            "w": (k, width),
+            "t": (width, k),
+            "b": (width,),
+            "u": (k, k),
+            "g": (k,),
+            "v": (k,),
+            "s": (),
+            "r": (1, k),
+            "d": (1,),
+            "q": (self.drawn["c"], self.drawn["c"]),
         }
         words |= {
             key: self.weight(*shape) for key, shape in makers.items() if f"{{{key}}}" in template
@@ -217,9 +261,6 @@ class Writer:
         a = self.rng.choice([one for one in range(1, k + 1) if k % one == 0])
         i, e = self.rng.randrange(k), self.rng.randint(1, max(k - 1, 1))
         self.drawn = {"k": k, "j": j, "a": a, "c": k // a, "i": i, "e": e}
-
-    def sizes(self, k: int) -> dict[str, int]:
-        return self.drawn
 
     def alike(self, k: int) -> list[str]:
         return [name for name, width in self.hidden if width == k]
@@ -327,7 +368,10 @@ def draw(seed: int, lanes: int = 8, share_of_strange: float = 0.03) -> Network:
     samples = rng.choice((*near, rng.randint(1, 40), rng.randint(1, 40), rng.randint(1, 300)))
     return Network(
         *(seed, rng.choice((torch.float32, torch.float64)), features),
-        *((samples, rng.choice((rng.randint(1, 12), rng.randint(2, 40), rng.randint(2, 300)))), rng.choice((2, 2, 3))),
+        *(
+            (samples, rng.choice((rng.randint(1, 12), rng.randint(2, 40), rng.randint(2, 300)))),
+            rng.choice((2, 2, 3)),
+        ),
         *(rng.randint(5, 20), writer.shapes),
         f"def apply(p, x):\n{lines}    return {writer.hidden[-1][0]}\n",
         *(rng.choice(list(OPTIMIZERS)), classes),

@@ -258,7 +258,7 @@ REFUSED = {
     "largest of samples": (lambda h: h - h.amax(0), "over all samples"),
     "any sample": (lambda h: h * (h > 0).any(0), "over all samples"),
     "sorting": (lambda h: h * h.argsort(1), "sort"),
-    "the largest two": (lambda h: h * h.topk(1, 1).values, "topk"),
+    "the largest two": (lambda h: h * h.topk(1, 1).values, "scatter"),
     "index of the largest sample": (lambda h: h * h.argmax(0), "looks for a sample"),
     "counting samples": (lambda h: h * torch.arange(len(h))[:, None], "counts the samples"),
     "counting in fractions": (lambda h: h * torch.arange(0, 2, 0.5), "other than whole numbers"),

@@ -1,8 +1,8 @@
 """Operations that are done as simpler ones, beside torch's own, also where NaN and infinity are.
 
-All of them are one program. A replicate is a row of features (twice, for two samples), and the
-gradient of a weight that multiplies what an operation makes of it is just that. An optimizer that
-puts gradients into its state hands them out.
+All of them are one program. A replicate is a row of features (eight times, as so many samples),
+and the gradient of a weight that multiplies what an operation makes of it is just that. An
+optimizer that puts gradients into its state hands them out.
 """
 
 import itertools
@@ -16,13 +16,14 @@ from torch.nn import functional
 from functional_clf.contestants.recipe import Recipe, init_chunk
 from functional_clf.core.types import Batch, Model, Optimizer
 from functional_clf.data.batches import ChunkData
-from functional_clf.engines.fused import simpler
 from functional_clf.engines.fused.engine import FUSED
 
 CPU = torch.device("cpu")
 INF, NAN = math.inf, math.nan
 VALUES = (-INF, -200.0, -1.0, -0.3, 0.0, -0.0, 0.5, 1.0, 3.0, 200.0, INF, NAN)
-ROWS = [(*row, row[(k * 7) % 3] / 2 - 0.25) for k, row in enumerate(itertools.product(VALUES, repeat=3))]
+ROWS = [
+    (*row, row[(k * 7) % 3] / 2 - 0.25) for k, row in enumerate(itertools.product(VALUES, repeat=3))
+]
 
 
 def gradient_of(function):
@@ -42,6 +43,10 @@ def gradient_of(function):
 
 def scaled(x):
     return x * 0.5 + 0.25
+
+
+def weights_for(x):
+    return torch.tensor([[0.5, -1.0], [2.0, 0.25]], dtype=x.dtype)
 
 
 # Of a sample by 4 features; each gives one row of numbers for each sample.
@@ -120,6 +125,22 @@ PRODUCTS = {
     "bmm": lambda x: torch.bmm(x.view(-1, 2, 2), x.view(-1, 2, 2).mT),
     "matmul": lambda x: (x.unsqueeze(1) @ x.view(-1, 2, 2).repeat(1, 2, 1)).squeeze(1),
     "einsum": lambda x: torch.einsum("ni,nj->nij", x, x[:, :2]),
+    "einsum in heads": lambda x: torch.einsum("nhi,nhi->nh", x.view(-1, 2, 2), x.view(-1, 2, 2)),
+    "einsum with weights": lambda x: torch.einsum(
+        "nhi,ij->hnj", x.view(-1, 2, 2), weights_for(x)
+    ).transpose(0, 1),
+    "linear of many axes": lambda x: functional.linear(
+        x.view(-1, 2, 2), weights_for(x), weights_for(x)[0]
+    ),
+    "linear beside samples": lambda x: functional.linear(
+        x.T[:, :, None], weights_for(x)[1:, :1], weights_for(x)[0, 1:]
+    ).transpose(0, 1),
+    "matmul of many axes": lambda x: x.view(-1, 1, 2, 2) @ weights_for(x),
+    "matmul from the left": lambda x: weights_for(x) @ x.view(-1, 2, 2),
+    "matmul of stacks of stacks": lambda x: x.view(-1, 2, 2, 1) @ x.view(-1, 2, 1, 2),
+    "attention": lambda x: functional.scaled_dot_product_attention(
+        x.view(-1, 2, 2), scaled(x).view(-1, 2, 2), x.view(-1, 2, 2)
+    ),
     "addmm of scaled": lambda x: torch.addmm(
         *(torch.ones(3, dtype=x.dtype), x, torch.ones(4, 3, dtype=x.dtype)), beta=0.5, alpha=2
     ),
@@ -163,18 +184,21 @@ ELEMENTWISE = {
     "not": lambda x: torch.where(~(x > 0), x, 0.5),
 }
 TABLES = {
-    **{"places": PLACES, "sums": SUMS, "products": PRODUCTS, "tops": TOPS},
+    "places": PLACES,
+    "sums": SUMS,
+    "products": PRODUCTS,
+    "tops": TOPS,
     "elementwise": ELEMENTWISE,
 }
 WITHOUT_GRADIENT = {"isnan", "isfinite"}
 
 
 @dataclass(frozen=True)
-class Half:
-    """A task whose loss is half the sum of all logits, so that two samples make a whole."""
+class Eighth:
+    """A task whose loss is the sum of all logits by eight, so that eight samples make a whole."""
 
     def loss(self, logits, y):
-        return logits.sum() / 2
+        return logits.sum() / 8
 
     def count_correct(self, logits, y):
         return (y > 0.5).sum()
@@ -197,13 +221,14 @@ def results_of(functions, rows, dtype):
         return {name: torch.zeros(shape, dtype=dtype) for name, shape in shapes.items()}
 
     def apply(p, x):
-        return sum((f(x) * p[name]).flatten(1).sum(1) for name, f in functions.items())
+        parts = [(f(x) * p[name]).flatten(1).sum(1) for name, f in functions.items()]
+        return sum(parts[1:], parts[0])
 
-    x = torch.tensor(rows, dtype=dtype)[:, None].expand(-1, 2, 4).contiguous()
-    batch = Batch(x, torch.zeros(len(rows), 2, dtype=dtype))
+    x = torch.tensor(rows, dtype=dtype)[:, None].expand(-1, 8, 4).contiguous()
+    batch = Batch(x, torch.zeros(len(rows), 8, dtype=dtype))
     recipe = Recipe("operations", Model(init, apply), handing_out(), 1)
     start = init_chunk(recipe, range(len(rows)), CPU)
-    state, _ = FUSED.train(recipe, start, ChunkData(batch, batch, Half()), 1)
+    state, _ = FUSED.train(recipe, start, ChunkData(batch, batch, Eighth()), 1)
     return state.opt_state
 
 
