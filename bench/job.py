@@ -111,6 +111,7 @@ def make_job(
     data = data._replace(train=Batch(*(part[:, :samples] for part in data.train)))
     classes = data.task.n_classes
     recipe = WORKS[name].recipe(epochs, data.train.x.shape[-1], classes, learning_rate)
+    recipe = recipe.for_samples(data.train.y.shape[1])
     start = init_chunk(recipe, [one.init_seed for one in replicates], where).params
     return Job(name, recipe, replicates, start, data, where)
 

@@ -329,7 +329,8 @@ def _minibatches(
     parts = [
         "## Minibatches",
         "Tables, a fifth of whose rows is held out, others with every seed: two bundled ones "
-        "(three pixels of digits never change, and are no features), and 'made', which is scikit-learn's "
+        "(three pixels of digits never change, and are no features), and 'made', which is "
+        "scikit-learn's "
         "`make_classification`. ReLU, AdamW with torch's defaults; the last batch of an epoch is a "
         "shorter one. Every peer starts from the same initial weights and takes the same batches "
         "in the same order, checked and timed as in the standard job: after two or three epochs "

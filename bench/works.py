@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-import torch
 from sklearn.datasets import make_classification
 
-from functional_clf.contestants.mlp import model_0, model_1
+from functional_clf.contestants.mlp import mlp_recipe, model_0, model_1
 from functional_clf.contestants.recipe import Recipe
-from functional_clf.core.models import mlp
-from functional_clf.core.optim import adamw
 from functional_clf.data.bundled import breast_cancer, digits
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.generators import circles
@@ -66,18 +63,18 @@ def _in_batches(
     check_samples: int | None = None,
 ) -> Work:
     def recipe(epochs: int, features: int, classes: int, learning_rate: float | None) -> Recipe:
-        rate = LEARNING_RATE if learning_rate is None else learning_rate
-        layer_sizes = (features, *hidden, 1 if classes == 2 else classes)
-        settings = {
-            "layer_sizes": list(layer_sizes),
-            "activation": "relu",
-            "optimizer": "adamw",
-            "learning_rate": rate,
-            "weight_decay": WEIGHT_DECAY,
-        }
-        method = adamw(rate, weight_decay=WEIGHT_DECAY)
-        model = mlp(layer_sizes, torch.relu)
-        return Recipe("mlp", model, method, epochs, settings, batch_size=batch_size)
+        template = mlp_recipe(
+            "mlp",
+            hidden=hidden,
+            optimizer="adamw",
+            learning_rate=learning_rate or LEARNING_RATE,
+            weight_decay=WEIGHT_DECAY,
+            epochs=epochs,
+            batch_size=batch_size,
+        )
+        sized = template.sized(features, classes)
+        assert isinstance(sized, Recipe)
+        return sized
 
     return Work(lru_cache(dataset), "split", recipe, check_epochs, check_samples)
 

@@ -28,6 +28,7 @@ from .core.schedules import cosine as cosine
 from .core.schedules import linear_warmup as linear_warmup
 from .core.schedules import one_cycle as one_cycle
 from .core.schedules import step_decay as step_decay
+from .core.stopping import EarlyStopping as EarlyStopping
 from .core.tasks import Binary as Binary
 from .core.tasks import MultiClass as MultiClass
 from .core.tasks import Task as Task
@@ -44,6 +45,7 @@ from .core.types import Model as Model
 from .core.types import Optimizer as Optimizer
 from .core.types import Params as Params
 from .core.types import Record as Record
+from .core.types import StatefulModel as StatefulModel
 from .core.types import TrainState as TrainState
 from .data.bundled import breast_cancer as breast_cancer
 from .data.bundled import digits as digits

@@ -40,6 +40,8 @@ Factory = Callable[[int, int], nn.Module]
 COMPARED_SAMPLES = 128
 """So many samples go through a module itself, to be compared with what was recorded of it."""
 
+_KERNELS_BY_WIDTH = (nn.modules.conv._ConvNd, nn.MultiheadAttention)
+
 _RESERVED = ("seeds", "__metadata__")  # a file of weights uses them itself
 _SCALARS = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 
@@ -161,11 +163,16 @@ class ModuleTemplate:
         except ValueError as error:
             raise ValueError(f"recipe {self.name!r}: {error}") from error
         return self._recipe(
-            StatefulModel(forms.init, forms.apply, forms.train_apply), forms.as_module
+            StatefulModel(forms.init, forms.apply, forms.train_apply),
+            forms.as_module,
+            not forms.has_kernels_by_width(),
         )
 
     def _recipe(
-        self, model: StatefulModel, as_module: Callable[[], nn.Module] | None = None
+        self,
+        model: StatefulModel,
+        as_module: Callable[[], nn.Module] | None = None,
+        together: bool = True,
     ) -> Recipe:
         return Recipe(
             self.name,
@@ -178,6 +185,7 @@ class ModuleTemplate:
             drop_last=self.drop_last,
             stop=self.stop,
             label_smoothing=self.label_smoothing,
+            together=together,
         )
 
 
@@ -281,6 +289,32 @@ class ModuleForms:
         inputs += [buffers[name] for name in self._buffers]
         output, *new = graph(*inputs, x, key)
         return self._logits(output, x), dict(zip(self._buffers, new, strict=True))
+
+    def has_kernels_by_width(self) -> bool:
+        """Whether a vectorised call would take other kernels for another number of replicates.
+
+        So it is of convolutions, which become one of many groups, and of products of batches of
+        matrices, as in attention. Where the module cannot be recorded nobody knows; that is told
+        when it is checked.
+        """
+        found = [type(part) for part in self._made(0).modules()]
+        return any(issubclass(kind, _KERNELS_BY_WIDTH) for kind in found) or self._has_operations()
+
+    def _has_operations(self) -> bool:
+        form = Form(
+            *(True, (4, self.n_features), torch.get_default_dtype(), torch.device("cpu")),
+            torch.get_default_dtype(),
+        )
+        try:
+            graph = getattr(self._graphs, self.recorded(form))
+        except Exception:  # a forward pass may fail in any way, and is checked later
+            return False
+        return any(
+            str(node.target).startswith(
+                ("aten.convolution", "aten.bmm", "aten.baddbmm", "aten._sc")
+            )
+            for node in graph.graph.nodes
+        )
 
     def as_module(self) -> nn.Module:
         """A module of the factory's, in evaluation mode; weights are loaded by their names."""

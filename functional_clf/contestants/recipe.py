@@ -53,6 +53,9 @@ class Recipe:
         drop_last: leave out the last batch of an epoch where it is shorter.
         stop: when to stop before the last epoch; None for never.
         label_smoothing: share of a label that training spreads over all classes, in [0, 1).
+        together: whether replicates may be trained in one vectorised call. False where the bits of
+            one would depend on how many there are, as with convolutions, whose kernels are chosen
+            by the number: then one after another.
 
     Raises:
         TypeError: when an argument is of the wrong type, such as an `nn.Module` for a model.
@@ -76,6 +79,7 @@ class Recipe:
     drop_last: bool = False
     stop: EarlyStopping | None = None
     label_smoothing: float = 0.0
+    together: bool = True
 
     def __post_init__(self) -> None:
         name_text("a recipe", self.name)
@@ -93,8 +97,9 @@ class Recipe:
     def _check_training(self) -> None:
         if self.batch_size is not None:
             object.__setattr__(self, "batch_size", whole_number("batch_size", self.batch_size, 1))
-        if not isinstance(self.drop_last, bool):
-            raise TypeError(f"drop_last is {short(self.drop_last)}; it must be True or False")
+        for name in ("drop_last", "together"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise TypeError(f"{name} is {short(value)}; it must be True or False")
         if self.drop_last and self.batch_size is None:
             raise ValueError(
                 "drop_last is True, but there are no batches; batch_size must be given"
@@ -235,7 +240,8 @@ class Recipe:
 
     def _logits(self, params: Params, x: Tensor) -> Tensor:
         with torch.no_grad(), ONE_AT_A_TIME if not self.is_own else contextlib.nullcontext():
-            return torch.func.vmap(self.model.apply)(params, x).cpu()
+            at_once = None if self.together else 1
+            return torch.func.vmap(self.model.apply, chunk_size=at_once)(params, x).cpu()
 
 
 _TRAINING = ("batch_size", "drop_last", "stop", "label_smoothing")

@@ -76,6 +76,8 @@ def choose(job: Job) -> Choice:
     if hindrance is None:
         count, missing = len(job.recipes), FUSED.count_missing(job.recipes, job.data)
         return Choice(FUSED, f"it is the fastest ({missing} of {count} programs are new)")
+    if (apart := next((one for one in job.recipes if not one.together), None)) is not None:
+        return Choice(PLAIN, f"{hindrance}; {apart.name} is trained one seed after another")
     if lack := COMPILE.why_not(job.recipes, job.data):
         return Choice(PLAIN, f"{hindrance}; {lack}")
     ends_first = forecast(job)

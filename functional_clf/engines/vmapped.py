@@ -95,7 +95,7 @@ def advance_of(recipe: Recipe, task: Task, wrap: Wrap, loop: Loop = repeat) -> A
         return stepwise(lambda state, train: (one_epoch(state, train), None), read)
     stop, judge = (
         recipe.stop,
-        torch.func.vmap(make_judge(make_eval_step(recipe.model, task), recipe.stop)),
+        _each(recipe)(make_judge(make_eval_step(recipe.model, task), recipe.stop), 0),
     )
     apart = torch.func.vmap(lambda state, train: held_apart(state, train, stop))
     one_epoch = wrap(
@@ -120,22 +120,29 @@ def advance_of(recipe: Recipe, task: Task, wrap: Wrap, loop: Loop = repeat) -> A
 def vmapped_steps(recipe: Recipe, task: Task) -> tuple[TrainStep, EvalStep]:
     """The steps of one replicate, for a stack of them."""
     train_step = make_train_step(recipe.model, recipe.optimizer, recipe.training_task(task))
-    return torch.func.vmap(train_step), torch.func.vmap(make_eval_step(recipe.model, task))
+    each = _each(recipe)
+    return each(train_step, 0), each(make_eval_step(recipe.model, task), 0)
 
 
 def vmapped_epoch(recipe: Recipe, task: Task, loop: Loop = repeat) -> EpochStep:
     """One epoch of a recipe, for a stack of replicates."""
     train_step = make_train_step(recipe.model, recipe.optimizer, recipe.training_task(task))
     if recipe.batch_size is None:
-        whole = torch.func.vmap(train_step)
+        whole = _each(recipe)(train_step, 0)
         return lambda state, train: whole(state, train)[0]
     return make_epoch_step(
         train_step,
         recipe.batch_size,
         recipe.drop_last,
-        lambda function, dims: torch.func.vmap(function, dims),
+        _each(recipe),
         loop,
     )
+
+
+def _each(recipe: Recipe) -> Callable[[Callable[..., Any], Any], Callable[..., Any]]:
+    """How a function of one replicate is applied to many: at once, or to one after another."""
+    at_once = None if recipe.together else 1
+    return lambda function, dims: torch.func.vmap(function, dims, chunk_size=at_once)
 
 
 def _as_it_is(function: Callable[..., T]) -> Callable[..., T]:

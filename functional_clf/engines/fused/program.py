@@ -81,9 +81,12 @@ def lowered(
     key = n_params + n_opt + n_buffers
 
     def step_on(samples: int, row: int) -> Function:
-        if samples == 1:  # of which autograd records what it does for no other number
-            trace(eval_step, lambda n: (evaluated(state), batch_of(n)), samples)  # a model may not
-        step = trace(train_step, lambda n: (state, batch_of(n)), max(samples, 2))
+        probed = samples
+        if samples == 1 and sizes.batch_size is not None:
+            # Autograd does for a single sample what it does for no other number; a model may not.
+            trace(eval_step, lambda n: (evaluated(state), batch_of(n)), samples)
+            probed = 2
+        step = trace(train_step, lambda n: (state, batch_of(n)), probed)
         if step.written.intersection(step.inputs[len(leaves) :]):
             raise UnfusableError("its model writes into its arguments")
         if step.form != pytree.tree_structure((state, Metrics(batch.y, batch.y))):

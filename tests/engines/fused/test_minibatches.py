@@ -72,7 +72,7 @@ def assert_equivalent(recipe, data, tolerance=1e-9):
         ((5, 7, 1), 23, 23, False, 1),
         ((5, 7, 1), 22, 7, False, 2),  # a rest of a single sample
         ((5, 7, 1), 9, 1, False, 2),  # batches of a single sample
-        ((1, 1), 1, 1, False, 1),
+        ((2, 1), 2, 1, False, 1),
         ((4, 5, 3), 40, 12, False, 3),
         ((4, 3), 33, 32, False, 2),
         ((30, 64, 64, 1), 455, 64, False, 2),
@@ -99,6 +99,20 @@ def test_large_weights_are_updated_as_small_ones(optimizer, float64):
     """From 512 weights on a leaf is written where it lies."""
     recipe = Recipe("model", mlp((9, 65, 33, 4), torch.tanh), optimizer, 6, batch_size=20)
     assert_equivalent(recipe, chunk_of(2, 51, 9, 4))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_batches_on_narrow_vectors_equal_the_eager_engine(dtype, monkeypatch):
+    """On vectors of 16 bytes, which every machine has."""
+    monkeypatch.setattr("functional_clf.engines.fused.engine.vector_bytes", lambda: 16)
+    recipe = Recipe("model", mlp((13, 50, 11, 3), torch.tanh), sgd(0.05), 5, batch_size=18)
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-9
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        assert_equivalent(recipe, chunk_of(2, 77, 13, 3, dtype=dtype), tolerance)
+    finally:
+        torch.set_default_dtype(before)
 
 
 def test_batches_in_float32_equal_the_eager_engine():
