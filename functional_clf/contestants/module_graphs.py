@@ -7,6 +7,7 @@ no graph can say is found while it is recorded, and told by the name of the subm
 """
 
 import contextlib
+import logging
 import random as pythons_random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, NoReturn, cast
@@ -386,6 +387,10 @@ def plain_torch() -> Iterator[None]:
     """Torch as outside of all transforms and tracers, with attention as plain operations."""
     fast = torch.backends.mha.get_fastpath_enabled()
     onednn = torch._C._get_mkldnn_enabled()
+    # What fails is told in a line of ours; torch would log a page before it.
+    noisy = logging.getLogger("torch._subclasses.fake_tensor")
+    level = noisy.level
+    noisy.setLevel(logging.CRITICAL)
     torch.backends.mha.set_fastpath_enabled(False)
     torch._C._set_mkldnn_enabled(False)  # else an LSTM is one operation that has no vmap
     try:
@@ -398,6 +403,7 @@ def plain_torch() -> Iterator[None]:
         ):
             yield
     finally:
+        noisy.setLevel(level)
         torch.backends.mha.set_fastpath_enabled(fast)
         torch._C._set_mkldnn_enabled(onednn)
 

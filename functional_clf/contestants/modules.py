@@ -388,7 +388,7 @@ class ModuleForms:
     def _called(self) -> nn.Module:
         try:
             module = self.factory(self.n_features, self.n_classes)
-        except Exception as error:  # a user's function may fail in any way
+        except (Exception, SystemExit) as error:  # a user's function may fail in any way
             raise ValueError(
                 f"{self._what} failed for {self.n_features} features and {self.n_classes} classes: "
                 f"{one_line(error)}"

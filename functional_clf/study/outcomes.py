@@ -184,7 +184,7 @@ def _params(model: str, params: Mapping[str, Any], width: int) -> dict[str, np.n
                 f"{' or '.join(RESERVED_KEYS)}"
             )
         array = _array(f"{model}: its param {key!r}", value)
-        if array.shape[:1] != (width,) or array.dtype.kind not in "fiu":
+        if array.shape[:1] != (width,) or array.dtype.kind not in "fiub":
             raise ValueError(
                 f"{model}: its param {key!r} is of {array.dtype} and shape {array.shape}; it must "
                 f"be numbers with one entry a replicate, ({width}, ...)"

@@ -221,11 +221,16 @@ class _Check:
         if self._returns_probabilities(state, batch.x):
             self.warnings.append(
                 f"recipe {self.recipe.name!r}: model.apply seems to return probabilities; the loss "
-                "takes logits, so leave out the sigmoid at the end"
+                "takes logits, so leave out the sigmoid or softmax at the end"
             )
 
     def _returns_probabilities(self, state: TrainState, x: Tensor) -> bool:
-        """Whether the outputs lie in [0, 1] whatever the weights."""
+        """Whether the outputs lie in [0, 1] whatever the weights.
+
+        Of a `StatefulModel` for two classes within [-1, 1], as what parts two shares of a softmax.
+        """
+        stateful = isinstance(self.recipe.model, StatefulModel)
+        least = -1 if stateful and self.task.n_classes == 2 else 0
         generator = torch.Generator().manual_seed(0)
         for scale in (1.0, 3.0, 10.0, 30.0):
             drawn = {
@@ -236,7 +241,7 @@ class _Check:
                 outputs = self.recipe.model.apply({**drawn, **clone(state.buffers)}, x.clone())
             except Exception:  # weights that training never meets; nothing is known then
                 return False
-            if not bool(((outputs >= 0) & (outputs <= 1)).all()):
+            if not bool(((outputs >= least) & (outputs <= 1)).all()):
                 return False
         return True
 

@@ -2,10 +2,12 @@
 
 import ctypes
 
+import numpy as np
 import pytest
 import torch
 from torch.utils import _pytree as pytree
 
+from functional_clf.contestants.mlp import mlp_recipe
 from functional_clf.contestants.recipe import Recipe, init_chunk
 from functional_clf.core import random
 from functional_clf.core.models import mlp
@@ -15,12 +17,14 @@ from functional_clf.core.tasks import Binary, MultiClass
 from functional_clf.core.train import spans
 from functional_clf.core.types import Batch, Model, StatefulModel
 from functional_clf.data.batches import ChunkData
+from functional_clf.data.tables import from_arrays
 from functional_clf.engines.fused import engine as fused_engine
 from functional_clf.engines.fused import library
 from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.form import Sizes
 from functional_clf.engines.fused.print_c import _text
 from functional_clf.engines.vmapped import EAGER
+from functional_clf.study.study import Study
 
 CPU = torch.device("cpu")
 
@@ -396,3 +400,21 @@ def test_epochs_are_what_is_counted(float64):
     )
     assert sum(told) == 300 == sum(span.steps for span in spans(300))
     assert final.step.tolist() == [3300, 3300]
+
+
+@pytest.mark.parametrize("hidden", [9, 11, 13])
+def test_small_weights_of_odd_sizes_move_as_they_lie(hidden):
+    """gcc 12 took vectors within such weights for aligned, and the process died."""
+    data = from_arrays(*arrays(178, 12, 3), name="odd")
+    recipe = mlp_recipe("odd", hidden=(hidden,), epochs=2, batch_size=37)
+    rows = [
+        Study(data, (recipe,), seeds=2, engine=engine, chunk_size=2).run().seeds["test_loss"]
+        for engine in ("fused", "eager")
+    ]
+    np.testing.assert_allclose(*rows, rtol=1e-5)
+
+
+def arrays(n_samples, n_features, n_classes):
+    random = np.random.default_rng(0)
+    y = np.arange(n_samples) % n_classes
+    return random.normal(size=(n_samples, n_features)), y
