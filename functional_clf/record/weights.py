@@ -22,7 +22,10 @@ from functional_clf.registry import CONTESTANTS, made_again
 from functional_clf.support.arguments import short, whole_number
 
 _DTYPES = {
-    **{"float32": "F32", "float64": "F64", "float16": "F16", "bool": "BOOL"},
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+    "bool": "BOOL",
     **{f"int{bits}": f"I{bits}" for bits in (8, 16, 32, 64)},
     **{f"uint{bits}": f"U{bits}" for bits in (8, 16, 32, 64)},
 }
