@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import warnings
 
 import numpy as np
@@ -40,6 +41,11 @@ from functional_clf.data.seeds import replicate
 from functional_clf.registry import CONTESTANTS, made_again
 
 FOREST = RandomForestClassifier(n_estimators=5)
+
+
+def without_places(value):
+    """A test's name, the same in each process."""
+    return re.sub(" at 0x[0-9a-f]+", "", str(value))
 
 
 def part(n_samples=60, n_classes=2, seed=0, dtype=np.float64):
@@ -251,7 +257,7 @@ class Fails(GaussianNB):
         ({"shares": lambda n: np.full((n, 2), 0.9)}, "that do not add up to 1"),
         ({"classes": np.array([0, 5])}, r"its classes_ are array\(\[0, 5\]\) once fitted"),
     ],
-    ids=str,
+    ids=without_places,
 )
 def test_a_fit_that_fails_in_any_way_says_by_what(settings, told):
     job = Job(part(), part(), 3)
@@ -378,7 +384,7 @@ def test_stopping_ends_a_chunk_between_fits():
             "svc__random_state is",
         ),
     ],
-    ids=str,
+    ids=without_places,
 )
 def test_what_is_no_classifier_is_refused_in_one_line(classifier, error, message):
     with pytest.raises(error, match=message) as caught:
