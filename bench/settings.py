@@ -66,5 +66,5 @@ class Settings:
             minibatch_seeds=(16, 16, 4),
             minibatch_epochs=(4, 2, 1),
             minibatch_rounds=1,
-            minibatch_variants=2,
+            minibatch_variants=1,
         )

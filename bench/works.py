@@ -86,15 +86,15 @@ def _made() -> Dataset:
 
 
 MINIBATCH_WORKS: Mapping[str, Work] = {
-    "breast_cancer": _in_batches(breast_cancer, (64, 64), batch_size=64, check_epochs=3),
+    "breast_cancer": _in_batches(breast_cancer, (64, 64), batch_size=64, check_epochs=2),
     "digits": _in_batches(digits, (64,), batch_size=128, check_epochs=2),
     "made": _in_batches(
-        _made, (128, 128), batch_size=256, check_epochs=2, check_samples=3 * 256 + 128
+        _made, (128, 128), batch_size=256, check_epochs=1, check_samples=7 * 256 + 128
     ),
 }
 """Two bundled tables and one of more rows, each redrawn by its split, trained by AdamW. In each the
-last batch of an epoch is a shorter one. An epoch over all rows of the last one is steps enough for
-rounding to grow to where it tells nothing, so it is checked on a part of them."""
+last batch of an epoch is a shorter one. An epoch over all rows of the last table is steps enough
+for rounding to grow to where it tells nothing, so it is checked on a part of them."""
 
 WORKS: Mapping[str, Work] = {**{name: _full_batch(name) for name in RECIPES}, **MINIBATCH_WORKS}
 """All of them by name."""

@@ -26,6 +26,7 @@ class Peer:
             proportional to their number, so a few of them show its speed.
         epochs_share: share of the epochs that a round trains, likewise.
         compiles: whether its first call compiles.
+        draws: whether it draws the samples itself, and so cannot be checked on a part of them.
         optimizers: where one differs in a way that is known ("adam" or "sgd"): the same in this
             package's terms, out of the learning rate, for the reference that it is checked against.
     """
@@ -36,4 +37,5 @@ class Peer:
     seeds: int | None = None
     epochs_share: float = 1.0
     compiles: bool = False
+    draws: bool = False
     optimizers: Mapping[str, Callable[[float], Optimizer]] = field(default_factory=dict)

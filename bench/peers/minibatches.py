@@ -257,7 +257,10 @@ UNRECORDED = Peer(
     compiles=True,
 )
 WHOLE_STUDY = Peer(
-    "the whole Study.run (ours)", lambda device: {"Study.run": study("auto")}, compiles=True
+    "the whole Study.run (ours)",
+    lambda device: {"Study.run": study("auto")},
+    compiles=True,
+    draws=True,
 )
 EAGER_IN_BATCHES = Peer(
     VMAP_EAGER.name, lambda device: {"training": training(EAGER)}, epochs_share=0.2

@@ -22,8 +22,11 @@ def study(engine: str) -> Variant:
     """
 
     def prepare(job: Job) -> Train:
+        dataset = job.work.dataset()
+        if job.data.train.y.shape[1] != dataset.sizes(TEST_SIZE)[0]:
+            raise ValueError("a study trains on all samples of a split, and the job has a part")
         described = Study(
-            job.work.dataset(),
+            dataset,
             (job.recipe,),
             job.seeds,
             vary=job.work.vary,
