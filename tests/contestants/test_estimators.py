@@ -45,7 +45,7 @@ FOREST = RandomForestClassifier(n_estimators=5)
 
 def without_places(value):
     """A test's name, the same in each process."""
-    return re.sub(" at 0x[0-9a-f]+", "", str(value))
+    return re.sub(" at 0x[0-9a-fA-F]+", "", str(value))
 
 
 def part(n_samples=60, n_classes=2, seed=0, dtype=np.float64):

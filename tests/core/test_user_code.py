@@ -94,7 +94,7 @@ def test_a_global_that_a_helper_reads_is_read(monkeypatch):
         (np.tanh, np.sin),
         (torch.float32, torch.float64),
     ],
-    ids=lambda value: re.sub(" at 0x[0-9a-f]+", "", str(value)),
+    ids=lambda value: re.sub(" at 0x[0-9a-fA-F]+", "", str(value)),
 )
 def test_what_a_closure_holds_is_read(value, other):
     one, another = closure_over(value), closure_over(other)
