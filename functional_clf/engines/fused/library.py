@@ -163,7 +163,8 @@ def _options() -> list[str]:
     machine = platform.machine().lower()
     native = {"x86_64": ["-march=native"], "aarch64": ["-mcpu=native"], "arm64": []}
     wide = ["-mprefer-vector-width=512"] if vector_bytes() == 64 and _is_gcc() else []
-    moves = _moves(tuple(c_compiler() or [])) if machine == "x86_64" and _is_gcc() else []
+    command = c_compiler()
+    moves = _moves(tuple(command)) if command and machine == "x86_64" and _is_gcc() else []
     return [*OPTIONS, *native.get(machine, []), *wide, *moves]
 
 
