@@ -28,6 +28,13 @@ OPTIONS = (
     "-fno-delete-null-pointer-checks",
 )
 
+UNALIGNED_MOVES = "-Wa,-muse-unaligned-vector-move"
+NO_SMALL_VECTORS = "-fno-tree-slp-vectorize"
+"""gcc 12 moves vectors as if they were aligned where they are not, where it makes some of small
+unrolled loops that begin within an array, as those over weights of 3 x 9: the process dies. The
+assembler can write each move as one that may be unaligned, which is as fast; one before binutils
+2.38 cannot, and then no such vectors are made."""
+
 _SEAL = 16
 """Bytes behind a library that tell whether all of it is there; whose it is, its owner tells."""
 _LOAD = "import ctypes, sys; getattr(ctypes.CDLL(sys.argv[1]), sys.argv[2])"
@@ -131,6 +138,9 @@ def _build(source: str, entry: str, path: Path) -> None:
         code, library = Path(folder) / "program.c", Path(folder) / "program.so"
         code.write_text(source, encoding="utf-8")
         failed, told = _run([*command, *_options(), str(code), "-o", str(library), "-lm"])
+        if failed and UNALIGNED_MOVES.partition("-m")[2] in told:
+            options = [NO_SMALL_VECTORS if one == UNALIGNED_MOVES else one for one in _options()]
+            failed, told = _run([*command, *options, str(code), "-o", str(library), "-lm"])
         if failed:
             silence = f"{command[0]} ended with code {failed} and gave no reason"
             raise BuildError(telling_line(told) or silence)
@@ -163,22 +173,8 @@ def _options() -> list[str]:
     machine = platform.machine().lower()
     native = {"x86_64": ["-march=native"], "aarch64": ["-mcpu=native"], "arm64": []}
     wide = ["-mprefer-vector-width=512"] if vector_bytes() == 64 and _is_gcc() else []
-    command = c_compiler()
-    moves = _moves(tuple(command)) if command and machine == "x86_64" and _is_gcc() else []
+    moves = [UNALIGNED_MOVES] if machine == "x86_64" and _is_gcc() else []
     return [*OPTIONS, *native.get(machine, []), *wide, *moves]
-
-
-@functools.cache
-def _moves(command: tuple[str, ...]) -> list[str]:
-    """Keep gcc 12 from moving vectors as if they were aligned where they are not.
-
-    It does so where it makes vectors of small unrolled loops that begin within an array, as those
-    over weights of 3 x 9: the process dies. The assembler can write each such move as one that may
-    be unaligned, which is as fast; an older one cannot, and then no such vectors are made.
-    """
-    unaligned = "-Wa,-muse-unaligned-vector-move"
-    failed, _ = _run([*command, unaligned, "-c", "-x", "c", os.devnull, "-o", os.devnull])
-    return ["-fno-tree-slp-vectorize"] if failed else [unaligned]
 
 
 def _is_gcc() -> bool:

@@ -229,6 +229,15 @@ def test_a_compiler_that_lied_once_under_the_same_name_is_asked_again(cache, tmp
     assert load(SEVEN).number() == 7
 
 
+def test_an_old_assembler_makes_no_small_vectors(cache, tmp_path, monkeypatch):
+    old = (
+        'case "$*" in *-muse-unaligned*) echo "as: unrecognized option -muse-unaligned-vector-move'
+    )
+    lines = f'{old}" >&2; exit 1;; *-fno-tree-slp*) "$real" "$@";; esac'
+    lying_compiler(tmp_path, monkeypatch, lines)
+    assert load(SEVEN).number() == 7
+
+
 def test_a_compiler_that_cannot_be_started_is_told_of_in_one_line(tmp_path, monkeypatch):
     script = tmp_path / "cc"
     script.write_text("#!/no/such/interpreter\n")
