@@ -335,7 +335,7 @@ def test_recipes_of_the_wrong_parts_are_refused(arguments, message):
         Recipe(**parts | arguments)
     assert str(caught.value).startswith(message)
     if isinstance(arguments.get("model"), torch.nn.Module):
-        assert "torch.func.functional_call(module, params, (x,))" in str(caught.value)
+        assert "module_recipe(name, factory)" in str(caught.value)
 
 
 def test_whole_numbers_of_any_kind_are_taken():
