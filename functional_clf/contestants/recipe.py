@@ -85,7 +85,7 @@ class Recipe:
         name_text("a recipe", self.name)
         form = StatefulModel if isinstance(self.model, StatefulModel) else Model
         object.__setattr__(self, "model", _functions("model", self.model, form))
-        if isinstance(self.optimizer, tuple) or not callable(self.optimizer):
+        if isinstance(self.optimizer, tuple | type) or not callable(self.optimizer):
             pair = _functions("optimizer", self.optimizer, Optimizer)
             object.__setattr__(self, "optimizer", pair)
         object.__setattr__(self, "epochs", whole_number("epochs", self.epochs, 1))

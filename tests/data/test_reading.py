@@ -120,7 +120,11 @@ def test_iso_dates_are_dates_and_nothing_else_is(file):
         ("t.csv", "<!DOCTYPE html><html>", "'t.csv' is no text; it seems to be a web page"),
         ("t.csv", PARQUET, "'t.csv' is no text; it seems to be a parquet file"),
         ("t.csv", bytes(range(256)), "'t.csv' is no text, but binary data"),
-        ("t.csv.gz", gzip.compress(TEXT.encode(), mtime=0)[:-12], "'t.csv.gz' cannot be unpacked: "),
+        (
+            "t.csv.gz",
+            gzip.compress(TEXT.encode(), mtime=0)[:-12],
+            "'t.csv.gz' cannot be unpacked: ",
+        ),
         ("t.parquet", TEXT, "'t.parquet' is no parquet file"),
         ("t.parquet", b"PK\3\4" + PARQUET, "no parquet file; it seems to be a ZIP archive or a sp"),
         ("t.parquet", PARQUET[:-20], "breaks off: the end of its parquet data is missing"),
