@@ -120,12 +120,12 @@ def _of_kind(spec: ModelSpec, epochs: int | None) -> Named:
         if "hidden" in settings:
             raise ValueError("hidden is given twice; leave one out")
         settings["hidden"] = list(spec.values)
-    elif "hidden" in known and not {"hidden", "layer_sizes"} & set(settings):
+    _check_known(spec.target, settings, known)
+    if "hidden" in known and not {"hidden", "layer_sizes"} & set(settings):
         raise ValueError(
             f"{spec.target} has no hidden widths; give them as in {spec.target}:64,64 "
             f"({spec.target}: is without any)"
         )
-    _check_known(spec.target, settings, known)
     if epochs is not None and "epochs" in known:
         settings["epochs"] = epochs
     contestant = _called(spec.target, factory, spec.name, **settings)

@@ -18,7 +18,7 @@ from functional_clf.contestants.base import Trained, Training, collect
 from functional_clf.core import stopping
 from functional_clf.core.minibatches import steps_per_epoch
 from functional_clf.core.stopping import EarlyStopping
-from functional_clf.core.tasks import Task
+from functional_clf.core.tasks import Task, smoothing_share
 from functional_clf.core.train import curve_epochs, evaluated, init_state, stack
 from functional_clf.core.types import Model, Optimizer, Params, StatefulModel, TrainState
 from functional_clf.core.user_code import ONE_AT_A_TIME, Reading, UnreadableError, reading_of
@@ -27,7 +27,6 @@ from functional_clf.data.seeds import Replicate
 from functional_clf.support.arguments import (
     name_text,
     plain_settings,
-    real_number,
     short,
     whole_number,
 )
@@ -109,10 +108,7 @@ class Recipe:
                 f"stop is {short(self.stop)}; it must be an EarlyStopping, as in "
                 "EarlyStopping(patience=10)"
             )
-        smoothing = real_number("label_smoothing", self.label_smoothing)
-        if not 0 <= smoothing < 1:
-            raise ValueError(f"label_smoothing is {smoothing}; it must be at least 0 and below 1")
-        object.__setattr__(self, "label_smoothing", smoothing)
+        object.__setattr__(self, "label_smoothing", smoothing_share(self.label_smoothing))
 
     @property
     def is_keyed(self) -> bool:
@@ -151,20 +147,8 @@ class Recipe:
         return replace(self, optimizer=optimizer, settings={"steps": steps, **self.settings})
 
     def training_task(self, task: Task) -> Task:
-        """The task whose loss is trained on; that of the evaluation is the task itself.
-
-        Raises:
-            TypeError: when labels are to be smoothed, and the task does not know how.
-        """
-        if not self.label_smoothing:
-            return task
-        smoothed: Callable[[float], Task] | None = getattr(task, "smoothed", None)
-        if smoothed is None:
-            raise TypeError(
-                f"label_smoothing is {self.label_smoothing}, but the task {short(task)} has no "
-                "smoothed(label_smoothing)"
-            )
-        return smoothed(self.label_smoothing)
+        """The task whose loss is trained on; that of the evaluation is the task itself."""
+        return task.smoothed(self.label_smoothing) if self.label_smoothing else task
 
     @property
     def curve_epochs(self) -> tuple[int, ...]:

@@ -77,7 +77,7 @@ class Binary:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "class_weights", _weights(self.class_weights, 2))
-        object.__setattr__(self, "label_smoothing", _share(self.label_smoothing))
+        object.__setattr__(self, "label_smoothing", smoothing_share(self.label_smoothing))
 
     @property
     def n_classes(self) -> int:
@@ -140,7 +140,7 @@ class MultiClass:
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_classes", whole_number("n_classes", self.n_classes, 2))
         object.__setattr__(self, "class_weights", _weights(self.class_weights, self.n_classes))
-        object.__setattr__(self, "label_smoothing", _share(self.label_smoothing))
+        object.__setattr__(self, "label_smoothing", smoothing_share(self.label_smoothing))
 
     @property
     def loss_name(self) -> str:
@@ -199,14 +199,24 @@ def _weights(class_weights: Any, n_classes: int) -> tuple[float, ...] | None:
     return found
 
 
-def _share(label_smoothing: Any) -> float:
+def smoothing_share(label_smoothing: Any) -> float:
+    """A share of smoothing, where it is one.
+
+    Raises:
+        TypeError: when it is not a number.
+        ValueError: when it is not in [0, 1).
+
+    Example:
+        >>> smoothing_share(0.1)
+        0.1
+    """
     if not 0 <= (found := real_number("label_smoothing", label_smoothing)) < 1:
         raise ValueError(f"label_smoothing is {found}; it must be at least 0 and below 1")
     return found
 
 
 def _smoothed(task: _Task, label_smoothing: float) -> _Task:
-    found = _share(label_smoothing)
+    found = smoothing_share(label_smoothing)
     return task if found == task.label_smoothing else replace(task, label_smoothing=found)
 
 

@@ -165,7 +165,7 @@ def _scores(truth: ndarray, shares: ndarray, counts: ndarray) -> dict[str, float
     """
     return {
         **_scores_of_classes(counts),
-        "log_loss": _log_loss(truth, shares),
+        "log_loss": log_loss(truth, shares),
         "brier_score": _brier_score(truth, shares),
         "roc_auc": _roc_auc(truth, shares) if counts.any(1).all() else math.nan,
     }
@@ -184,12 +184,6 @@ def _scores_of_classes(counts: ndarray) -> dict[str, float]:
 def _confusion(truth: ndarray, predicted: ndarray, n_classes: int) -> ndarray:
     counts = np.bincount(n_classes * truth + predicted, minlength=n_classes**2)
     return counts.reshape(n_classes, n_classes)
-
-
-def _log_loss(truth: ndarray, shares: ndarray) -> float:
-    """Cut off where a probability is 0 or 1, as in scikit-learn."""
-    own = np.take_along_axis(shares, truth[:, None], -1)
-    return float(-np.log(np.clip(own, EPSILON, 1 - EPSILON)).mean())
 
 
 def _brier_score(truth: ndarray, shares: ndarray) -> float:

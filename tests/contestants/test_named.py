@@ -17,21 +17,6 @@ from helper_of_models import WIDTH
 def net(n_features, n_classes, width=WIDTH):
     return nn.Sequential(nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, n_classes))
 
-def one(n_features):
-    return nn.Linear(n_features, 2)
-
-def three(n_features, n_classes, other):
-    return nn.Linear(n_features, n_classes)
-
-def nothing(n_features, n_classes):
-    return None
-
-def failing(n_features, n_classes):
-    raise RuntimeError("no such net")
-
-def clashing(n_features, n_classes, epochs):
-    return nn.Linear(n_features, n_classes)
-
 class Line(nn.Module):
     def __init__(self, n_features, n_classes):
         super().__init__()
@@ -146,6 +131,7 @@ RECIPE = Recipe("b", Model(base.init, scaled), adam(0.01), epochs=3)
 
 WRONG = [
     ("mlp", "mlp has no hidden widths; give them as in mlp:64,64"),
+    ("mlp,hiden=8", "hiden is no setting of mlp; did you mean hidden?"),
     ("mlp:x", "hidden is 'x'; it must be a whole number"),
     ("mlp:0", "hidden is 0; it must be at least 1"),
     ("mlp:8,hidden=[4]", "hidden is given twice"),
