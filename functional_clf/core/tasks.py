@@ -7,7 +7,7 @@ of label is another class of the same form.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 
@@ -102,7 +102,7 @@ class Binary:
         """See `losses.count_correct`."""
         return count_correct(logits, y)
 
-    def smoothed(self, label_smoothing: float) -> Self:
+    def smoothed(self, label_smoothing: float) -> "Binary":
         """The same task with such a share of smoothing.
 
         Example:
@@ -160,7 +160,7 @@ class MultiClass:
         """See `count_correct_of_classes`."""
         return count_correct_of_classes(logits, y, self.n_classes)
 
-    def smoothed(self, label_smoothing: float) -> Self:
+    def smoothed(self, label_smoothing: float) -> "MultiClass":
         """The same task with such a share of smoothing.
 
         Example:

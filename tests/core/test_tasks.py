@@ -204,11 +204,11 @@ def test_smoothed_labels_of_two_classes_are_moved_towards_one_half(n, seed, smoo
 
 @pytest.mark.parametrize("task", [Binary(), Binary((1.0, 2.0)), MultiClass(3)])
 def test_smoothing_is_part_of_a_task_and_none_changes_nothing(task):
-    assert task.smoothed(0) is task
+    assert task.smoothed(0.0) is task
     smoothed = task.smoothed(0.2)
     assert smoothed != task
     assert smoothed.loss_name == f"{task.loss_name}, labels smoothed by 0.2"
-    assert smoothed.smoothed(0) == task
+    assert smoothed.smoothed(0.0) == task
     assert smoothed.class_weights == task.class_weights
     assert len({task, smoothed, task.smoothed(0.2), task.smoothed(0.3)}) == 3
     assert isinstance(smoothed, Task)
@@ -230,5 +230,8 @@ def test_smoothing_outside_its_range_is_refused(wrong):
     for build in (Binary().smoothed, MultiClass(3).smoothed, lambda it: Binary(None, it)):
         with pytest.raises(ValueError, match=f"^label_smoothing is {wrong}; it must be at least 0"):
             build(wrong)
+
+
+def test_smoothing_by_a_wrong_type_is_refused():
     with pytest.raises(TypeError, match=r"^label_smoothing is 'a bit'"):
         Binary().smoothed("a bit")

@@ -18,9 +18,11 @@ MOST_PARTS = 256
 """Up to so many places along an axis are taken one by one."""
 
 Part = tuple[int, int]
+Simpler = Any
+"""A tensor, or several; `NotImplemented` where it cannot be made of simpler operations."""
 
 
-def parts_of(x: Tensor, places: Sequence[int], dim: int) -> Tensor:
+def parts_of(x: Tensor, places: Sequence[int], dim: int) -> Simpler:
     """The places of an axis in another order, as neighbours that are put one behind another.
 
     Example:
@@ -51,7 +53,7 @@ def _count(x: Tensor, dims: Sequence[int]) -> int:
 # Where things lie.
 
 
-def _flip(x: Tensor, dims: Sequence[int]) -> Tensor:
+def _flip(x: Tensor, dims: Sequence[int]) -> Simpler:
     for dim in _dims(dims, x.ndim) if dims else []:
         if x.shape[dim] > MOST_PARTS:
             return NotImplemented
@@ -59,7 +61,7 @@ def _flip(x: Tensor, dims: Sequence[int]) -> Tensor:
     return x
 
 
-def _roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Tensor:
+def _roll(x: Tensor, shifts: Sequence[int], dims: Sequence[int] = ()) -> Simpler:
     if not dims or not x.numel():
         return NotImplemented
     for shift, dim in zip(shifts, dims, strict=True):
@@ -72,13 +74,13 @@ def _stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return torch.cat([one.unsqueeze(dim) for one in tensors], dim)
 
 
-def _unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+def _unbind(x: Tensor, dim: int = 0) -> Simpler:
     if x.shape[dim] > MOST_PARTS:
         return NotImplemented
     return tuple(x.select(dim, place) for place in range(x.shape[dim]))
 
 
-def _split(x: Tensor, size: int, dim: int = 0) -> tuple[Tensor, ...]:
+def _split(x: Tensor, size: int, dim: int = 0) -> Simpler:
     whole = x.shape[dim]
     starts = range(0, max(whole, 1), max(size, 1))
     if len(starts) > MOST_PARTS:
@@ -94,7 +96,7 @@ def _split_with_sizes(x: Tensor, sizes: Sequence[int], dim: int = 0) -> tuple[Te
 
 def _slice(
     x: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Tensor:
+) -> Simpler:
     places = range(x.shape[dim])[start:end:step]
     if step == 1 or not 0 < len(places) <= MOST_PARTS:
         return NotImplemented
@@ -114,7 +116,7 @@ def _slice_backward(
     return _placed(grad, [*found], sizes[dim], dim)
 
 
-def _placed(grad: Tensor, places: Sequence[int], size: int, dim: int) -> Tensor:
+def _placed(grad: Tensor, places: Sequence[int], size: int, dim: int) -> Simpler:
     """Zero, but for the places that a part of an axis was taken from; those taken twice add up."""
     if not grad.numel() or max(size, len(places)) > MOST_PARTS:
         return NotImplemented
@@ -161,7 +163,7 @@ def _pad(x: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
     return x
 
 
-def _repeat(x: Tensor, repeats: Sequence[int]) -> Tensor:
+def _repeat(x: Tensor, repeats: Sequence[int]) -> Simpler:
     while x.ndim < len(repeats):
         x = x.unsqueeze(0)
     for dim, count in enumerate(repeats):
@@ -172,7 +174,7 @@ def _repeat(x: Tensor, repeats: Sequence[int]) -> Tensor:
     return x
 
 
-def _diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+def _diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Simpler:
     one, other = dim1 % x.ndim, dim2 % x.ndim
     start = (max(-offset, 0), max(offset, 0))
     count = min(x.shape[one] - start[0], x.shape[other] - start[1])
@@ -210,7 +212,7 @@ def _triangle(is_kept: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tens
 
 
 def _cumulated(of_two: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Tensor]:
-    def made(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    def made(x: Tensor, dim: int, dtype: torch.dtype | None = None) -> Simpler:
         if dtype not in (None, x.dtype) or not x.ndim or not 0 < x.shape[dim] <= MOST_PARTS:
             return NotImplemented
         if not x.dtype.is_floating_point:
@@ -236,13 +238,13 @@ def indexed(x: Tensor, indices: Sequence[list[int] | None]) -> Tensor:
 
 def index_put(
     x: Tensor, indices: Sequence[list[int] | None], values: Tensor, accumulate: bool = False
-) -> Tensor:
+) -> Simpler:
     """Zeros to which values are added at some places of one axis."""
     (dim,) = [dim for dim, one in enumerate(indices) if one is not None]
     return index_add(x, dim, indices[dim] or [], values) if accumulate else NotImplemented
 
 
-def index_add(x: Tensor, dim: int, index: list[int], source: Tensor, alpha: float = 1) -> Tensor:
+def index_add(x: Tensor, dim: int, index: list[int], source: Tensor, alpha: float = 1) -> Simpler:
     """`x` plus `source` at places of an axis."""
     size = x.shape[dim]
     if source.shape[dim] != len(index) or source.ndim != x.ndim or alpha != 1:
@@ -295,7 +297,7 @@ def _vector_norm(
     keepdim: bool = False,
     *,
     dtype: torch.dtype | None = None,
-) -> Tensor:
+) -> Simpler:
     if dtype not in (None, x.dtype):
         return NotImplemented
     dims = _dims(dim, x.ndim)
@@ -461,7 +463,7 @@ def _glu_backward(grad: Tensor, x: Tensor, dim: int) -> Tensor:
 
 
 def _of_bools(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def made(*args: Any) -> Tensor:
+    def made(*args: Any) -> Simpler:
         if any(not isinstance(arg, Tensor) or arg.dtype != torch.bool for arg in args):
             return NotImplemented
         return function(*args)
@@ -574,14 +576,14 @@ class OfManyAxes(TorchFunctionMode):
             made = self._attention(*args, **kwargs)
         return func(*args, **kwargs) if made is NotImplemented else made
 
-    def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Simpler:
         if x.ndim < 3 or weight.ndim != 2:
             return NotImplemented
         if bias is None:
             return self._layers(x, lambda part: torch.nn.functional.linear(part, weight))
         return self._layers(x, lambda part: torch.nn.functional.linear(part, weight, bias))
 
-    def _layers(self, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
+    def _layers(self, x: Tensor, layer: Callable[[Tensor], Simpler]) -> Simpler:
         """A layer on the last axis of a tensor, on slices with an axis of samples beside it."""
         if x.ndim == 2:
             return layer(x)
@@ -591,7 +593,7 @@ class OfManyAxes(TorchFunctionMode):
         parts = [self._layers(x.select(dim, k), layer) for k in range(x.shape[dim])]
         return NotImplemented if NotImplemented in parts[:1] else torch.stack(parts, dim)
 
-    def _matmul(self, a: Tensor, b: Tensor) -> Tensor:
+    def _matmul(self, a: Tensor, b: Tensor) -> Simpler:
         if not isinstance(a, Tensor) or not isinstance(b, Tensor) or min(a.ndim, b.ndim) < 2:
             return NotImplemented
         if a.ndim > 2 and b.ndim == 2:
@@ -610,7 +612,7 @@ class OfManyAxes(TorchFunctionMode):
         is_causal: bool = False,
         scale: float | None = None,
         enable_gqa: bool = False,
-    ) -> Tensor:
+    ) -> Simpler:
         if attn_mask is not None or dropout_p or is_causal or enable_gqa or query.ndim < 3:
             return NotImplemented
 
@@ -621,7 +623,7 @@ class OfManyAxes(TorchFunctionMode):
         return product((product(query, key.mT) * scale).softmax(-1), value)
 
 
-def _einsum(equation: Any, *operands: Any) -> Tensor:
+def _einsum(equation: Any, *operands: Any) -> Simpler:
     if not isinstance(equation, str) or len(operands) != 2:
         return NotImplemented
     terms, arrow, out = equation.replace(" ", "").partition("->")
