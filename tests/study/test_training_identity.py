@@ -66,14 +66,31 @@ def contestants():
     )
 
 
-def rows(seeds, chunk_size, threads):
+def odd_contestants():
+    """Widths and batches whose replicates begin anywhere in memory."""
+
+    def mlp(name, **settings):
+        return fc.mlp_recipe(name, None, learning_rate=0.05, **settings)
+
+    stop = fc.EarlyStopping(patience=2, validation=0.2)
+    return (
+        mlp("whole", hidden=(9,), epochs=30),
+        mlp("batches", hidden=(9, 7), epochs=5, batch_size=33),
+        mlp("stopping", hidden=(9,), epochs=9, batch_size=30, stop=stop),
+        fc.module_recipe("normed", normed, fc.adamw(1e-2), epochs=4, batch_size=31),
+    )
+
+
+def rows_of(dataset, models, seeds, chunk_size, threads):
     study = fc.Study(
-        *(fc.digits(prepare=MinMaxScaler()), contestants(), seeds),
-        chunk_size=chunk_size,
-        threads=threads,
-        engine="eager",
+        *(dataset, models, seeds), chunk_size=chunk_size, threads=threads, engine="eager"
     )
     return study.run().seeds
+
+
+def rows(seeds, chunk_size, threads):
+    dataset = fc.digits(prepare=MinMaxScaler())
+    return rows_of(dataset, contestants(), seeds, chunk_size, threads)
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +105,23 @@ def together():
 def test_a_seed_is_itself_in_every_bit(together, seeds, chunk_size, threads):
     alone = rows(seeds, chunk_size, threads)
     assert alone.equals(together.filter(pl.col("seed").is_in(list(seeds))))
+
+
+@pytest.fixture(scope="module")
+def odd_together():
+    return rows_of(fc.wine(), odd_contestants(), range(30, 46), 16, 1)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "chunk_size", "threads"),
+    [(range(40, 41), 16, 1), (range(31, 47), 16, 1), (range(33, 40), 5, 2), (range(37, 44), 3, 1)],
+)
+def test_a_seed_is_itself_wherever_it_lies_in_memory(odd_together, seeds, chunk_size, threads):
+    other = rows_of(fc.wine(), odd_contestants(), seeds, chunk_size, threads)
+    both = set(seeds) & set(odd_together["seed"])
+    parts = [frame.filter(pl.col("seed").is_in(both)) for frame in (other, odd_together)]
+    assert parts[0].equals(parts[1])
+    assert parts[0].height == 4 * len(both)
 
 
 def test_the_epochs_taken_stand_beside_each_seed(together):
