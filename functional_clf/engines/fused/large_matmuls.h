@@ -8,15 +8,22 @@
 #define SPREAD(count) \
     (((int)((count) * sizeof(real) + 63) / 64 | 1) * 64 / (int)sizeof(real))
 
-/* One vector of samples by so many outputs: else too few sums are under way at once. */
-#define NARROW_TILE (OUT_TILE * SAMPLE_TILE)
+/* Outputs by two vectors of samples: sums enough under way at once to hide how long an addition
+ * takes, and few enough that all have a register. */
+#if VECTOR_BYTES == 64
+enum { LARGE_OUT = 8 };
+#else
+enum { LARGE_OUT = 6 };
+#endif
+/* Outputs by one vector of samples: as many sums. */
+enum { NARROW_OUT = LARGE_OUT * SAMPLE_TILE };
 
 /* sums[o][s] (+)= sum over i of weight[o][i] in[i][s], `outs` rows and `vectors` vectors. */
 INLINE void large_tile(const int adds, const int outs, const int vectors, const int fan_in,
                        const real *weight, const int by_out, const int by_in, const real *in,
                        const int in_row, real *out, const int out_row)
 {
-    vector sums[NARROW_TILE][SAMPLE_TILE];
+    vector sums[NARROW_OUT][SAMPLE_TILE];
     UNROLL for (int o = 0; o < outs; o++)
         UNROLL for (int v = 0; v < vectors; v++)
             sums[o][v] = adds ? load(out + o * out_row + v * LANES) : (vector){0};
@@ -42,12 +49,19 @@ INLINE void large_column(const int adds, const int outs, const int vectors, cons
                          const int fan_in, const real *weight, const int by_out, const int by_in,
                          const real *in, const int in_row, real *out, const int out_row)
 {
+    /* A few outputs at the end would be slow: with the tile before them they make two tiles. */
+    const int few = fan_out > outs && fan_out % outs && 2 * (fan_out % outs) <= outs;
+    const int last = fan_out % outs + few * outs, first = few ? (last + 1) / 2 : last;
     int o = 0;
-    for (; o + outs <= fan_out; o += outs)
+    for (; o < fan_out - last; o += outs)
         large_tile(adds, outs, vectors, fan_in, weight + o * by_out, by_out, by_in, in, in_row,
                    out + o * out_row, out_row);
-    if (fan_out % outs)
-        large_tile(adds, fan_out % outs, vectors, fan_in, weight + o * by_out, by_out, by_in, in,
+    if (first)
+        large_tile(adds, first, vectors, fan_in, weight + o * by_out, by_out, by_in, in, in_row,
+                   out + o * out_row, out_row);
+    o += first;
+    if (last - first)
+        large_tile(adds, last - first, vectors, fan_in, weight + o * by_out, by_out, by_in, in,
                    in_row, out + o * out_row, out_row);
 }
 
@@ -58,10 +72,10 @@ INLINE void large_project(const int adds, const int fan_out, const int fan_in, c
 {
     int s = 0;
     for (; s + SAMPLE_TILE * LANES <= samples; s += SAMPLE_TILE * LANES)
-        large_column(adds, OUT_TILE, SAMPLE_TILE, fan_out, fan_in, weight, by_out, by_in, in + s,
+        large_column(adds, LARGE_OUT, SAMPLE_TILE, fan_out, fan_in, weight, by_out, by_in, in + s,
                      in_row, out + s, out_row);
     for (; s < samples; s += LANES)
-        large_column(adds, NARROW_TILE, 1, fan_out, fan_in, weight, by_out, by_in, in + s, in_row,
+        large_column(adds, NARROW_OUT, 1, fan_out, fan_in, weight, by_out, by_in, in + s, in_row,
                      out + s, out_row);
 }
 
