@@ -7,7 +7,10 @@ import torch
 from functional_clf.engines.fused.form import Apply, Expression
 from functional_clf.engines.fused.trace import UnfusableError
 
-OPERATIONS = {
+OF_KEYS = {"__rshift__", "bitwise_right_shift", "__and__", "bitwise_and", "random_bits", "fold_in"}
+"""Those on the words of a replicate's key."""
+
+OPERATIONS = OF_KEYS | {
     *("add", "sub", "rsub", "mul", "div", "neg", "reciprocal", "square", "pow", "sqrt", "rsqrt"),
     *("abs", "sign", "sgn", "floor", "exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf"),
     *("sigmoid", "relu", "silu", "gelu", "softplus", "leaky_relu", "log_sigmoid_forward[0]"),
@@ -20,7 +23,6 @@ OPERATIONS = {
     *("log10", "exp2", "hypot", "atan2", "floor", "ceil", "trunc", "round"),
     *("gt", "ge", "lt", "le", "eq", "ne", "clone", "_to_copy"),
     "ratio",
-    *("__rshift__", "bitwise_right_shift", "__and__", "bitwise_and", "random_bits", "fold_in"),
 }
 """Torch's by its names, and "ratio", the quotient of a float by a float, for means."""
 
@@ -28,8 +30,7 @@ _SETTINGS = {
     **{name: {"alpha"} for name in ("add", "sub", "rsub")},
     **{name: {"approximate"} for name in ("gelu", "gelu_backward")},
 }
-_OF_WORDS = {"__rshift__", "bitwise_right_shift", "__and__", "bitwise_and"}
-_OF_WORDS |= {"random_bits", "fold_in", "add", "mul"}
+_OF_WORDS = OF_KEYS | {"add", "mul"}
 _EXACT_FOR_INTEGERS = {"add", "sub", "rsub", "mul", "neg", "clone", "_to_copy"}
 _LAYOUT_ONLY = {"memory_format", "layout", "device", "pin_memory", "non_blocking", "dtype"}
 
@@ -60,7 +61,7 @@ def apply(
         raise UnfusableError(f"{name} of whole numbers is not known")
     if dtype == torch.int32 and name not in _OF_WORDS:
         raise UnfusableError(f"{name} of words of 32 bits is not known")
-    if dtype not in (torch.int32, torch.bool) and name in _OF_WORDS - {"add", "mul"}:
+    if dtype not in (torch.int32, torch.bool) and name in OF_KEYS:
         raise UnfusableError(f"{name} of {dtype} is not known")
     relevant = {key: value for key, value in settings.items() if key not in _LAYOUT_ONLY}
     if unknown := set(relevant) - _SETTINGS.get(name, set()):
