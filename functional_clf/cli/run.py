@@ -38,7 +38,7 @@ def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         complain_as(rank, error)
         return 2
     if launch is not None:  # torch says in many lines what a RankError says in one
-        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     with contextlib.ExitStack() as stack:
         artists = None
         if rank == 0 and _will_draw(

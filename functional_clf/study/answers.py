@@ -161,7 +161,8 @@ def _check_rows(
     """Each row is of its seed, and says of the last point what the curves say."""
     n_train, n_test = plan.sizes
     last = {key: curves[key][-1].tolist() for key in CURVES}
-    finite = np.isfinite(curves["train_loss"]).all(0) & np.isfinite(curves["test_loss"]).all(0)
+    losses = np.concatenate([curves["train_loss"], curves["test_loss"]])
+    finite = np.all(np.isfinite(losses), axis=0)
     for lane, (seed, row) in enumerate(zip(seeds, rows, strict=True)):
         wanted = (
             *(contestant.name, *plan.replicate(seed)),

@@ -4,8 +4,10 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -96,15 +98,11 @@ def launched_rank(environ: Mapping[str, str] = os.environ) -> Rank | None:
     if not keeps_store:
         _wait_for(launch, place)
     try:
-        store = dist.TCPStore(
-            launch.address,
-            launch.port,
-            is_master=keeps_store,
-            timeout=timedelta(seconds=CONNECT_SECONDS),
-            wait_for_workers=False,
-        )
+        store = _connected(launch, keeps_store)
     except (dist.DistError, ValueError) as error:
         raise RankError(f"{place}: {one_line(error)}") from error
+    if store is None:
+        raise RankError(f"{place}: what listens there says nothing")
     return Rank(
         index=launch.index,
         size=launch.size,
@@ -114,6 +112,28 @@ def launched_rank(environ: Mapping[str, str] = os.environ) -> Rank | None:
         restarts=launch.restarts,
         secret=launch.secret,
     )
+
+
+def _connected(launch: Launch, keeps_store: bool) -> dist.Store | None:
+    """The store; None where nobody answers, for which torch would wait for ever."""
+    found: Future[dist.Store] = Future()
+
+    def connect() -> None:
+        try:
+            found.set_result(
+                dist.TCPStore(
+                    launch.address,
+                    launch.port,
+                    is_master=keeps_store,
+                    timeout=timedelta(seconds=CONNECT_SECONDS),
+                    wait_for_workers=False,
+                )
+            )
+        except BaseException as error:
+            found.set_exception(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    return found.result() if wait([found], 2 * CONNECT_SECONDS).done else None
 
 
 def _wait_for(launch: Launch, place: str) -> None:

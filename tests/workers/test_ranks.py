@@ -241,16 +241,26 @@ def test_nothing_that_a_former_life_left_in_the_store_is_believed():
         assert code.result(10) == 0
 
 
-def test_a_worker_refuses_to_help_with_another_study():
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"vary": "init"}, "vary is 'init' there"),
+        ({"seeds": [0, 9]}, r"seeds is \[0, 9\] there, \[0, 4\] asked"),
+        ({"save_params": True}, "save_params is True there, False asked"),
+        ({"engine": "none such"}, "engine is 'none such'"),
+        ({"chunk_size": "wide"}, "chunk_size is 'wide' there"),
+    ],
+)
+def test_a_worker_refuses_to_help_with_another_study(changed, told):
     leading, other = ranks(2)
     with Leader(leading) as leader, Workers(1) as workers, ThreadPoolExecutor(1) as pool:
         study = Study(seeds=4, engine="eager")
         trainer = Execution(study)._trainer(torch.device("cpu"))
         configuration = Execution(study)._configuration(study.identity(), trainer, "eager")
-        leader.start({**configuration, "vary": "init"})
+        leader.start({**Execution(study)._job(configuration), **changed})
         code = pool.submit(study.assist, other)
         training = pool_of_one(leader, workers)
-        with pytest.raises(RankError, match=r"rank 1 runs another study.* vary is 'init' there"):
+        with pytest.raises(RankError, match=rf"rank 1 runs another study than rank 0: {told}"):
             code.result(10)
         training.set()
 
