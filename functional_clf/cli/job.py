@@ -45,6 +45,7 @@ from functional_clf.study.study import Study
 from functional_clf.support.arguments import short
 from functional_clf.support.text import printable
 from functional_clf.workers.launch import RankError
+from functional_clf.workers.processes import FitProcessError
 from functional_clf.workers.ranks import Rank, launched_rank
 
 logger = logging.getLogger("functional_clf")
@@ -83,7 +84,7 @@ def run_job(
             _run(study, folder, arguments, models, stdout, stderr, rank, artists)
     except KeyboardInterrupt:
         _leave(folder, "interrupted", INTERRUPTED)
-    except (RankError, WriteError) as error:
+    except (FitProcessError, RankError, WriteError) as error:
         complain(error)
         return 1
     except UnicodeError:
