@@ -83,7 +83,7 @@ class Inbox:
         self.received += 1
         try:
             return _unpacked(packed)
-        except (ValueError, RecursionError, safetensors.SafetensorError) as error:
+        except (ValueError, KeyError, RecursionError, safetensors.SafetensorError) as error:
             raise RankError(f"{name} is no message of this version ({one_line(error)})") from error
 
     def has_lost(self, sent: int) -> bool:

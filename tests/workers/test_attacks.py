@@ -54,6 +54,16 @@ def work(seeds, after_steps):
     return record_of(seeds)
 
 
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    folder = tmp_path / "cache"
+    folder.mkdir(mode=0o700)
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    if not str(cache_folder("jobs")).startswith(str(folder)):
+        pytest.skip("the temporary folder of this test is not closed to others")
+    return cache_folder("jobs")
+
+
 class Peer:
     """Another rank that has the secret, and does what a test has it do."""
 
@@ -254,6 +264,16 @@ def test_a_session_that_somebody_else_leads_is_refused():
         helping_job.result(20)
 
 
+def test_a_session_that_somebody_else_names_is_left_for_ours(own_cache):
+    """Who has no file here has no secret that we would believe."""
+    with helping(secret=None) as (rank, helping_job):
+        rank.store.set("session", "0" * 16)
+        time.sleep(0.1)
+        with Leader(rank) as leader, Workers(1) as workers:
+            assert led(leader, workers) == [seed for chunk in CHUNKS for seed in chunk]
+            assert helping_job.result(20) == 0
+
+
 def test_an_old_answer_is_no_answer_to_another_chunk():
     with leading() as (peer, job):
         peer.join()
@@ -446,16 +466,6 @@ def test_a_part_that_was_changed_is_noticed(damage):
 # The secret that rank 0 makes for the ranks of its machine.
 
 
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    folder.mkdir(mode=0o700)
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(folder))
-    if not str(cache_folder("jobs")).startswith(str(folder)):
-        pytest.skip("the temporary folder of this test is not closed to others")
-    return cache_folder("jobs")
-
-
 def test_the_secret_of_a_session_is_in_a_file_of_this_user_alone(own_cache):
     store = dist.HashStore()
     ours = sessions.begin(store, None)
@@ -588,6 +598,16 @@ def test_a_leader_without_the_secret_is_not_followed(own_cache, tmp_path):
         code, printed, complaint = outcome_of(job)
     assert (code, printed, complaint.count("\n")) == (1, "", 1), complaint
     assert complaint.startswith("error: rank 1: torchrun's store holds a 'pulse/0' that is not")
+
+
+def test_a_store_that_goes_away_is_told_in_a_line(own_cache, tmp_path):
+    store = torchs_store()
+    job = job_process(store, 1, tmp_path / "out", secret=SECRET.decode())
+    with Leader(Rank(0, 2, 0, 2, store, secret=SECRET)) as leader:
+        joined(leader._session)
+    del leader, store
+    code, printed, complaint = outcome_of(job)
+    assert (code, printed, complaint.count("\n")) == (1, "", 1), complaint
 
 
 def test_what_is_wrong_on_one_rank_alone_is_said(tmp_path):
