@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -461,6 +462,94 @@ def test_a_part_that_was_changed_is_noticed(damage):
         store.set(first, b"\1" * (PART_BYTES - 1) + b"\0")
     with pytest.raises(RankError, match=NOT_SIGNED):
         session.get("value")
+
+
+class Meddler:
+    """A store in which somebody changes one of the values that are written, or more."""
+
+    def __init__(self, seed):
+        self.store = dist.HashStore()
+        self.random = np.random.default_rng(seed)
+        self.first = int(self.random.integers(1, 25))  # what is written before is left alone
+        self.writes, self.seen, self.lock = 0, [], threading.Lock()
+
+    def check(self, keys):
+        return self.store.check(keys)
+
+    def get(self, key):
+        return self.store.get(key)
+
+    def delete_key(self, key):
+        return self.store.delete_key(key)
+
+    def set(self, key, value):
+        value = value.encode() if isinstance(value, str) else value
+        with self.lock:
+            self.writes += 1
+            if self.writes == self.first or (
+                self.writes > self.first and self.random.random() < 0.1
+            ):
+                value = self.changed(value)
+            self.seen.append(value)
+        if value is not None:
+            self.store.set(key, value)
+
+    def changed(self, value):
+        """The value with a bit turned, cut, lengthened, an older one of any key, or none at all."""
+        how = self.random.integers(6)
+        place = int(self.random.integers(len(value)))
+        if how == 0:
+            return value[:place] + bytes([value[place] ^ 1 << place % 8]) + value[place + 1 :]
+        if how == 1:
+            return value[:place]
+        if how == 2:
+            return value + self.random.bytes(place + 1)
+        if how == 3:
+            return self.random.bytes(len(value))
+        older = [one for one in self.seen if one is not None]
+        return older[int(self.random.integers(len(older)))] if how == 4 and older else None
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("FUNCTIONAL_CLF_FUZZ_STORE", "16"))))
+def test_whatever_becomes_of_the_store_there_is_the_truth_or_a_line(seed):
+    def true_work(seeds, after_steps):
+        time.sleep(0.01)
+        return ChunkResult(
+            [("m", one, 0.1 * one) for one in seeds], {"m/curve": 7.0 * np.array(seeds)}, {}
+        )
+
+    store = Meddler(seed)
+    rank, other = (Rank(index, 2, index, 2, store, secret=SECRET) for index in range(2))
+
+    def help_until_the_end():
+        with Workers(1) as workers, Helper(other, workers, 1.0) as helper:
+            return None if helper.join() is None else helper.serve(true_work)
+
+    def lead():
+        with Leader(rank, 1.0) as leader, Workers(1) as workers:
+            leader.start({"configuration": {}})
+            found = [*leader.team(workers).map(true_work, CHUNKS * 3)]
+            leader.end(0)
+        return found
+
+    outcomes = []
+    with ThreadPoolExecutor(2) as pool:
+        for job in [pool.submit(help_until_the_end), pool.submit(lead)]:
+            try:
+                outcomes.append(job.result(30))
+            except RankError as error:
+                assert "\n" not in str(error)
+                outcomes.append(str(error))
+    helped, found = outcomes
+    assert helped in (None, 0, 1) or helped.startswith("rank 1: ")
+    assert store.writes >= store.first
+    if not isinstance(found, str):
+        assert len(found) == 3 * len(CHUNKS)
+        for one in found:
+            seeds = [row[1] for row in one.rows]
+            assert seeds in CHUNKS
+            assert [*one.rows] == [("m", seed, 0.1 * seed) for seed in seeds]
+            np.testing.assert_array_equal(one.curves["m/curve"], 7.0 * np.array(seeds))
 
 
 # The secret that rank 0 makes for the ranks of its machine.
