@@ -33,6 +33,8 @@ SECRET, OTHER_SECRET = (
     b"what somebody else has made up",
 )
 NOT_SIGNED = "not signed with this job's secret"
+STORES = int(os.environ.get("FUZZ_STORES", "16"))
+"""So many jobs whose store somebody meddles with; more find more."""
 CHUNKS = [[3 * i, 3 * i + 1, 3 * i + 2] for i in range(8)]
 
 
@@ -271,8 +273,10 @@ def test_a_session_that_somebody_else_names_is_left_for_ours(own_cache):
         rank.store.set("session", "0" * 16)
         time.sleep(0.1)
         with Leader(rank) as leader, Workers(1) as workers:
+            joined(leader._session)
             assert led(leader, workers) == [seed for chunk in CHUNKS for seed in chunk]
             assert helping_job.result(20) == 0
+    assert list(own_cache.iterdir()) == []  # all had joined, so nobody needs the secret any more
 
 
 def test_an_old_answer_is_no_answer_to_another_chunk():
@@ -486,9 +490,8 @@ class Meddler:
         value = value.encode() if isinstance(value, str) else value
         with self.lock:
             self.writes += 1
-            if self.writes == self.first or (
-                self.writes > self.first and self.random.random() < 0.1
-            ):
+            is_later = self.writes > self.first
+            if self.writes == self.first or (is_later and self.random.random() < 0.1):
                 value = self.changed(value)
             self.seen.append(value)
         if value is not None:
@@ -510,7 +513,7 @@ class Meddler:
         return older[int(self.random.integers(len(older)))] if how == 4 and older else None
 
 
-@pytest.mark.parametrize("seed", range(int(os.environ.get("FUNCTIONAL_CLF_FUZZ_STORE", "16"))))
+@pytest.mark.parametrize("seed", range(STORES))
 def test_whatever_becomes_of_the_store_there_is_the_truth_or_a_line(seed):
     def true_work(seeds, after_steps):
         time.sleep(0.01)
@@ -538,8 +541,8 @@ def test_whatever_becomes_of_the_store_there_is_the_truth_or_a_line(seed):
             try:
                 outcomes.append(job.result(30))
             except RankError as error:
-                assert "\n" not in str(error)
                 outcomes.append(str(error))
+    assert not any("\n" in one for one in outcomes if isinstance(one, str))
     helped, found = outcomes
     assert helped in (None, 0, 1) or helped.startswith("rank 1: ")
     assert store.writes >= store.first
@@ -653,15 +656,6 @@ def torchs_store():
 def outcome_of(job):
     printed, complaint = job.communicate(timeout=60)
     return job.returncode, printed, complaint
-
-
-def test_ranks_of_one_machine_need_no_secret_of_the_user(own_cache, tmp_path):
-    store = torchs_store()
-    jobs = [job_process(store, rank, tmp_path / "out") for rank in range(2)]
-    (code, printed, complaint), (code_1, printed_1, complaint_1) = map(outcome_of, jobs)
-    assert (code, code_1, printed_1, complaint_1) == (0, 0, "", ""), complaint + complaint_1
-    assert printed.count("Verdict: ") == 1
-    assert list(own_cache.iterdir()) == []
 
 
 def test_a_worker_without_the_secret_is_not_believed(own_cache, tmp_path):
