@@ -21,7 +21,7 @@ import functional_clf
 from functional_clf.cli.imports import import_for_new_data
 from functional_clf.cli.resolved import check_study_file, write_study
 from functional_clf.cli.run_arguments import RunArguments
-from functional_clf.cli.screen import complain, shown_notices, shown_progress
+from functional_clf.cli.screen import complain, complain_as, shown_notices, shown_progress
 from functional_clf.contestants.mlp import mlp_recipe, of_settings
 from functional_clf.contestants.named import Named, made, said
 from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN, MlpSettings
@@ -44,7 +44,9 @@ from functional_clf.study.replay import replay
 from functional_clf.study.study import Study
 from functional_clf.support.arguments import short
 from functional_clf.support.text import printable
-from functional_clf.workers.ranks import Rank, RankError, launched_rank
+from functional_clf.workers.launch import RankError
+from functional_clf.workers.processes import FitProcessError
+from functional_clf.workers.ranks import Rank, launched_rank
 
 logger = logging.getLogger("functional_clf")
 
@@ -82,14 +84,13 @@ def run_job(
             _run(study, folder, arguments, models, stdout, stderr, rank, artists)
     except KeyboardInterrupt:
         _leave(folder, "interrupted", INTERRUPTED)
-    except (RankError, WriteError) as error:
+    except (FitProcessError, RankError, WriteError) as error:
         complain(error)
         return 1
     except UnicodeError:
         raise  # nobody's argument, though it is a ValueError
     except (ValueError, StoreError) as error:
-        if rank is None or rank.index == 0:  # the others find the same wrong
-            complain(error)
+        complain_as(0 if rank is None else rank.index, error)
         return 2
     return 0
 
@@ -218,7 +219,9 @@ def _run(
     outputs = derived_files(folder, names)
     check_outputs(folder, outputs)
     check_study_file(folder)
-    if arguments.fresh and (rank is None or rank.is_first_start()):
+    if arguments.fresh and rank is not None and not rank.is_first_start():
+        logger.info("--fresh is done: this job has been started before, and is continued")
+    elif arguments.fresh:
         # The file that this run was asked by is written anew at its end, and must last until then.
         stale = [path for path in outputs if not _is_same(path, arguments.study)]
         start_over(folder, stale, lambda line: _announce(line, ask=rank is None))

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from functional_clf.cli.imports import uncollected
 from functional_clf.cli.interrupts import end_quietly, hold_back, let_through, raise_again
 from functional_clf.cli.run_arguments import PROGRAM, RunArguments, parse
-from functional_clf.cli.screen import complain, consoles
+from functional_clf.cli.screen import complain, complain_as, consoles
 from functional_clf.record.names import FILE_NAME
 from functional_clf.reports.draughtsmen import Draughtsmen
+from functional_clf.workers.launch import RankError, launch_of
 
 
 def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
@@ -24,16 +25,25 @@ def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """
     stdout, stderr = consoles()
     try:
+        launch = launch_of()
+    except RankError as error:
+        complain(error)
+        return 1
+    rank = 0 if launch is None else launch.index
+    try:
         arguments = parse(args, program)
     except UnicodeError:
         raise  # nobody's argument, though it is a ValueError
     except ValueError as error:
-        if _is_first_rank():  # the others find the same wrong
-            complain(error)
+        complain_as(rank, error)
         return 2
+    if launch is not None:  # torch says in many lines what a RankError says in one
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     with contextlib.ExitStack() as stack:
         artists = None
-        if _will_draw(arguments):  # they import matplotlib while this process imports torch
+        if rank == 0 and _will_draw(
+            arguments
+        ):  # they import matplotlib while this process imports torch
             artists = stack.enter_context(Draughtsmen())
         with uncollected():
             _import_quietly()
@@ -44,14 +54,10 @@ def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
 
 def _will_draw(arguments: RunArguments) -> bool:
     """Whether there will be pictures to draw, as far as can be told yet."""
-    if not arguments.plots or arguments.replay is not None or not _is_first_rank():
+    if not arguments.plots or arguments.replay is not None:
         return False
     # Of a study that is there the pictures are there too, most often.
     return arguments.fresh or arguments.out is None or not (arguments.out / FILE_NAME).exists()
-
-
-def _is_first_rank() -> bool:
-    return os.environ.get("RANK", "0") == "0"
 
 
 def _import_quietly() -> None:

@@ -18,6 +18,8 @@ from functional_clf.support.text import printable
 logger = logging.getLogger("functional_clf")
 
 PLAIN_PROGRESS_SECONDS = 5.0
+SAME_WRONG_SECONDS = 5.0
+"""Within these rank 0 has found what is wrong for all, and torchrun has noticed that it ended."""
 
 
 def consoles() -> tuple[Console, Console]:
@@ -35,6 +37,19 @@ def consoles() -> tuple[Console, Console]:
 def complain(error: Exception) -> None:
     """Say what went wrong in one line, whatever a file or a model in it is called."""
     print(printable(f"error: {error}"), file=sys.stderr)
+
+
+def complain_as(rank: int, error: Exception) -> None:
+    """Say what went wrong on one of several processes; of what all find wrong, rank 0 speaks.
+
+    Args:
+        rank: of this process. One that is not 0 waits: torchrun ends it when rank 0 has ended.
+        error: what went wrong.
+    """
+    if rank == 0:
+        return complain(error)
+    time.sleep(SAME_WRONG_SECONDS)
+    return complain(ValueError(f"rank {rank}: {error}"))
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import ChunkResult, differences
 from functional_clf.record.store import Store
 from functional_clf.registry import ENGINES
+from functional_clf.study.answers import answer_check
 from functional_clf.study.chunks import Chunks, ChunkTrainer
 from functional_clf.study.curves import bands
 from functional_clf.study.plan import Plan
@@ -39,9 +40,10 @@ from functional_clf.support.arguments import short
 from functional_clf.support.errors import one_line
 from functional_clf.support.forks import use_threads
 from functional_clf.workers.helper import Helper
+from functional_clf.workers.launch import RankError
 from functional_clf.workers.leader import Leader
 from functional_clf.workers.processes import Processes
-from functional_clf.workers.ranks import Rank, RankError
+from functional_clf.workers.ranks import Rank
 from functional_clf.workers.threads import Work, Workers
 
 logger = logging.getLogger("functional_clf")
@@ -155,10 +157,11 @@ class Execution:
             job = helper.join()
             if job is None:
                 return 0
-            trainer = self._trainer(device, job["configuration"])
-            own = self._configuration(identity, trainer, job["configuration"]["engine"])
-            if different := differences(job["configuration"], own):
-                raise RankError(f"rank {rank.index} runs another study than rank 0: {different}")
+            trainer = self._trainer(device, job)
+            own = self._job(self._configuration(identity, trainer, str(job.get("engine"))))
+            if (different := differences(job, own)) or own["engine"] not in ENGINES:
+                what = different or f"engine is {short(own['engine'])}"
+                raise RankError(f"rank {rank.index} runs another study than rank 0: {what}")
             data, engine = trainer.draw(plan.seeds[:1]), ENGINES[own["engine"]]
             try:
                 workers.call(lambda: engine.prepare(plan.recipes, data, alone=False))
@@ -237,15 +240,18 @@ class Execution:
     def _work(
         self, trainer: ChunkTrainer, engine: Engine, processes: Processes
     ) -> Work[ChunkResult]:
-        plan = self.plan
-        pictured = plan.seeds[:PICTURED_SEEDS]
-
         def train(seeds: Sequence[int], after_steps: Callable[[int], None]) -> ChunkResult:
-            keep_params = plan.save_params or any(seed in pictured for seed in seeds)
+            if len(seeds) > trainer.chunk_size:
+                raise RankError(f"{len(seeds)} seeds are no chunk of {trainer.chunk_size}")
             training = Training(engine, after_steps, processes=processes)
-            return trainer.train(training, seeds, keep_params)
+            return trainer.train(training, seeds, self._keeps_params(seeds))
 
         return train
+
+    def _keeps_params(self, seeds: Sequence[int]) -> bool:
+        """Whether the weights of a chunk are kept: of all, or of those that the pictures show."""
+        pictured = self.plan.seeds[:PICTURED_SEEDS]
+        return self.plan.save_params or any(seed in pictured for seed in seeds)
 
     def _bytes_per_replicate(self, device: torch.device) -> int:
         """What one replicate's training step needs, roughly: its activations, a few times over."""
@@ -287,7 +293,9 @@ class Execution:
             Processes(self._processes()) as processes,
             Workers(max(1, min(self._threads(trainer.device), len(chunks)))) as workers,
         ):
-            team = workers if leader is None else leader.team(workers)
+            team = workers
+            if leader is not None:
+                team = leader.team(workers, answer_check(plan, self._keeps_params))
             seeds_done = 0
 
             def keep(result: ChunkResult) -> int:
@@ -312,7 +320,7 @@ class Execution:
             configuration = self._configuration(identity, trainer, report.ran)
             store.adopt(configuration, environment(trainer.device))
             if leader is not None:
-                leader.start({"configuration": configuration})
+                leader.start(self._job(configuration))
 
             with timed(timings, "train"):
                 work = self._work(trainer, engine, processes)
@@ -372,6 +380,12 @@ class Execution:
             "tf32": self.plan.tf32,
             "chunk_size": trainer.chunk_size,
         }
+
+    def _job(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """What all ranks of a job must have been asked for alike."""
+        seeds = self.plan.seeds
+        asked = {"seeds": [seeds.start, seeds.stop], "save_params": self.plan.save_params}
+        return {**configuration, **asked}
 
 
 def _tell(model: str, warnings: Mapping[str, int], n_seeds: int) -> None:

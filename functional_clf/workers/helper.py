@@ -2,19 +2,26 @@
 # torch documents the names of its stores, and does not export them:
 # pyright: reportPrivateImportUsage=false
 
+import contextlib
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from types import TracebackType
 from typing import Any, Self
 
 import torch.distributed as dist
 
+from functional_clf.data.seeds import MAX_SEED
 from functional_clf.record.rows import ChunkResult
+from functional_clf.support.arguments import short
+from functional_clf.support.errors import one_line
+from functional_clf.workers import session as sessions
+from functional_clf.workers.launch import SECRET_VARIABLE, RankError
 from functional_clf.workers.mail import POLL_SECONDS, Inbox, Outbox, Pulse, PulseReader
-from functional_clf.workers.ranks import LOST_AFTER_SECONDS, Rank, RankError
+from functional_clf.workers.ranks import LOST_AFTER_SECONDS, Rank
+from functional_clf.workers.session import Session
 from functional_clf.workers.threads import Work, Workers
 
 
@@ -52,41 +59,38 @@ class Helper:
         """Wait for rank 0, and return the job; None where there is nothing left to do.
 
         Raises:
-            RankError: when rank 0 does not answer.
+            RankError: when rank 0 does not answer, or the store holds what cannot be believed.
         """
-        session = b""
+        entered = ""
         asked = time.monotonic()
-        try:
+        with self._named():
             while True:
-                store = self._rank.store
-                found = store.get("session") if store.check(["session"]) else b""
-                if found != session:
-                    session = found
-                    self._enter(found.decode())
-                if session:
+                found = sessions.current(self._rank.store, self._rank.secret)
+                if found is not None and found.name != entered:
+                    entered = found.name
+                    self._enter(found)
+                if entered:
                     if (message := self._inbox.receive()) is not None:
                         return message.header
                     if self._end_code() == 0:
                         return None
                     asked = max(asked, time.monotonic() - self._leader_pulse.silence())
                 if time.monotonic() - asked > self._lost_after:
-                    raise RankError(f"rank {self._rank.index}: rank 0 does not answer")
+                    raise RankError("rank 0 does not answer" + self._hint())
                 time.sleep(POLL_SECONDS)
-        except dist.DistError as error:
-            raise self._unreachable(error) from error
 
     def serve(self, work: Work[ChunkResult]) -> int:
         """Train chunks until rank 0 ends the job; returns the exit code it gave.
 
         Raises:
-            RankError: when rank 0 does not answer.
+            RankError: when rank 0 does not answer, or the store holds what cannot be believed.
         """
         own: dict[Future[ChunkResult], int] = {}
-        try:
+        with self._named():
             while (code := self._end_code()) is None:
                 while (message := self._inbox.receive()) is not None:
-                    future = self._workers.submit(work, message.header["seeds"])
-                    own[future] = message.header["chunk"]
+                    chunk, seeds = _dealt(message.header)
+                    own[self._workers.submit(work, seeds)] = chunk
                 if not own:
                     time.sleep(POLL_SECONDS)
                 for future in wait(own, POLL_SECONDS, FIRST_COMPLETED).done:
@@ -94,25 +98,51 @@ class Helper:
                     header = {"chunk": own.pop(future), "rows": result.rows}
                     self._outbox.send(header, result.curves, result.params)
                 if self._leader_pulse.silence() > self._lost_after:
-                    raise RankError(f"rank {self._rank.index}: rank 0 does not answer")
-        except dist.DistError as error:
-            raise self._unreachable(error) from error
+                    raise RankError("rank 0 does not answer")
         return code
 
-    def _enter(self, session: str) -> None:
+    def _enter(self, session: Session) -> None:
         if self._own_pulse is not None:
             self._own_pulse.stop()
-        self._store = dist.PrefixStore(session, self._rank.store)
-        self._inbox = Inbox(self._store, f"to/{self._name}")
-        self._outbox = Outbox(self._store, f"from/{self._name}")
-        self._leader_pulse = PulseReader(self._store, "pulse/0")
+        self._session = session
+        inbox = self._inbox = Inbox(session, f"to/{self._name}")
+        outbox = self._outbox = Outbox(session, f"from/{self._name}")
+        self._leader_pulse = PulseReader(session, "pulse/0")
         self._own_pulse = Pulse(
-            self._store, f"pulse/{self._name}", lambda: self._workers.steps_done
+            session,
+            f"pulse/{self._name}",
+            lambda: (self._workers.steps_done, inbox.received, outbox.sent),
         )
-        self._store.set(f"join/{self._rank.index}", json.dumps([self._name, self._workers.threads]))
+        told = json.dumps([self._name, self._workers.threads])
+        session.set(f"join/{self._rank.index}", told.encode())
 
     def _end_code(self) -> int | None:
-        return int(self._store.get("end")) if self._store.check(["end"]) else None
+        code = self._session.get("end")
+        return None if code is None else int(code)
 
-    def _unreachable(self, error: Exception) -> RankError:
-        return RankError(f"rank {self._rank.index}: torchrun's store does not answer: {error}")
+    def _hint(self) -> str:
+        """What may be the matter where no session could be entered."""
+        if self._own_pulse is not None or not self._rank.store.check(["session"]):
+            return ""
+        return f", or its secret is not found here; set {SECRET_VARIABLE} for all ranks"
+
+    @contextlib.contextmanager
+    def _named(self) -> Iterator[None]:
+        """Have errors name this rank."""
+        try:
+            yield
+        except dist.DistError as error:
+            raise RankError(
+                f"rank {self._rank.index}: torchrun's store does not answer: {one_line(error)}"
+            ) from error
+        except RankError as error:
+            raise RankError(f"rank {self._rank.index}: {error}") from error
+
+
+def _dealt(header: Mapping[str, Any]) -> tuple[int, list[int]]:
+    chunk, seeds = header.get("chunk"), header.get("seeds")
+    if isinstance(chunk, int) and isinstance(seeds, list) and seeds:
+        numbers: list[Any] = [chunk, *seeds]
+        if all(type(one) is int and 0 <= one <= MAX_SEED for one in numbers):
+            return chunk, seeds
+    raise RankError(f"rank 0 dealt chunk {short(chunk)} with the seeds {short(seeds)}")

@@ -3,8 +3,9 @@
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, wait
+from contextlib import contextmanager
 from pickle import PicklingError
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,6 +24,13 @@ THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"),
     *("VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS"),
 )
+
+
+SAFE_PATH = "PYTHONSAFEPATH"
+
+
+class FitProcessError(RuntimeError):
+    """A process that fits models ended in the middle of its work."""
 
 
 class Processes:
@@ -81,7 +89,7 @@ class Processes:
             One a call, in their order; None where no other process can do it, which is logged.
 
         Raises:
-            RuntimeError: when a process ended in the middle of its work.
+            FitProcessError: when a process ended in the middle of its work.
         """
         futures = self._submitted(function, arguments)
         try:
@@ -93,7 +101,7 @@ class Processes:
                 return [future.result() for future in futures]
         except (BrokenExecutor, PicklingError) as error:
             if type(error).__name__ == "TerminatedWorkerError":  # killed, or by a fault in C
-                raise RuntimeError(
+                raise FitProcessError(
                     "a process that fits models ended in the middle of its work; was there too "
                     "little memory? Finished chunks are kept"
                 ) from error
@@ -111,8 +119,9 @@ class Processes:
             if self._cannot_start:
                 return None
             try:
-                self._executor = self._executor or _executor(self.count)
-                return [self._executor.submit(function, *one) for one in arguments]
+                with _safe_path():
+                    self._executor = self._executor or _executor(self.count)
+                    return [self._executor.submit(function, *one) for one in arguments]
             except (OSError, ImportError, ValueError, NotImplementedError, BrokenExecutor) as error:
                 failure = error
         self._do_without(failure)
@@ -127,10 +136,29 @@ class Processes:
             )
 
 
+@contextmanager
+def _safe_path() -> Iterator[None]:
+    """Have Python processes that start meanwhile import nothing of the current folder.
+
+    joblib and multiprocessing start processes that would, also where this one does not: what
+    somebody has put there under a module's name would be run. Once they are up, they are told this
+    process's own path.
+    """
+    before = os.environ.get(SAFE_PATH)
+    os.environ[SAFE_PATH] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[SAFE_PATH]
+        else:
+            os.environ[SAFE_PATH] = before
+
+
 def _executor(count: int) -> Any:
     from joblib.externals.loky import ProcessPoolExecutor
 
-    variables = {"PYTHONPATH": child_environment()["PYTHONPATH"]}
+    variables = {"PYTHONPATH": child_environment()["PYTHONPATH"], SAFE_PATH: "1"}
     return ProcessPoolExecutor(
         count,
         timeout=IDLE_SECONDS,

@@ -3,22 +3,24 @@
 # pyright: reportPrivateImportUsage=false
 
 import os
+import socket
+import threading
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 
+from functional_clf.support.errors import one_line
 from functional_clf.support.processes import available_cores
+from functional_clf.workers.launch import Launch, RankError, launch_of
 
 CONNECT_SECONDS = 60.0
 LOST_AFTER_SECONDS = 60.0
 """A rank without a pulse for so long is given up: what it was training is dealt out again."""
-
-
-class RankError(Exception):
-    """What keeps one rank from its work, and is no fault of the study; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Rank:
         local_size: how many there are on its machine.
         store: what they talk through.
         restarts: how often torchrun has restarted them.
+        secret: what they sign with; None where rank 0 makes one, and keeps it in a file.
     """
 
     index: int
@@ -40,6 +43,7 @@ class Rank:
     local_size: int
     store: dist.Store
     restarts: int = 0
+    secret: bytes | None = field(default=None, repr=False)
 
     def threads(self) -> int:
         """This rank's share of the machine's cores.
@@ -66,7 +70,10 @@ class Rank:
 
     def is_first_start(self) -> bool:
         """Whether the job starts now, and is not restarted; true once."""
-        return self.restarts == 0 and self.store.add("started", 1) == 1
+        if self.restarts > 0 or self.store.check(["started"]):
+            return False
+        self.store.set("started", "")
+        return True
 
 
 def launched_rank(environ: Mapping[str, str] = os.environ) -> Rank | None:
@@ -76,31 +83,67 @@ def launched_rank(environ: Mapping[str, str] = os.environ) -> Rank | None:
         environ: the environment variables, as torchrun sets them.
 
     Raises:
-        RankError: when the others cannot be reached.
+        RankError: when the others cannot be reached, or the environment is not torchrun's.
 
     Example:
         >>> launched_rank({}) is None
         True
     """
-    if "TORCHELASTIC_RUN_ID" not in environ or int(environ.get("WORLD_SIZE", 1)) == 1:
+    launch = launch_of(environ)
+    if launch is None:
         return None
-    index = int(environ["RANK"])
+    # torchrun's own process keeps the store, unless it was told not to.
+    keeps_store = launch.index == 0 and not launch.has_store
+    place = f"rank {launch.index} cannot reach torchrun's store, {launch.address}:{launch.port}"
+    if not keeps_store:
+        _wait_for(launch, place)
     try:
-        # torchrun's own process keeps the store, unless it was told not to.
-        store = dist.TCPStore(
-            environ["MASTER_ADDR"],
-            int(environ["MASTER_PORT"]),
-            is_master=index == 0 and environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
-            timeout=timedelta(seconds=CONNECT_SECONDS),
-            wait_for_workers=False,
-        )
-    except dist.DistError as error:
-        raise RankError(f"rank {index} cannot reach torchrun's store: {error}") from error
+        store = _connected(launch, keeps_store)
+    except (dist.DistError, ValueError) as error:
+        raise RankError(f"{place}: {one_line(error)}") from error
+    if store is None:
+        raise RankError(f"{place}: what listens there says nothing")
     return Rank(
-        index=index,
-        size=int(environ["WORLD_SIZE"]),
-        local_index=int(environ["LOCAL_RANK"]),
-        local_size=int(environ["LOCAL_WORLD_SIZE"]),
+        index=launch.index,
+        size=launch.size,
+        local_index=launch.local_index,
+        local_size=launch.local_size,
         store=store,
-        restarts=int(environ.get("TORCHELASTIC_RESTART_COUNT", 0)),
+        restarts=launch.restarts,
+        secret=launch.secret,
     )
+
+
+def _connected(launch: Launch, keeps_store: bool) -> dist.Store | None:
+    """The store; None where nobody answers, for which torch would wait for ever."""
+    found: Future[dist.Store] = Future()
+
+    def connect() -> None:
+        try:
+            found.set_result(
+                dist.TCPStore(
+                    launch.address,
+                    launch.port,
+                    is_master=keeps_store,
+                    timeout=timedelta(seconds=CONNECT_SECONDS),
+                    wait_for_workers=False,
+                )
+            )
+        except BaseException as error:
+            found.set_exception(error)
+
+    threading.Thread(target=connect, daemon=True).start()
+    return found.result() if wait([found], 2 * CONNECT_SECONDS).done else None
+
+
+def _wait_for(launch: Launch, place: str) -> None:
+    """Wait until the store's port is open: torch would say at length that it is not."""
+    deadline = time.monotonic() + CONNECT_SECONDS
+    while True:
+        try:
+            socket.create_connection((launch.address, launch.port), CONNECT_SECONDS).close()
+            return
+        except (OSError, UnicodeError) as error:
+            if time.monotonic() > deadline:
+                raise RankError(f"{place}: {error}") from error
+        time.sleep(0.2)

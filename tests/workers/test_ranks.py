@@ -17,8 +17,9 @@ from functional_clf.record.store import Store
 from functional_clf.study.execution import Execution
 from functional_clf.study.study import Study
 from functional_clf.workers.helper import Helper
+from functional_clf.workers.launch import RankError
 from functional_clf.workers.leader import Leader
-from functional_clf.workers.ranks import Rank, RankError, launched_rank
+from functional_clf.workers.ranks import Rank, launched_rank
 from functional_clf.workers.threads import Workers
 
 JOB = ["--samples", "80", "--epochs", "30", "--engine", "eager", "--no-plots"]
@@ -126,9 +127,12 @@ def test_a_user_error_is_said_once_and_a_second_job_is_refused(tmp_path):
 # The rest talks through a store in this process: ranks are threads.
 
 
+SECRET = b"known to the ranks of this module alone"
+
+
 def ranks(size):
     store = dist.HashStore()
-    return [Rank(index, size, index, size, store) for index in range(size)]
+    return [Rank(index, size, index, size, store, secret=SECRET) for index in range(size)]
 
 
 def record_of(seeds):
@@ -237,16 +241,26 @@ def test_nothing_that_a_former_life_left_in_the_store_is_believed():
         assert code.result(10) == 0
 
 
-def test_a_worker_refuses_to_help_with_another_study():
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"vary": "init"}, "vary is 'init' there"),
+        ({"seeds": [0, 9]}, r"seeds is \[0, 9\] there, \[0, 4\] asked"),
+        ({"save_params": True}, "save_params is True there, False asked"),
+        ({"engine": "none such"}, "engine is 'none such'"),
+        ({"chunk_size": "wide"}, "chunk_size is 'wide' there"),
+    ],
+)
+def test_a_worker_refuses_to_help_with_another_study(changed, told):
     leading, other = ranks(2)
     with Leader(leading) as leader, Workers(1) as workers, ThreadPoolExecutor(1) as pool:
         study = Study(seeds=4, engine="eager")
         trainer = Execution(study)._trainer(torch.device("cpu"))
         configuration = Execution(study)._configuration(study.identity(), trainer, "eager")
-        leader.start({"configuration": configuration | {"vary": "init"}})
+        leader.start({**Execution(study)._job(configuration), **changed})
         code = pool.submit(study.assist, other)
         training = pool_of_one(leader, workers)
-        with pytest.raises(RankError, match=r"rank 1 runs another study.* vary is 'init' there"):
+        with pytest.raises(RankError, match=rf"rank 1 runs another study than rank 0: {told}"):
             code.result(10)
         training.set()
 
