@@ -3,21 +3,29 @@
 import contextlib
 import ctypes
 import functools
+import hashlib
 import importlib.util
 import os
 import platform
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from functional_clf.support.errors import one_line
+from functional_clf.support.processes import run_watched
+
 CPU_CHUNK = 16
 CUDA_CHUNK = 1024
+
+ANSWER_SECONDS = 10.0
+"""A compiler says its version within milliseconds."""
+_VERSION_LETTERS = 200
+_DIGESTED_BYTES = 2**21
 
 
 def resolve_device(name: str) -> torch.device:
@@ -76,7 +84,8 @@ def why_not_compile(device: torch.device) -> str | None:
     """
     default = "clang++" if sys.platform == "darwin" else "g++"
     if device.type == "cpu" and shutil.which(os.environ.get("CXX", default)) is None:
-        return "no C++ compiler was found"
+        told = os.environ.get("CXX")
+        return "no C++ compiler was found" + (f" (CXX is {told!r})" if told else "")
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         return "the triton package was not found"
     return None
@@ -99,6 +108,27 @@ def c_compiler() -> list[str] | None:
     return next(([name] for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
 
 
+def why_no_c_compiler() -> str | None:
+    """What is wrong with the C compiler, or None where there is one that answers.
+
+    Example:
+        >>> reason = why_no_c_compiler()
+        >>> reason is None or "compiler" in reason
+        True
+    """
+    told = os.environ.get("CC", "")
+    if (command := c_compiler()) is not None:
+        failure = _asked(tuple(command), _digest_of(command[0])).failure
+        return failure and f"the C compiler does not work ({failure})"
+    if not told.strip():
+        return "no C compiler was found"
+    try:
+        shlex.split(told)
+    except ValueError as error:
+        return f"no C compiler was found (CC is {told!r}: {error})"
+    return f"no C compiler was found (CC is {told!r})"
+
+
 def c_compiler_version() -> str | None:
     """The first line of what the C compiler says of its version, or None where there is none.
 
@@ -108,18 +138,42 @@ def c_compiler_version() -> str | None:
         True
     """
     command = c_compiler()
-    return None if command is None else _version(tuple(command))
+    return None if command is None else _asked(tuple(command), _digest_of(command[0])).version
+
+
+def c_compiler_digest() -> str:
+    """Of the compiler's own file: a wrapper that is changed gives the version that it gave before.
+
+    Example:
+        >>> c_compiler_digest() == c_compiler_digest()
+        True
+    """
+    command = c_compiler()
+    return "" if command is None else _digest_of(command[0])
+
+
+class _Answer(NamedTuple):
+    version: str | None
+    failure: str | None
 
 
 @functools.cache
-def _version(command: tuple[str, ...]) -> str | None:
+def _asked(command: tuple[str, ...], digest: str) -> _Answer:
+    """What a compiler says when it is asked for its version."""
+    del digest  # a key: another file is another compiler
     try:
-        ran = subprocess.run(
-            [*command, "--version"], capture_output=True, text=True, errors="replace", timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return next(iter(ran.stdout.splitlines()), "unknown")
+        ran = run_watched([*command, "--version"], ANSWER_SECONDS)
+    except OSError as error:
+        return _Answer(None, one_line(error))
+    return _Answer(next(iter(ran.out.splitlines()), "unknown")[:_VERSION_LETTERS], None)
+
+
+def _digest_of(program: str) -> str:
+    """Of a program's file, or of the beginning of a large one."""
+    digest = hashlib.blake2b(digest_size=16)
+    with contextlib.suppress(OSError), open(shutil.which(program) or "", "rb") as file:
+        digest.update(str(os.fstat(file.fileno()).st_size).encode() + file.read(_DIGESTED_BYTES))
+    return digest.hexdigest()
 
 
 @functools.cache
