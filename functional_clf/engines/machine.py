@@ -79,16 +79,23 @@ def why_not_compile(device: torch.device) -> str | None:
     """What `torch.compile` lacks on this machine for `device`, or None where it can work.
 
     Example:
-        >>> why_not_compile(torch.device("cpu")) in (None, "no C++ compiler was found")
+        >>> reason = why_not_compile(torch.device("cpu"))
+        >>> reason is None or "compiler" in reason
         True
     """
-    default = "clang++" if sys.platform == "darwin" else "g++"
-    if device.type == "cpu" and shutil.which(os.environ.get("CXX", default)) is None:
-        told = os.environ.get("CXX")
-        return "no C++ compiler was found" + (f" (CXX is {told!r})" if told else "")
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         return "the triton package was not found"
-    return None
+    if device.type != "cpu":
+        return None
+    told = os.environ.get("CXX")
+    command = ("clang++" if sys.platform == "darwin" else "g++") if told is None else told
+    of_whom = f" (CXX is {told!r})" if told else ""
+    if shutil.which(command) is None:
+        return f"no C++ compiler was found{of_whom}"
+    answer = _asked((command,), _digest_of(command))
+    if answer.failure is None and not answer.is_utf8:
+        return f"torch cannot read what the C++ compiler says of its version{of_whom}: use LC_ALL=C"
+    return answer.failure and f"the C++ compiler does not work ({answer.failure})"
 
 
 def c_compiler() -> list[str] | None:
@@ -155,6 +162,7 @@ def c_compiler_digest() -> str:
 class _Answer(NamedTuple):
     version: str | None
     failure: str | None
+    is_utf8: bool = True
 
 
 @functools.cache
@@ -165,7 +173,9 @@ def _asked(command: tuple[str, ...], digest: str) -> _Answer:
         ran = run_watched([*command, "--version"], ANSWER_SECONDS)
     except OSError as error:
         return _Answer(None, one_line(error))
-    return _Answer(next(iter(ran.out.splitlines()), "unknown")[:_VERSION_LETTERS], None)
+    text = ran.out.decode(errors="backslashreplace")
+    version = next(iter(text.splitlines()), "unknown")[:_VERSION_LETTERS]
+    return _Answer(version, None, is_utf8=text.encode() == ran.out)
 
 
 def _digest_of(program: str) -> str:

@@ -29,8 +29,8 @@ class Ran(NamedTuple):
     """What came of a child process: its exit code, and what it said."""
 
     code: int
-    out: str
-    err: str
+    out: bytes
+    err: bytes
 
 
 def available_cores() -> int:
@@ -84,7 +84,7 @@ def run_watched(
 
     Example:
         >>> run_watched([sys.executable, "-c", "print(7)"], seconds=60).out.strip()
-        '7'
+        b'7'
     """
     variables: Any = None if environment is None else dict(environment)
     with _watch(folder) as tell_of:
@@ -107,7 +107,7 @@ def run_watched(
             for stream in (child.stdout, child.stderr):
                 if stream is not None:
                     stream.close()
-    return Ran(child.returncode, *(text.decode(errors="backslashreplace") for text in (out, err)))
+    return Ran(child.returncode, out, err)
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def _watch(folder: Path | None) -> Iterator[Callable[[int], None]]:
 
 def _heard(
     child: "subprocess.Popen[bytes]", seconds: float, is_over: Callable[[], bool]
-) -> list[bytes]:
+) -> tuple[bytes, bytes]:
     """What a child says until it ends: not until its pipes do, which others may hold open."""
     streams = [stream for stream in (child.stdout, child.stderr) if stream is not None]
     heard, until = [bytearray() for _ in streams], time.monotonic() + seconds
@@ -154,7 +154,7 @@ def _heard(
                 if not _drain(key.fd, key.data):
                     waiting.unregister(key.fileobj)
             if has_ended:
-                return [bytes(kept) for kept in heard]
+                return bytes(heard[0]), bytes(heard[1])
             if is_over():
                 raise InterruptedError("was stopped")
             if time.monotonic() > until:

@@ -34,10 +34,10 @@ def soon(condition, seconds=10):
 
 
 def test_what_it_says_and_how_it_ends_is_told():
-    assert run_watched(shell("echo a; echo b >&2; exit 3"), 60) == (3, "a\n", "b\n")
-    assert run_watched(shell("printf 'gcc \\351'"), 60).out == "gcc \\xe9"
+    assert run_watched(shell("echo a; echo b >&2; exit 3"), 60) == (3, b"a\n", b"b\n")
+    assert run_watched(shell("printf 'gcc \\351'"), 60).out == b"gcc \xe9"
     assert run_watched(shell("kill -9 $$"), 60).code == -9
-    assert run_watched(shell("read line; echo $?"), 60).out == "1\n"  # there is no input
+    assert run_watched(shell("read line; echo $?"), 60).out == b"1\n"  # there is no input
 
 
 def test_one_that_cannot_be_started_is_told_as_by_the_system():
@@ -62,13 +62,13 @@ def test_what_it_leaves_running_ends_with_it(tmp_path):
 @pytest.mark.skipif(not Path("/usr/bin/setsid").exists(), reason="there is no setsid")
 def test_nobody_waits_for_a_pipe_that_something_else_holds_open():
     start = time.monotonic()
-    assert run_watched(shell("setsid sleep 20 & echo a"), 60).out == "a\n"
+    assert run_watched(shell("setsid sleep 20 & echo a"), 60).out == b"a\n"
     assert time.monotonic() - start < 15
 
 
 def test_of_one_that_speaks_without_end_the_beginning_is_kept():
     ran = run_watched(shell("yes | head -c 9000000"), 60)
-    assert ran.out == "y\n" * (HEARD_BYTES // 2)
+    assert ran.out == b"y\n" * (HEARD_BYTES // 2)
     with pytest.raises(TimeoutError):
         run_watched(["yes"], 0.5)
 
@@ -87,7 +87,7 @@ def test_without_a_shell_to_watch_it_it_runs_all_the_same(monkeypatch):
         return popen(command, **settings)
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
-    assert run_watched(shell("echo a"), 60).out == "a\n"
+    assert run_watched(shell("echo a"), 60).out == b"a\n"
 
 
 PARENT = """

@@ -29,7 +29,7 @@ from functional_clf.engines.machine import (
 )
 from functional_clf.support.errors import one_line, telling_line
 from functional_clf.support.files import open_plain
-from functional_clf.support.processes import Ran, run_watched
+from functional_clf.support.processes import run_watched
 
 OPTIONS = (
     *("-O3", "-std=gnu11", "-shared", "-fPIC", "-fopenmp-simd"),
@@ -174,22 +174,23 @@ def _build(source: str, names: tuple[str, ...], path: Path, is_over: Callable[[]
         code, library = Path(folder) / "program.c", Path(folder) / "program.so"
         code.write_text(f"{source}\nconst int {_mark(source)} = 1;\n", encoding="utf-8")
 
-        def run(command: list[str], options: list[str]) -> Ran:
-            """Run a command in plain English."""
+        def run(command: list[str], options: list[str]) -> tuple[int, str]:
+            """Run a command in plain English; its exit code, and all that it says."""
             # What it keeps meanwhile goes with the folder, too.
             variables = {**os.environ, "LC_ALL": "C", "TMPDIR": folder}
-            return run_watched(
+            ran = run_watched(
                 [*command, *options], LONGEST_SECONDS, Path(folder), variables, is_over
             )
+            return ran.code, (ran.out + ran.err).decode(errors="backslashreplace")
 
         files = [str(code), "-o", str(library), "-lm"]
-        ran = run(command, [*_options(), *files])
-        if ran.code and UNALIGNED_MOVES.partition("-m")[2] in ran.err:
+        failed, told = run(command, [*_options(), *files])
+        if failed and UNALIGNED_MOVES.partition("-m")[2] in told:
             options = [NO_SMALL_VECTORS if one == UNALIGNED_MOVES else one for one in _options()]
-            ran = run(command, [*options, *files])
-        if ran.code:
-            silence = f"{command[0]} ended with code {ran.code} and gave no reason"
-            raise BuildError(telling_line(ran.err) or silence)
+            failed, told = run(command, [*options, *files])
+        if failed:
+            silence = f"{command[0]} ended with code {failed} and gave no reason"
+            raise BuildError(telling_line(told) or silence)
         lie = f"{command[0]} reported success, but made no library to use"
         try:
             content = _content(library)
@@ -199,10 +200,9 @@ def _build(source: str, names: tuple[str, ...], path: Path, is_over: Callable[[]
         sealed.touch(mode=0o600)  # whatever the umask
         sealed.write_bytes(content + _seal(content))  # what follows it does not disturb its loading
         # Loaded by another process first: a part of a library kills the one that loads it.
-        ran = run([sys.executable, "-P", "-S", "-c", _LOAD, str(sealed)], [*names])
-        if ran.code or _LOADED not in ran.out:
-            ended = f"loading it ends with code {ran.code}"
-            last = next(reversed(ran.err.splitlines()), ended)
+        failed, told = run([sys.executable, "-P", "-S", "-c", _LOAD, str(sealed)], [*names])
+        if failed or _LOADED not in told:
+            last = next(reversed(told.splitlines()), f"loading it ends with code {failed}")
             why = last.partition("Error: ")[2].replace(str(sealed), library.name) or last
             raise BuildError(f"{lie} ({why})")
         os.replace(sealed, path)  # another process finds all of it or nothing

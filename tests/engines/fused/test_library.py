@@ -2,6 +2,7 @@ import ctypes
 import functools
 import getpass
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -10,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from functional_clf.engines import machine
 from functional_clf.engines.cache import VARIABLE
@@ -281,6 +283,27 @@ def test_a_compiler_s_version_may_be_of_any_letters(tmp_path, monkeypatch):
     assert version.startswith("gcc \\xe9 ")
     assert len(version) <= 200
     assert why_no_c_compiler() is None
+
+
+@pytest.mark.parametrize(
+    ("does", "line"),
+    [
+        ("printf 'g++ \\351'", "torch cannot read .* version .CXX is .*: use LC_ALL=C"),
+        ("exec sleep 1000", "the C.. compiler does not work .*has not ended within 0.3 s"),
+        ("echo g++", None),
+    ],
+    ids=["not UTF-8", "hanging", "sound"],
+)
+def test_of_a_c_plus_plus_compiler_that_torch_cannot_use_a_line_is_told(
+    does, line, tmp_path, monkeypatch
+):
+    script = tmp_path / "c++"
+    script.write_text(f"#!/bin/sh\n{does}\n")
+    script.chmod(0o700)
+    monkeypatch.setenv("CXX", str(script))
+    monkeypatch.setattr(machine, "ANSWER_SECONDS", 0.3 if line and "0.3" in line else 60)
+    told = machine.why_not_compile(torch.device("cpu"))
+    assert (told is None) if line is None else re.match(line, str(told))
 
 
 def test_a_compiler_that_hangs_when_asked_for_its_version_is_none(tmp_path, monkeypatch):
