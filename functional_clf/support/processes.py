@@ -102,7 +102,7 @@ def run_watched(
         except (InterruptedError, TimeoutError) as error:
             raise type(error)(f"{command[0]} {error}") from None
         finally:
-            _kill_group(child)
+            kill_group(child)
             child.wait()
             for stream in (child.stdout, child.stderr):
                 if stream is not None:
@@ -179,7 +179,12 @@ def _drain(descriptor: int, kept: bytearray) -> bool:
     return True
 
 
-def _kill_group(child: "subprocess.Popen[bytes]") -> None:
+def kill_group(child: "subprocess.Popen[bytes]") -> None:
+    """End a child that leads a session of its own, and all that it has started.
+
+    Args:
+        child: started with `start_new_session`.
+    """
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):  # ended; the latter on macOS
             os.killpg(child.pid, signal.SIGKILL)
@@ -200,4 +205,6 @@ def serve(parent: int) -> None:
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:  # whoever is left alone is given another parent
         time.sleep(1)
+    if hasattr(os, "getpgrp") and os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)  # with all that it has started
     os._exit(1)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from functional_clf.engines import machine
-from functional_clf.engines.cache import VARIABLE
+from functional_clf.engines.cache import NAME, VARIABLE
 from functional_clf.engines.fused import library
 from functional_clf.engines.fused.library import BuildError, is_built
 from functional_clf.engines.machine import c_compiler, c_compiler_version, why_no_c_compiler
@@ -242,7 +242,7 @@ def test_what_a_lying_compiler_leaves_is_not_kept(lie, cache, tmp_path, monkeypa
             load(SEVEN)
         assert "\n" not in str(caught.value)
         assert not is_built(SEVEN)
-        assert not list((cache / "functional_clf" / "fused").iterdir())
+        assert not list((cache / NAME / "fused").iterdir())
     assert load(SEVEN).number() == 7
 
 
@@ -325,7 +325,7 @@ def test_a_compiler_that_hangs_is_stopped_and_leaves_nothing(cache, tmp_path, mo
     monkeypatch.setattr(library, "LONGEST_SECONDS", 0.5)
     with pytest.raises(BuildError, match=r"cc has not ended within 0\.5 s"):
         load(SEVEN)
-    assert not list((cache / "functional_clf" / "fused").iterdir())
+    assert not list((cache / NAME / "fused").iterdir())
 
 
 def test_a_compilation_that_is_no_longer_wanted_ends_at_once(tmp_path, monkeypatch):
@@ -344,7 +344,7 @@ def test_what_a_compiler_keeps_meanwhile_goes_with_it(cache, tmp_path, monkeypat
 
 def test_what_was_being_compiled_when_the_machine_went_off_is_removed(cache):
     assert load(SEVEN).number() == 7
-    folder = cache / "functional_clf" / "fused"
+    folder = cache / NAME / "fused"
     for name in ("tmpold", "tmpnew"):
         (folder / name).mkdir()
         (folder / name / "program.c").write_text(SEVEN)
@@ -472,7 +472,7 @@ def test_a_library_that_another_user_plants_in_a_shared_folder_is_not_run(
     if how == "our open folder":
         default.mkdir()
         default.chmod(0o777)
-    inside = folder / "functional_clf" / "fused"
+    inside = folder / NAME / "fused"
     commands = [f"mkdir -p {inside}", f"cp {source} {inside}/{name}"]
     if how == "their link":
         commands.append(f"ln -s {folder} {default}")
