@@ -105,10 +105,10 @@ def test_a_disk_that_fills_while_exporting_leaves_the_exports_as_they_were(
     names = ("seeds.csv", "seeds.parquet", "params/model_1.safetensors", "results.json")
     before = {name: (tmp_path / name).read_bytes() for name in names}
 
-    def full(unfinished, path):
-        if Path(path).name == name:
+    def full(unfinished, path, **folders):
+        if Path(path).name == Path(name).name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return os.rename(unfinished, path)
+        return os.rename(unfinished, path, **folders)
 
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", full)
@@ -298,14 +298,13 @@ def test_nothing_is_written_through_a_link_in_the_folder(name, tmp_path, capsys)
 
 def test_an_export_replaces_a_link_and_does_not_follow_it(tmp_path):
     (tmp_path / "theirs").write_text("theirs")
-    for name in ("seeds.csv", ".seeds.csv.part"):
-        (tmp_path / name).symlink_to(tmp_path / "theirs")
-    write_whole(tmp_path / "seeds.csv", lambda path: path.write_text("ours"))
+    (tmp_path / "seeds.csv").symlink_to(tmp_path / "theirs")
+    write_whole(tmp_path / "seeds.csv", b"ours")
     assert (tmp_path / "theirs").read_text() == "theirs"
     assert (tmp_path / "seeds.csv").read_text() == "ours"
     assert not (tmp_path / "seeds.csv").is_symlink()
     with pytest.raises(WriteError, match="cannot be written"):
-        write_whole(tmp_path / "nowhere" / "x", lambda path: path.write_text("ours"))
+        write_whole(tmp_path / "nowhere" / "x", b"ours")
 
 
 @pytest.mark.parametrize("name", ["../../x", "..", ".", "/etc/x", "a\\b", "~", "a\0b", "é"])

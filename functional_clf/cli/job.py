@@ -238,8 +238,8 @@ def _run(
             calibration = results.self_calibration(*_pair(study))
     with timed(results.timings, "export"):
         if report.write_tables(results, folder):
-            remove([] if arguments.plots else plot_files(folder))
-            remove([] if study.save_params else params_files(folder, names))
+            remove(folder, [] if arguments.plots else plot_files(folder))
+            remove(folder, [] if study.save_params else params_files(folder, names))
         if study.save_params:
             write_params(folder, names, study.seeds)
     try:

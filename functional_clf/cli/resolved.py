@@ -18,6 +18,7 @@ from functional_clf.record.folder import remove, write_whole
 from functional_clf.registry import CONTESTANTS, DATASETS
 from functional_clf.reports.outputs import STUDY_FILE
 from functional_clf.study.results import Results
+from functional_clf.support.files import open_plain
 
 HEADER = "# The whole study of this folder, written by functional_clf; a run of it continues here."
 
@@ -30,11 +31,11 @@ def check_study_file(folder: Path) -> None:
     """
     path = folder / STUDY_FILE
     try:
-        with path.open(encoding="utf-8") as file:
-            is_ours = file.readline().strip() == HEADER
+        with open_plain(path) as file:
+            is_ours = file.readline(len(HEADER) + 2).strip() == HEADER.encode()
     except FileNotFoundError:
         return
-    except (OSError, UnicodeDecodeError):
+    except OSError:
         is_ours = False
     if not is_ours:
         raise StoreError(
@@ -61,10 +62,10 @@ def write_study(
     try:
         content = study_content(results, arguments, models, folder)
     except TypeError:
-        remove([path])  # of an earlier run
+        remove(folder, [path])  # of an earlier run
         return
     text = f"{HEADER}\n\n{tomli_w.dumps(content)}"
-    write_whole(path, lambda unfinished: unfinished.write_text(text, "utf-8"))
+    write_whole(path, text.encode())
 
 
 def study_content(

@@ -33,6 +33,8 @@ from functional_clf.data.seeds import Replicate
 from functional_clf.support.arguments import name_text, short
 from functional_clf.support.errors import one_line
 
+COMPUTING = ("sklearn.feature_selection.", "sklearn.metrics.")
+"""Where functions are that neither read nor write files, whatever they are called with."""
 LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm"}
 """The packages whose classes a run folder may name, to be made again; and what they are called."""
 
@@ -414,12 +416,14 @@ def _made(description: Any) -> Any:
     if kind == "dtype":
         return np.dtype(value).type
     if kind == "function":
-        return _found(value)
+        return _function_found(value)
     if kind != "class" or not isinstance(description.get("params"), Mapping):
         what = description.get("type", "something else")
         raise ValueError(f"a parameter is of type {what}, which only its maker can give")
     params = {str(key): _made(one) for key, one in description["params"].items()}
-    return _found(value)(**params)
+    if isinstance(params.get("memory"), str):  # what lies there is unpickled, and so run
+        raise ValueError("a parameter memory names a folder, which only its maker can give")
+    return _class_found(value)(**params)
 
 
 def _is_findable(function: Any) -> bool:
@@ -439,16 +443,33 @@ def _found(path: Any) -> Any:
             f"its class {path} is of another library than {', '.join(LIBRARIES.values())}; only "
             "its maker can give it"
         )
-    from sklearn.base import BaseEstimator
-
     try:
-        found = getattr(importlib.import_module(module), name)
+        return getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise ValueError(f"its class {path} is not there: {one_line(error)}") from error
-    is_estimator = isinstance(found, type) and issubclass(found, BaseEstimator)
-    is_function = isinstance(found, types.FunctionType) and found.__module__ == module
-    if not (is_estimator or is_function):
+
+
+def _class_found(path: Any) -> Any:
+    """The class of an estimator.
+
+    Nothing else is called: whoever can write to a run folder could have any file written over.
+    """
+    from sklearn.base import BaseEstimator
+
+    found = _found(path)
+    if not (isinstance(found, type) and issubclass(found, BaseEstimator)):
         raise ValueError(f"{path} is no estimator's class")
+    return found
+
+
+def _function_found(path: Any) -> Any:
+    """A function that does nothing but compute, as a parameter may be."""
+    module = str(path).rpartition(".")[0]
+    if not f"{module}.".startswith(COMPUTING):
+        raise ValueError(f"{path} is no function of {' or '.join(COMPUTING)}")
+    found = _found(path)
+    if not (isinstance(found, types.FunctionType) and found.__module__ == module):
+        raise ValueError(f"{path} is no function")
     return found
 
 

@@ -15,26 +15,32 @@ import shutil
 import stat
 import tempfile
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+
+from functional_clf.support.files import open_plain
 
 logger = logging.getLogger("functional_clf")
 
 VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 """Torch's setting for where it keeps compiled graphs."""
-NAME = "functional_clf"
+NAME = "functional-clf"
+"""No module's name: in the current folder it would be taken for this package."""
 
 _MAX_LINKS = 40
 """As many as Linux follows on the way to a file."""
 _choosing = threading.Lock()
+_asking = threading.Lock()
+_looked_through: set[Path] = set()
 
 
 class CacheError(OSError):
     """There is no folder that only this user and root can write to."""
 
 
-def cache_folder(*below: str) -> Path:
+def cache_folder(*below: str, for_torch: bool = False) -> Path:
     """Where what was compiled is kept: in torch's cache, so that both are cleared together.
 
     Where torch's cache cannot be written to, or another user could write to it or change where it
@@ -44,6 +50,7 @@ def cache_folder(*below: str) -> Path:
 
     Args:
         below: names of folders in it, where one of them is wanted.
+        for_torch: whether torch is to use its cache now; then nothing in it may be another user's.
 
     Returns:
         A folder that this user can write to, and nobody else but root; without links.
@@ -53,13 +60,16 @@ def cache_folder(*below: str) -> Path:
 
     Example:
         >>> cache_folder("fused").parts[-2:]
-        ('functional_clf', 'fused')
+        ('functional-clf', 'fused')
     """
     with _choosing:
         refused = []
         for place in (_wanted, _private, _temporary):
             try:
                 folder = torchs = _trusted(place())
+                _check_what_torch_makes(torchs)
+                if for_torch:
+                    _check_what_is_in(torchs)
                 for name in (NAME, *below):
                     folder = _closed(_trusted(folder / name))
             except OSError as error:
@@ -83,13 +93,15 @@ def torchs_default_is_trusted() -> bool:
         True
     """
     try:
-        _trusted(_torchs_default())
+        folder = _trusted(_torchs_default())
+        _check_what_torch_makes(folder)
+        _check_what_is_in(folder / "precompiled_headers")
     except OSError:
         return False
     return True
 
 
-def open_trusted(path: Path) -> BinaryIO:
+def open_trusted(path: Path) -> BufferedReader:
     """Open a file in the cache for reading, if only this user and root can have written it.
 
     Raises:
@@ -98,20 +110,15 @@ def open_trusted(path: Path) -> BinaryIO:
     Example:
         >>> open_trusted(Path("/dev/null"))
         Traceback (most recent call last):
-        functional_clf.engines.cache.CacheError: /dev/null is not a file
+        OSError: [Errno 22] it is not a file: '/dev/null'
     """
-    # A link would be another file than the one that lies here; a pipe would wait for a writer.
-    flags = (getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
-    descriptor = os.open(path, sum(flags, os.O_RDONLY))
+    file = open_plain(path)
     try:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise CacheError(f"{path} is not a file")
-        _check(path, about)
+        _check(path, os.fstat(file.fileno()))
     except OSError:
-        os.close(descriptor)
+        file.close()
         raise
-    return os.fdopen(descriptor, "rb")
+    return file
 
 
 def _wanted() -> Path:
@@ -201,6 +208,62 @@ def _walked(folder: Path) -> Path:
     return here
 
 
+def _check_what_torch_makes(folder: Path) -> None:
+    """Raise where others could write to what torch will put into a folder, which the umask tells.
+
+    Raises:
+        CacheError: when they can.
+    """
+    if not hasattr(os, "getuid") or not folder.stat().st_mode & 0o011:  # nobody can enter it
+        return
+    umask = _umask()
+    if umask & 0o022 != 0o022:
+        raise CacheError(
+            f"{folder} is not used, since others may enter it, and write to what torch puts there "
+            f"(the umask is {umask:03o})"
+        )
+
+
+def _umask() -> int:
+    with suppress(OSError, ValueError):
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+        return int(status.partition("\nUmask:")[2].split("\n")[0], base=8)
+    with _asking:  # elsewhere it is told only to whom sets another
+        umask = os.umask(0o077)
+        os.umask(umask)
+        return umask
+
+
+def _check_what_is_in(folder: Path) -> None:
+    """Raise where anything in a folder is another user's, or others may write to it.
+
+    It may have been open to others once. Torch runs what it finds there, and looks at no owner.
+
+    Raises:
+        CacheError: when there is such a thing.
+    """
+    if folder in _looked_through or not hasattr(os, "getuid"):
+        return
+    for path in _all_in(str(folder)):
+        try:
+            _check(path, os.lstat(path))
+        except FileNotFoundError:  # another process was tidying up
+            continue
+        except CacheError as error:
+            raise CacheError(f"{folder} is not used, since {error}") from error
+    _looked_through.add(folder)
+
+
+def _all_in(folder: str) -> Iterator[str]:
+    yield folder
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _all_in(entry.path)
+            else:
+                yield entry.path
+
+
 def _found_or_made(path: Path) -> os.stat_result:
     with suppress(FileNotFoundError):
         return path.lstat()
@@ -209,7 +272,7 @@ def _found_or_made(path: Path) -> os.stat_result:
     return path.lstat()
 
 
-def _check(path: Path, about: os.stat_result, may_be_sticky: bool = False) -> None:
+def _check(path: Path | str, about: os.stat_result, may_be_sticky: bool = False) -> None:
     """Raise where another user could change a file or folder.
 
     A group counts as others: who is in it cannot be known for sure. And what others could write to
@@ -219,6 +282,8 @@ def _check(path: Path, about: os.stat_result, may_be_sticky: bool = False) -> No
         return
     if about.st_uid not in (0, os.geteuid()):
         raise CacheError(f"{path} belongs to {_user(about.st_uid)}")
+    if about.st_nlink > 1 and not stat.S_ISDIR(about.st_mode):
+        raise CacheError(f"{path} has another name, maybe where others put it")
     if stat.S_ISLNK(about.st_mode) or (may_be_sticky and about.st_mode & stat.S_ISVTX):
         return
     if about.st_mode & 0o022:

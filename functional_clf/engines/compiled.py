@@ -185,7 +185,8 @@ def _compile(function: Callable[..., Tree], for_cpu: bool) -> Callable[..., Tree
     # Dynamo counts recompiles, and searches its graphs, a code object: one of its own for each
     # recipe and form keeps a study of many recipes, and studies of many sizes, below the limit.
     function.__code__ = function.__code__.replace()
-    cache_folder()  # torch runs what it finds in its cache: it is told of one that can be trusted
+    # Torch runs what it finds in its cache: it is told of one that can be trusted.
+    cache_folder(for_torch=True)
     options = _cpu_options() if for_cpu else None
     return torch.compile(function, fullgraph=True, dynamic=False, options=options)
 

@@ -24,12 +24,16 @@ from functional_clf.core.types import Batch
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines.cache import cache_folder, open_trusted
 from functional_clf.registry import CONTESTANTS, ENGINES, made_again
-from functional_clf.support.processes import child_environment
+from functional_clf.support.files import write_whole
+from functional_clf.support.processes import child_environment, kill_group, serve
 
 COLD_SECONDS = (16.0, 9.0)
 """Compiling the first graph of a process, and each further one (2 cores, torch 2.13)."""
 WARM_SECONDS = (4.0, 2.5)
 """The same with the graph in torch's cache."""
+
+LONGEST_SECONDS = 600.0
+"""A child that takes longer is given up."""
 
 
 def compile_seconds(graphs: int, missing: int) -> float:
@@ -74,9 +78,7 @@ def noting(recipe: Recipe, data: ChunkData) -> Iterator[None]:
     if not was_cached:
         text = json.dumps({"seconds": time.perf_counter() - start})
         with contextlib.suppress(OSError):  # a note is a convenience
-            note = cache_folder() / _note_name(recipe, data)
-            note.touch(mode=0o600)  # whatever the umask
-            note.write_text(text)
+            write_whole(cache_folder() / _note_name(recipe, data), text.encode(), mode=0o600)
 
 
 def compiles_side_by_side() -> bool:
@@ -101,25 +103,28 @@ def children(recipes: Sequence[Recipe], data: ChunkData) -> Iterator[Callable[[]
     command = [sys.executable, "-P", "-m", __name__]
     started = [
         subprocess.Popen(
-            [*command, json.dumps(_spec(recipe, data))],
+            [*command, json.dumps(_spec(recipe, data)), str(os.getpid())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=child_environment(),
+            start_new_session=True,  # so that its compilers can be ended with it
         )
         for recipe in recipes
         if _can_be_made_again(recipe)
     ]
 
     def wait() -> None:
+        until = time.monotonic() + LONGEST_SECONDS
         for child in started:
-            child.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(max(0.0, until - time.monotonic()))
 
     try:
         yield wait
     finally:
         for child in started:
-            child.kill()
+            kill_group(child)
             child.wait()
 
 
@@ -183,4 +188,5 @@ def _zeros(shape: Sequence[int]) -> Batch:
 
 
 if __name__ == "__main__":
+    serve(int(sys.argv[2]))
     _compile_spec(json.loads(sys.argv[1]))

@@ -3,21 +3,29 @@
 import contextlib
 import ctypes
 import functools
+import hashlib
 import importlib.util
 import os
 import platform
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from functional_clf.support.errors import one_line
+from functional_clf.support.processes import run_watched
+
 CPU_CHUNK = 16
 CUDA_CHUNK = 1024
+
+ANSWER_SECONDS = 10.0
+"""A compiler says its version within milliseconds."""
+_VERSION_LETTERS = 200
+_DIGESTED_BYTES = 2**21
 
 
 def resolve_device(name: str) -> torch.device:
@@ -71,15 +79,23 @@ def why_not_compile(device: torch.device) -> str | None:
     """What `torch.compile` lacks on this machine for `device`, or None where it can work.
 
     Example:
-        >>> why_not_compile(torch.device("cpu")) in (None, "no C++ compiler was found")
+        >>> reason = why_not_compile(torch.device("cpu"))
+        >>> reason is None or "compiler" in reason
         True
     """
-    default = "clang++" if sys.platform == "darwin" else "g++"
-    if device.type == "cpu" and shutil.which(os.environ.get("CXX", default)) is None:
-        return "no C++ compiler was found"
     if device.type == "cuda" and importlib.util.find_spec("triton") is None:
         return "the triton package was not found"
-    return None
+    if device.type != "cpu":
+        return None
+    told = os.environ.get("CXX")
+    command = ("clang++" if sys.platform == "darwin" else "g++") if told is None else told
+    of_whom = f" (CXX is {told!r})" if told else ""
+    if shutil.which(command) is None:
+        return f"no C++ compiler was found{of_whom}"
+    answer = _asked((command,), _digest_of(command))
+    if answer.failure is None and not answer.is_utf8:
+        return f"torch cannot read what the C++ compiler says of its version{of_whom}: use LC_ALL=C"
+    return answer.failure and f"the C++ compiler does not work ({answer.failure})"
 
 
 def c_compiler() -> list[str] | None:
@@ -99,6 +115,27 @@ def c_compiler() -> list[str] | None:
     return next(([name] for name in ("gcc", "clang", "cc") if shutil.which(name)), None)
 
 
+def why_no_c_compiler() -> str | None:
+    """What is wrong with the C compiler, or None where there is one that answers.
+
+    Example:
+        >>> reason = why_no_c_compiler()
+        >>> reason is None or "compiler" in reason
+        True
+    """
+    told = os.environ.get("CC", "")
+    if (command := c_compiler()) is not None:
+        failure = _asked(tuple(command), _digest_of(command[0])).failure
+        return failure and f"the C compiler does not work ({failure})"
+    if not told.strip():
+        return "no C compiler was found"
+    try:
+        shlex.split(told)
+    except ValueError as error:
+        return f"no C compiler was found (CC is {told!r}: {error})"
+    return f"no C compiler was found (CC is {told!r})"
+
+
 def c_compiler_version() -> str | None:
     """The first line of what the C compiler says of its version, or None where there is none.
 
@@ -108,18 +145,45 @@ def c_compiler_version() -> str | None:
         True
     """
     command = c_compiler()
-    return None if command is None else _version(tuple(command))
+    return None if command is None else _asked(tuple(command), _digest_of(command[0])).version
+
+
+def c_compiler_digest() -> str:
+    """Of the compiler's own file: a wrapper that is changed gives the version that it gave before.
+
+    Example:
+        >>> c_compiler_digest() == c_compiler_digest()
+        True
+    """
+    command = c_compiler()
+    return "" if command is None else _digest_of(command[0])
+
+
+class _Answer(NamedTuple):
+    version: str | None
+    failure: str | None
+    is_utf8: bool = True
 
 
 @functools.cache
-def _version(command: tuple[str, ...]) -> str | None:
+def _asked(command: tuple[str, ...], digest: str) -> _Answer:
+    """What a compiler says when it is asked for its version."""
+    del digest  # a key: another file is another compiler
     try:
-        ran = subprocess.run(
-            [*command, "--version"], capture_output=True, text=True, errors="replace", timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return next(iter(ran.stdout.splitlines()), "unknown")
+        ran = run_watched([*command, "--version"], ANSWER_SECONDS)
+    except OSError as error:
+        return _Answer(None, one_line(error))
+    text = ran.out.decode(errors="backslashreplace")
+    version = next(iter(text.splitlines()), "unknown")[:_VERSION_LETTERS]
+    return _Answer(version, None, is_utf8=text.encode() == ran.out)
+
+
+def _digest_of(program: str) -> str:
+    """Of a program's file, or of the beginning of a large one."""
+    digest = hashlib.blake2b(digest_size=16)
+    with contextlib.suppress(OSError), open(shutil.which(program) or "", "rb") as file:
+        digest.update(str(os.fstat(file.fileno()).st_size).encode() + file.read(_DIGESTED_BYTES))
+    return digest.hexdigest()
 
 
 @functools.cache

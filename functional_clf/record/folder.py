@@ -1,24 +1,32 @@
 """Files in a run folder: whole or not there, never outside it, removed when out of date."""
 
+import errno
+import logging
 import os
+import stat
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from polars.exceptions import PolarsError
 
 from functional_clf.record.database import DamagedError, StoreError, WriteError
 from functional_clf.record.names import FILE_NAME
 from functional_clf.record.store import Store
+from functional_clf.support import files
+
+logger = logging.getLogger("functional_clf")
 
 
-def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
+def write_whole(
+    path: Path, content: bytes | Callable[[BinaryIO], Any], in_subfolder: bool = False
+) -> Path:
     """Have a file written so that it appears whole or not at all; returns its path.
 
     Args:
         path: where it shall be.
-        write: writes a file of the name it is given.
+        content: what it shall hold, or what writes that to the file it is given.
+        in_subfolder: whether it lies in one of the run folder's own folders, which is no link.
 
     Raises:
         WriteError: when it cannot be written; what was there before is there still.
@@ -26,27 +34,17 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> Path:
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_whole(Path(folder) / "note", lambda path: path.write_text("x")).read_text()
+        ...     write_whole(Path(folder) / "note", b"x").read_text()
         'x'
     """
-    unfinished = _unfinished(path)
     try:
-        unfinished.unlink(missing_ok=True)
-        # Made anew: where somebody put a link, nothing is written through it.
-        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        write(unfinished)
-        os.replace(unfinished, path)
-    except BaseException as error:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        if not isinstance(error, OSError | PolarsError):  # the latter from a full disk
-            raise
+        return files.write_whole(path, content, through_link=not in_subfolder)
+    except (OSError, PolarsError) as error:  # the latter from a full disk
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise WriteError(
             f"{path} cannot be written: {why}; finished chunks are kept, and the same command "
             "continues"
         ) from error
-    return path
 
 
 def subfolder(folder: Path, name: str) -> Path:
@@ -68,6 +66,8 @@ def subfolder(folder: Path, name: str) -> Path:
 def check_outputs(folder: Path, outputs: Iterable[Path]) -> None:
     """See, before anything is trained, that what a run will write can have its place.
 
+    What killed runs have begun to write is removed.
+
     Args:
         folder: the run folder; it need not exist.
         outputs: the files that may be written, in it or in a subfolder.
@@ -77,26 +77,34 @@ def check_outputs(folder: Path, outputs: Iterable[Path]) -> None:
             written to.
     """
     outputs = list(outputs)
+    _warn_of_others(folder)
     for path in dict.fromkeys(output.parent for output in outputs if output.parent != folder):
         _refuse_other_than_folder(path)
         if os.path.exists(path) and not os.access(path, os.W_OK | os.X_OK):
             raise StoreError(f"{path} may not be written to; allow it, or give another --out")
     for path in outputs:
-        for taken in (path, _unfinished(path)):
-            if os.path.isdir(taken) and not os.path.islink(taken):
-                raise StoreError(f"{taken} is a folder; remove it, or give another --out")
+        if os.path.isdir(path) and not os.path.islink(path):
+            raise StoreError(f"{path} is a folder; remove it, or give another --out")
+    for path in dict.fromkeys(output.parent for output in outputs):
+        files.remove_unfinished(path)
 
 
-def remove(paths: Iterable[Path]) -> None:
-    """Remove those of these files that are there and in the run folder itself.
+def remove(folder: Path, paths: Iterable[Path]) -> None:
+    """Remove those of these files that are there; nothing through a link in the run folder.
+
+    Args:
+        folder: the run folder.
+        paths: files in it or in a subfolder.
 
     Raises:
         WriteError: when one cannot be removed.
     """
-    for path in filter(_is_ours, paths):
+    for path in paths:
         try:
-            path.unlink(missing_ok=True)
+            files.remove(path, through_link=path.parent == folder)
         except OSError as error:
+            if path.parent != folder and error.errno in (errno.ELOOP, errno.ENOTDIR):
+                continue  # what a linked folder holds is not in this one
             raise WriteError(f"{path} cannot be deleted: {error.strerror}") from error
 
 
@@ -119,27 +127,37 @@ def start_over(folder: Path, outputs: Iterable[Path], announce: Callable[[str], 
     try:
         with Store(folder, must_exist=True) as store:  # nobody else, while it is deleted
             what = f"{len(store.finished_seeds())} finished seeds"
-            _delete(paths, f"--fresh deletes {what} in {folder}", announce)
+            _delete(folder, paths, f"--fresh deletes {what} in {folder}", announce)
     except DamagedError:
-        _delete(paths, f"--fresh deletes the damaged study in {folder}", announce)
+        _delete(folder, paths, f"--fresh deletes the damaged study in {folder}", announce)
 
 
-def _delete(paths: list[Path], line: str, announce: Callable[[str], bool]) -> None:
+def _delete(folder: Path, paths: list[Path], line: str, announce: Callable[[str], bool]) -> None:
     if not announce(line):
         raise StoreError("nothing was deleted; without --fresh the same command continues")
-    remove(paths)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
-
-
-def _is_ours(path: Path) -> bool:
-    # What a linked folder holds is not in this one.
-    return os.path.isfile(path) and not os.path.islink(path.parent)
+    remove(folder, paths)
 
 
 def _refuse_other_than_folder(path: Path) -> None:
     # os.path's, since they are quiet about a folder that may not be searched.
     if os.path.islink(path) or (os.path.exists(path) and not os.path.isdir(path)):
         raise StoreError(f"{path} is not a folder; remove it, or give another --out")
+
+
+def _warn_of_others(folder: Path) -> None:
+    """Say in a line where other users may change a run folder.
+
+    Nothing in it is run, and nothing is written through a link in it: so the harm is that results
+    there may be theirs. Folders of a group, and those that containers are lent, are used like that
+    on purpose; they are not refused.
+    """
+    if not hasattr(os, "geteuid") or not os.path.isdir(folder):
+        return
+    about = folder.stat()
+    if about.st_uid not in (0, os.geteuid()):
+        who = "another user, to whom it belongs,"
+    elif about.st_mode & stat.S_IWOTH:
+        who = "every user of this machine"
+    else:
+        return
+    logger.warning("%s may change what is in %s, results too", who, folder)

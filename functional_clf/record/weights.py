@@ -51,7 +51,8 @@ def write_params(folder: str | os.PathLike[str], models: Iterable[str], seeds: r
         return [
             write_whole(
                 subfolder(folder, "params") / params_name(model),
-                lambda path, model=model: _write(store, model, seeds, path),
+                lambda file, model=model: _write(store, model, seeds, file),
+                in_subfolder=True,
             )
             for model in models
             if _has_weights(store, model, seeds)
@@ -125,21 +126,20 @@ def _has_weights(store: Store, model: str, seeds: range) -> bool:
     return first is None or bool(first[1])
 
 
-def _write(store: Store, model: str, seeds: range, path: Path) -> None:
+def _write(store: Store, model: str, seeds: range, file: BinaryIO) -> None:
     """A safetensors file, each chunk's seeds put into their places."""
     order = store.seeds_with_params(model, seeds)
-    with path.open("wb") as file:
-        places = {"seeds": _Place(np.int64, (len(order),))}
-        for _, params in store.params_blocks(model, seeds):
-            for key, value in sorted(params.items()):
-                places[key] = _Place(value.dtype, (len(order), *value.shape[1:]))
-            break  # the first chunk tells the shapes
-        _write_header(file, places)
-        places["seeds"].write(file, np.arange(len(order)), order)
-        for found, params in store.params_blocks(model, seeds):
-            rows = np.searchsorted(order, found)
-            for key, value in params.items():
-                places[key].write(file, rows, value)
+    places = {"seeds": _Place(np.int64, (len(order),))}
+    for _, params in store.params_blocks(model, seeds):
+        for key, value in sorted(params.items()):
+            places[key] = _Place(value.dtype, (len(order), *value.shape[1:]))
+        break  # the first chunk tells the shapes
+    _write_header(file, places)
+    places["seeds"].write(file, np.arange(len(order)), order)
+    for found, params in store.params_blocks(model, seeds):
+        rows = np.searchsorted(order, found)
+        for key, value in params.items():
+            places[key].write(file, rows, value)
 
 
 class _Place:

@@ -6,8 +6,6 @@ neither, nor polars.
 
 import builtins
 import logging
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -28,7 +26,7 @@ from functional_clf.reports.pictures import (
     send,
     unpacked,
 )
-from functional_clf.support.processes import available_cores, child_environment
+from functional_clf.support.processes import available_cores, child_environment, kill_group
 
 if TYPE_CHECKING:
     from functional_clf.study.results import Results
@@ -76,7 +74,7 @@ class Draughtsmen:
         if self._has_ended:  # by itself, so that matplotlib can tidy up
             with suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=1)
-        _kill(child)
+        kill_group(child)
         for stream in _streams(child):
             with suppress(OSError):  # of what a child that has ended did not read
                 stream.close()
@@ -100,7 +98,7 @@ class Draughtsmen:
         child = self._child
         if child is None or self._has_ended:
             return {}
-        patience = threading.Timer(LONGEST_SECONDS, _kill, [child])
+        patience = threading.Timer(LONGEST_SECONDS, kill_group, [child])
         patience.daemon = True
         patience.start()
         try:
@@ -155,15 +153,6 @@ def _streams(child: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     assert child.stdin is not None
     assert child.stdout is not None
     return child.stdin, child.stdout
-
-
-def _kill(child: subprocess.Popen[bytes]) -> None:
-    """End a child and its own."""
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):  # ended; the latter on macOS
-            os.killpg(child.pid, signal.SIGKILL)
-    else:
-        child.kill()
 
 
 def _say_again(said: Said) -> None:

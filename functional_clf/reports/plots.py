@@ -4,7 +4,6 @@ What they show is gathered from results by `gathering`, as plain values; `drawin
 process or in another one. Neither torch nor matplotlib is imported before it is needed.
 """
 
-import functools
 import hashlib
 import json
 import logging
@@ -135,9 +134,10 @@ def write_plots(
         drawn, is_final = _all_drawn(results, artists)
     except _NoMatplotlibError as error:
         logger.warning("no pictures are drawn: matplotlib fails (%s)", error)
-        remove(paths.values())
+        remove(folder.parent, paths.values())
         return []
-    remove(path for name, path in paths.items() if name not in drawn)  # of earlier results
+    others = [path for name, path in paths.items() if name not in drawn]  # of earlier results
+    remove(folder.parent, others)
     signed = None
     if of is not None and is_final:
         absent = {name: one.reason for name, one in drawn.items() if one.png is None}
@@ -147,11 +147,10 @@ def write_plots(
     for name, one in drawn.items():
         if one.png is None:
             _say_not_drawn(name, one.reason)
-            remove([paths[name]])
+            remove(folder.parent, [paths[name]])
             continue
         content = one.png if signed is None else signature.sign(one.png, signed)
-        write = functools.partial(Path.write_bytes, data=content)
-        written.append(write_whole(paths[name], write))
+        written.append(write_whole(paths[name], content, in_subfolder=True))
     return written
 
 

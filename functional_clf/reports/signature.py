@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from functional_clf.reports.pictures import NAMES
+from functional_clf.support.files import open_plain
 
 KEYWORD = b"functional_clf"
 """Of the text in a PNG file that is the signature."""
@@ -100,7 +101,8 @@ def standing(folder: Path, of: str) -> Signature | None:
     found = {}
     for name in NAMES:
         try:
-            found[name] = signature_of((folder / f"{name}.png").read_bytes())
+            with open_plain(folder / f"{name}.png") as file:
+                found[name] = signature_of(file.read())
         except FileNotFoundError:
             continue
         except OSError:

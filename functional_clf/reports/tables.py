@@ -3,10 +3,10 @@
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 from rich import box
@@ -20,6 +20,7 @@ from functional_clf.record.folder import write_whole
 from functional_clf.stats import Comparison, CrossedComparison, SelfCalibration, wording
 from functional_clf.stats.metrics import METRICS, Metric
 from functional_clf.study.results import Results
+from functional_clf.support.files import open_plain
 from functional_clf.support.text import printable, shortened
 
 FORMAT = 3
@@ -233,8 +234,8 @@ def write_tables(results: Results, folder: Path) -> bool:
     """
     path = folder / "seeds.csv"
     before = _digest(path)
-    write_whole(path, _opened(results.seeds.write_csv))
-    write_whole(folder / "seeds.parquet", _opened(results.seeds.write_parquet))
+    write_whole(path, results.seeds.write_csv)
+    write_whole(folder / "seeds.parquet", results.seeds.write_parquet)
     # Both, since a run may have ended between the two files.
     return _digest(path) != before or not _is_reported(results, folder)
 
@@ -244,7 +245,7 @@ def write_results(
 ) -> None:
     """Write results.json; it appears whole or not at all."""
     text = json.dumps(results_dict(results, calibration), indent=2, allow_nan=False)
-    write_whole(folder / "results.json", lambda path: path.write_text(text + "\n", "utf-8"))
+    write_whole(folder / "results.json", f"{text}\n".encode())
 
 
 class FigureTable:
@@ -323,20 +324,10 @@ class FigureTable:
                 yield Text.assemble("  ", line)
 
 
-def _opened(write: Callable[[BinaryIO], Any]) -> Callable[[Path], Any]:
-    """Have Python open the file: polars knows no names that are not UTF-8."""
-
-    def write_to(path: Path) -> None:
-        with path.open("wb") as file:
-            write(file)
-
-    return write_to
-
-
 def _digest(path: Path) -> bytes | None:
     """Of a file's content; None where there is none to read."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             return hashlib.file_digest(file, "blake2b").digest()
     except OSError:
         return None
@@ -345,7 +336,8 @@ def _digest(path: Path) -> bytes | None:
 def _is_reported(results: Results, folder: Path) -> bool:
     """Whether results.json is there, and of these seeds."""
     try:
-        there = json.loads((folder / "results.json").read_text("utf-8"))["config"]["seeds"]
+        with open_plain(folder / "results.json") as file:
+            there = json.loads(file.read())["config"]["seeds"]
     except (OSError, ValueError, TypeError, KeyError):
         return False
     return there == [results.study.seeds.start, results.study.seeds.stop]

@@ -200,10 +200,10 @@ def test_pictures_that_cannot_be_had_cost_nothing_else(tmp_path, capsys, monkeyp
 
 
 def test_a_picture_that_cannot_be_written_costs_no_results(tmp_path, capsys, monkeypatch):
-    def full(unfinished, path):
+    def full(unfinished, path, **folders):
         if Path(path).suffix == ".png":
             raise OSError(28, "No space left on device")
-        return os.rename(unfinished, path)
+        return os.rename(unfinished, path, **folders)
 
     monkeypatch.setattr("os.replace", full)
     code, printed, said = in_process(*SMALL, "--seeds", 3, "--out", tmp_path, capsys=capsys)

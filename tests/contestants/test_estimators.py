@@ -22,7 +22,7 @@ from sklearn.ensemble import (
 )
 from sklearn.ensemble._base import _set_random_states
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_selection import SelectKBest
+from sklearn.feature_selection import SelectKBest, f_classif
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.naive_bayes import GaussianNB
@@ -463,6 +463,35 @@ def test_code_of_the_users_own_is_told_by_a_digest():
 def test_a_run_folder_cannot_have_anything_else_imported(path, message):
     with pytest.raises(ValueError, match=message):
         remade("m", {"class": path, "params": {}})
+
+
+def test_a_run_folder_cannot_have_a_function_called(tmp_path):
+    """Whoever may write to it could have a file written over, or one fetched and put anywhere."""
+    path = tmp_path / "theirs"
+    write = "sklearn.datasets._svmlight_format_io.dump_svmlight_file"
+    called = {"class": write, "params": {"X": [[1.0]], "y": [1], "f": str(path)}}
+    words = {"dict": [["y", [1]], ["f", str(path)]]}
+    params = {"func": {"function": write}, "kw_args": words}
+    fitted = {"class": "sklearn.preprocessing._function_transformer.FunctionTransformer"}
+    for one, message in [
+        (called, "is no estimator's class"),
+        ({**fitted, "params": params}, "is no function of sklearn.feature_selection. or"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            remade("m", one)
+    assert not path.exists()
+
+
+def test_a_run_folder_cannot_have_what_lies_elsewhere_unpickled(tmp_path):
+    """As joblib does with whatever lies where results are remembered."""
+    one = estimator("m", make_pipeline(StandardScaler(), GaussianNB(), memory=str(tmp_path)))
+    with pytest.raises(ValueError, match="memory names a folder, which only its maker can give"):
+        made_again(CONTESTANTS, described(one))
+
+
+def test_functions_that_only_compute_are_made_again():
+    one = estimator("m", make_pipeline(SelectKBest(f_classif, k=1), GaussianNB()))
+    assert described(made_again(CONTESTANTS, described(one))) == described(one)
 
 
 def test_the_process_that_fits_needs_no_torch():

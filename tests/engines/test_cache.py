@@ -3,6 +3,7 @@ import logging
 import os
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from functional_clf.engines.cache import (
+    NAME,
     VARIABLE,
     CacheError,
+    _looked_through,
+    _umask,
     cache_folder,
     open_trusted,
     torchs_default_is_trusted,
@@ -32,7 +36,7 @@ def private(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     monkeypatch.setenv(VARIABLE, "")
     monkeypatch.delenv(VARIABLE)
-    return folder / "functional_clf" / "torchinductor"
+    return folder / NAME / "torchinductor"
 
 
 @pytest.fixture
@@ -61,20 +65,31 @@ def as_nobody(*commands):
 
 
 def test_it_lies_in_torchs_cache_and_torch_is_told(default):
-    assert cache_folder() == default / "functional_clf"
+    assert cache_folder() == default / NAME
     assert os.environ[VARIABLE] == str(default)
     assert [mode(default), mode(cache_folder())] == [0o700, 0o700]
 
 
 def test_it_lies_where_torch_is_told_to_keep_its_cache(tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(tmp_path / "there" / "deep"))
-    assert cache_folder() == tmp_path / "there" / "deep" / "functional_clf"
+    assert cache_folder() == tmp_path / "there" / "deep" / NAME
+
+
+@pytest.mark.parametrize("setting", ["", "."])
+def test_no_folder_is_made_that_could_be_taken_for_the_package(
+    setting, shared, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, setting)
+    monkeypatch.setenv("XDG_CACHE_HOME", setting)
+    cache_folder("fused")
+    assert not [path.name for path in tmp_path.iterdir() if path.name.isidentifier()]
 
 
 def test_a_relative_setting_is_of_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(VARIABLE, "there")
-    assert cache_folder() == tmp_path / "there" / "functional_clf"
+    assert cache_folder() == tmp_path / "there" / NAME
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o022, 0o077])
@@ -86,15 +101,15 @@ def test_folders_of_ours_are_ours_alone_whatever_the_umask(umask, default, priva
         cache_folder()
     finally:
         os.umask(before)
-    made = [default, default / "functional_clf"]
-    made += [private.parents[1], private.parent, private, private / "functional_clf"]
+    made = [default, default / NAME]
+    made += [private.parents[1], private.parent, private, private / NAME]
     assert [mode(path) for path in made] == [0o700] * 6
 
 
 def test_a_folder_that_others_may_only_read_is_closed_to_them(default):
-    (default / "functional_clf" / "fused").mkdir(parents=True, mode=0o755)
+    (default / NAME / "fused").mkdir(parents=True, mode=0o755)
     assert mode(cache_folder("fused")) == 0o700
-    assert mode(default / "functional_clf") == 0o700
+    assert mode(default / NAME) == 0o700
 
 
 def test_what_others_may_write_to_is_refused_in_one_line(default, private, caplog):
@@ -103,7 +118,7 @@ def test_what_others_may_write_to_is_refused_in_one_line(default, private, caplo
         default.chmod(bits)
         os.environ.pop(VARIABLE, None)
         caplog.clear()
-        assert cache_folder() == private / "functional_clf"
+        assert cache_folder() == private / NAME
         assert os.environ[VARIABLE] == str(private)
         assert caplog.messages == [
             f"compiled code is kept in {private}: {default} is not used, since others may write "
@@ -122,16 +137,16 @@ def test_whether_torchs_default_is_trusted_is_asked_apart(default, tmp_path, mon
     assert torchs_default_is_trusted()
     default.chmod(0o777)
     assert not torchs_default_is_trusted()
-    assert cache_folder() == tmp_path / "there" / "functional_clf"
+    assert cache_folder() == tmp_path / "there" / NAME
 
 
 def test_a_folder_in_it_that_others_may_write_to_is_refused(default, private):
     """As an earlier version made it under umask 000: what lies in it may be anybody's."""
-    for name in ("functional_clf/fused", "functional_clf"):
+    for name in (f"{NAME}/fused", NAME):
         (default / name).mkdir(parents=True, exist_ok=True)
         (default / name).chmod(0o777)
         os.environ.pop(VARIABLE, None)
-        assert cache_folder("fused") == private / "functional_clf" / "fused"
+        assert cache_folder("fused") == private / NAME / "fused"
         assert mode(default / name) == 0o777
 
 
@@ -139,23 +154,220 @@ def test_a_folder_on_the_way_that_others_may_write_to_is_refused(tmp_path, priva
     (tmp_path / "open" / "mine").mkdir(parents=True)
     (tmp_path / "open").chmod(0o777)
     monkeypatch.setenv(VARIABLE, str(tmp_path / "open" / "mine"))
-    assert cache_folder() == private / "functional_clf"
+    assert cache_folder() == private / NAME
     (tmp_path / "open").chmod(0o1777)  # now what lies in it is its owner's
     monkeypatch.setenv(VARIABLE, str(tmp_path / "open" / "mine"))
-    assert cache_folder() == tmp_path / "open" / "mine" / "functional_clf"
+    assert cache_folder() == tmp_path / "open" / "mine" / NAME
 
 
 def test_the_folder_of_all_users_itself_is_refused(shared, private, monkeypatch):
     monkeypatch.setenv(VARIABLE, str(shared))
-    assert cache_folder() == private / "functional_clf"
+    assert cache_folder() == private / NAME
     assert not list(shared.iterdir())
+
+
+@pytest.mark.parametrize(("umask", "is_used"), [(0o022, True), (0o002, False), (0o000, False)])
+def test_a_folder_that_others_enter_is_refused_where_they_could_write_to_what_torch_makes(
+    umask, is_used, default, private, caplog
+):
+    default.mkdir(mode=0o755)
+    before = os.umask(umask)
+    try:
+        folder = cache_folder()
+    finally:
+        os.umask(before)
+    assert folder.parent == (default if is_used else private)
+    told = f"others may enter it, and write to what torch puts there (the umask is {umask:03o})"
+    assert [told in message for message in caplog.messages] == ([] if is_used else [True])
+    default.chmod(0o700)  # now nobody enters
+    os.environ.pop(VARIABLE)
+    os.umask(umask)
+    try:
+        assert cache_folder().parent == default
+    finally:
+        os.umask(before)
+
+
+def test_the_umask_is_told_where_there_is_no_proc_too(monkeypatch):
+    before = os.umask(0o027)
+    try:
+        assert _umask() == 0o027
+        monkeypatch.setattr(Path, "read_text", lambda path, **how: "nothing of it")
+        assert _umask() == 0o027
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("what", ["an open file", "an open folder", "a file of two names"])
+def test_torch_uses_no_cache_in_which_others_could_have_put_something(
+    what, default, private, tmp_path, caplog
+):
+    """It was open to others once, and what they put there stays: torch unpickles and runs it."""
+    inside = default / "fxgraph" / "ab"
+    inside.mkdir(parents=True, mode=0o755)
+    (inside / "graph").write_bytes(b"graph")
+    assert cache_folder(for_torch=True).parent == default
+    _looked_through.clear()  # the next process
+    if what == "an open file":
+        (inside / "graph").chmod(0o666)
+    elif what == "an open folder":
+        inside.chmod(0o777)
+    else:
+        (tmp_path / "elsewhere").hardlink_to(inside / "graph")
+    assert cache_folder().parent == default  # what is ours is looked at file by file
+    assert not caplog.messages
+    assert cache_folder(for_torch=True).parent == private
+    (line,) = caplog.messages
+    assert line.startswith(f"compiled code is kept in {private}: {default} is not used, since ")
+
+
+@needs_root
+def test_torch_uses_no_cache_that_holds_another_users_file(default, private):
+    (default / "fxgraph").mkdir(parents=True)
+    (default / "fxgraph" / "graph").write_bytes(b"graph")
+    os.chown(default / "fxgraph" / "graph", NOBODY, NOBODY)
+    assert cache_folder(for_torch=True).parent == private
+
+
+def test_headers_in_torchs_default_that_others_could_have_made_are_not_trusted(default):
+    assert torchs_default_is_trusted()
+    (default / "precompiled_headers").mkdir()
+    (default / "precompiled_headers").chmod(0o777)
+    _looked_through.clear()
+    assert not torchs_default_is_trusted()
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no access lists to be set here")
+def test_a_folder_that_an_access_list_opens_to_another_user_is_refused(default, private):
+    """Its mode shows so, as the rights of the group."""
+    default.mkdir()
+    entries = [(1, 7, -1), (2, 7, NOBODY), (4, 0, -1), (16, 7, -1), (32, 0, -1)]
+    packed = b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(default, "system.posix_acl_access", struct.pack("<I", 2) + packed)
+    except OSError:
+        pytest.skip("this file system has no access lists")
+    assert cache_folder().parent == private
+
+
+def test_a_link_of_ours_that_has_another_name_is_refused(shared, default, private, tmp_path):
+    """Where the system lets them, others may give any link of ours a name in /tmp."""
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "ours")
+    os.link(tmp_path / "link", default, follow_symlinks=False)
+    assert cache_folder().parent == private
+    assert not list((tmp_path / "ours").iterdir())
+
+
+def test_a_folder_that_changes_hands_is_not_used_from_then_on(default, private):
+    assert cache_folder().parent == default
+    default.chmod(0o777)
+    assert cache_folder().parent == private
+
+
+ATTACK = """
+while :; do
+    mkdir -m 777 "$0" && mkdir -m 777 "$0/$1" && : > "$0/$1/evil"
+    rm -rf "$0"; ln -s "$2" "$0"; rm -rf "$0"; ln "$3" "$0"; rm -f "$0"; : > "$0"; rm -f "$0"
+done 2> /dev/null
+"""
+
+
+@needs_root
+def test_another_user_who_races_for_the_folder_never_has_a_say_in_it(
+    shared, default, private, tmp_path
+):
+    theirs = shared / "theirs"
+    as_nobody(["mkdir", "-m", "777", theirs])
+    ours = shared / "file"
+    ours.write_text("ours")
+    attacker = subprocess.Popen(
+        ["/bin/sh", "-c", ATTACK, default, NAME, theirs, ours],
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+    )
+    try:
+        for _ in range(300):
+            os.environ.pop(VARIABLE, None)
+            folder = cache_folder("fused")
+            assert folder.is_relative_to(default) or folder.is_relative_to(private)
+            for path in (folder, folder.parent, folder.parent.parent):
+                assert (path.lstat().st_uid, mode(path)) == (0, 0o700)
+            assert not list(folder.iterdir())
+            if default.is_dir() and not default.is_symlink() and default.stat().st_uid == 0:
+                shutil.rmtree(default)
+    finally:
+        attacker.kill()
+        attacker.wait()
+    assert not list(theirs.iterdir())
+
+
+ATTEMPTS = [
+    'ls "$0"',
+    'cat "$0/library"',
+    ': > "$0/new"',
+    'echo evil >> "$0/library"',
+    'rm -f "$0/library"',
+    'mv "$0/library" "$0/other"',
+    'ln "$0/library" "$1/library"',
+    'ln -s /dev/null "$0/link"',
+    'chmod 777 "$0"',
+    'mv "$0" "$1/moved"',
+    'rmdir "$0"',
+    'mv "$2" "$2.moved"',
+]
+
+
+@needs_root
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_another_user_can_do_nothing_in_a_cache_made_under_umask_000(attempt, shared, default):
+    before = os.umask(0)
+    try:
+        folder = cache_folder("fused")
+        (folder / "library").write_text("ours")
+        theirs = shared / "theirs"
+        as_nobody(["mkdir", theirs])
+    finally:
+        os.umask(before)
+    ran = subprocess.run(
+        ["/bin/sh", "-c", attempt, folder, theirs, default],
+        user=NOBODY,
+        group=NOBODY,
+        extra_groups=[],
+        capture_output=True,
+        check=False,
+    )
+    there = [path.name for path in folder.iterdir()]
+    assert (ran.returncode != 0 or attempt.startswith("rm -f"), there) == (True, ["library"])
+    assert (folder / "library").read_text() == "ours"
+
+
+@pytest.mark.parametrize(
+    "home",
+    ["\udcff", "a\nb", "x" * 300, "~", "link", "file"],
+    ids=["a byte", "two lines", "too long", "tilde", "link", "file"],
+)
+def test_an_odd_cache_home_is_one_or_none(home, shared, tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "/dev/null")
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / home))
+    folder = cache_folder()
+    if home in ("x" * 300, "file"):
+        assert folder.parents[1] == shared.resolve()
+    else:
+        assert folder.is_relative_to((tmp_path / home).resolve())
+    assert mode(folder) == 0o700
 
 
 @needs_root
 @pytest.mark.parametrize("bits", [0o700, 0o755, 0o777])
 def test_another_users_folder_is_refused(bits, default, private, caplog):
     as_nobody(["mkdir", "-m", f"{bits:o}", default])
-    assert cache_folder() == private / "functional_clf"
+    assert cache_folder() == private / NAME
     assert caplog.messages == [
         f"compiled code is kept in {private}: {default} is not used, since {default} belongs to "
         "the user nobody"
@@ -164,19 +376,19 @@ def test_another_users_folder_is_refused(bits, default, private, caplog):
 
 @needs_root
 def test_a_folder_below_or_above_that_is_another_users_is_refused(tmp_path, private, monkeypatch):
-    for owned in ("a", "a/b", "a/b/functional_clf"):
+    for owned in ("a", "a/b", f"a/b/{NAME}"):
         shutil.rmtree(tmp_path / "a", ignore_errors=True)
-        (tmp_path / "a/b/functional_clf").mkdir(parents=True)
+        (tmp_path / f"a/b/{NAME}").mkdir(parents=True)
         os.chown(tmp_path / owned, NOBODY, NOBODY)
         monkeypatch.setenv(VARIABLE, str(tmp_path / "a/b"))
-        assert cache_folder() == private / "functional_clf"
+        assert cache_folder() == private / NAME
 
 
 @needs_root
 def test_another_users_link_is_refused_even_to_a_folder_of_ours(default, private, tmp_path):
     (tmp_path / "ours").mkdir()
     as_nobody(["ln", "-s", tmp_path / "ours", default])
-    assert cache_folder() == private / "functional_clf"
+    assert cache_folder() == private / NAME
     assert not list((tmp_path / "ours").iterdir())
 
 
@@ -186,7 +398,7 @@ def test_a_link_through_another_users_folder_is_refused(shared, default, private
     theirs = shared / "theirs"
     as_nobody(["mkdir", theirs], ["ln", "-s", tmp_path / "ours", theirs / "link"])
     default.symlink_to(theirs / "link")
-    assert cache_folder() == private / "functional_clf"
+    assert cache_folder() == private / NAME
 
 
 @pytest.mark.parametrize("target", ["elsewhere/deep", "../{name}/elsewhere/deep"])
@@ -196,7 +408,7 @@ def test_a_link_of_ours_is_followed_where_all_of_its_way_is_ours(target, shared,
         default.unlink(missing_ok=True)
         default.symlink_to(link)
         os.environ.pop(VARIABLE, None)
-        assert cache_folder() == shared.resolve() / "elsewhere" / "deep" / "functional_clf"
+        assert cache_folder() == shared.resolve() / "elsewhere" / "deep" / NAME
         assert os.environ[VARIABLE] == str(shared.resolve() / "elsewhere" / "deep")
 
 
@@ -204,25 +416,25 @@ def test_a_link_of_ours_to_what_others_may_write_to_is_refused(shared, default, 
     (shared / "open").mkdir()
     (shared / "open").chmod(0o777)
     default.symlink_to(shared / "open")
-    assert cache_folder() == private / "functional_clf"
+    assert cache_folder() == private / NAME
 
 
 def test_links_in_a_ring_are_refused(shared, default, private):
     default.symlink_to(shared / "back")
     (shared / "back").symlink_to(default)
-    assert cache_folder() == private / "functional_clf"
+    assert cache_folder() == private / NAME
 
 
 @pytest.mark.parametrize("setting", ["/proc/none", "/dev/null", "/dev/null/below", "/" + "x" * 300])
 def test_a_folder_that_cannot_be_made_is_not_used(setting, private, monkeypatch, caplog):
     monkeypatch.setenv(VARIABLE, setting)
-    assert cache_folder() == private / "functional_clf"
+    assert cache_folder() == private / NAME
     assert f"{setting} is not used, since " in caplog.text
 
 
 @needs_root
 def test_a_folder_of_roots_is_not_used_by_those_who_can_only_read_it(shared, monkeypatch):
-    (shared / "roots" / "functional_clf").mkdir(parents=True)
+    (shared / "roots" / NAME).mkdir(parents=True)
     monkeypatch.setenv(VARIABLE, str(shared / "roots"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared / "own"))
     os.seteuid(NOBODY)
@@ -230,7 +442,7 @@ def test_a_folder_of_roots_is_not_used_by_those_who_can_only_read_it(shared, mon
         folder = cache_folder()
     finally:
         os.seteuid(0)
-    assert folder == shared / "own" / "functional_clf" / "torchinductor" / "functional_clf"
+    assert folder == shared / "own" / NAME / "torchinductor" / NAME
     assert (folder.stat().st_uid, mode(folder)) == (NOBODY, 0o700)
 
 
@@ -243,8 +455,8 @@ def test_a_cache_home_that_is_no_whole_path_is_the_one_in_the_home_folder(
     monkeypatch.delenv("XDG_CACHE_HOME")
     if home is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", home)
-    own = tmp_path / ".cache" / "functional_clf" / "torchinductor"
-    assert cache_folder() == own / "functional_clf"
+    own = tmp_path / ".cache" / NAME / "torchinductor"
+    assert cache_folder() == own / NAME
 
 
 @pytest.mark.parametrize("home", ["/proc/none", "not/whole", None])

@@ -1,4 +1,5 @@
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.mlp import model_0
 from functional_clf.engines import graph_notes
+from functional_clf.engines.cache import NAME
 from functional_clf.engines.compiled import COMPILE
 from functional_clf.engines.graph_notes import compile_seconds, is_cached
 
@@ -20,7 +22,7 @@ def test_more_graphs_and_missing_ones_cost_more():
 
 
 def test_a_damaged_note_does_no_harm(data, empty_cache):
-    notes = empty_cache / "functional_clf"
+    notes = empty_cache / NAME
     notes.mkdir()
     for name, text in {"a.json": "", "b.json": "[]", "c.json": '{"seconds": "long"}'}.items():
         (notes / name).write_text(text)
@@ -37,7 +39,7 @@ def test_notes_are_ours_alone_and_those_that_others_may_write_are_not_read(
     data, empty_cache, steps
 ):
     COMPILE.compile_one(RECIPE, data)
-    (note,) = (empty_cache / "functional_clf").iterdir()
+    (note,) = (empty_cache / NAME).iterdir()
     assert stat.S_IMODE(note.stat().st_mode) == 0o600
     note.write_text('{"seconds": 12345}')
     assert compile_seconds(1, missing=1) == 12345
@@ -68,7 +70,8 @@ print(counters["fxgraph_cache_miss"], "misses")
 
 def test_a_child_fills_the_cache_for_its_parent(data, empty_cache):
     spec = json.dumps(graph_notes._spec(RECIPE, data))
-    command = [sys.executable, "-m", "functional_clf.engines.graph_notes", spec]
+    parent = str(os.getpid())
+    command = [sys.executable, "-m", "functional_clf.engines.graph_notes", spec, parent]
     subprocess.run(command, check=True, timeout=240)
     parent = [sys.executable, "-c", PARENT]
     done = subprocess.run(parent, check=True, timeout=240, capture_output=True, text=True)

@@ -153,7 +153,8 @@ def test_auto_uses_eager_where_there_is_no_compiler_and_says_so(monkeypatch, cap
         results = study_of(2, engine="auto").run()
     assert results.engine.ran == "eager"
     assert caplog.messages == [
-        "engine: eager, because no C compiler was found; no C++ compiler was found"
+        "engine: eager, because no C compiler was found (CC is '/nowhere/gcc'); "
+        "no C++ compiler was found (CXX is '/nowhere/g++')"
     ]
     assert report.results_dict(results)["engine"]["ran"] == "eager"
 

@@ -29,7 +29,7 @@ from functional_clf.engines.fused.library import is_built, load, vector_bytes
 from functional_clf.engines.fused.program import program
 from functional_clf.engines.fused.sources import source_made_before
 from functional_clf.engines.fused.trace import UnfusableError
-from functional_clf.engines.machine import c_compiler
+from functional_clf.engines.machine import why_no_c_compiler
 from functional_clf.support.errors import one_line
 
 _AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
@@ -55,8 +55,16 @@ class Fused:
             BuildError: when there is no C compiler, or it fails.
         """
         del alone
+        over = threading.Event()
+
+        def load_one(recipe: Recipe) -> None:
+            load(_source_for(recipe, data), is_over=over.is_set)
+
         with ThreadPoolExecutor(max(1, len(recipes))) as pool:  # each waits for a C compiler
-            list(pool.map(lambda recipe: load(_source_for(recipe, data)), recipes))
+            try:
+                list(pool.map(load_one, recipes))
+            finally:
+                over.set()  # after Ctrl-C, or where one has failed, the others stop at once
 
     def count_missing(self, recipes: Sequence[Recipe], data: ChunkData) -> int:
         """How many of the recipes' programs are not in the cache."""
@@ -147,8 +155,8 @@ def _off_the_main_thread(
 def _why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
     if data.train.x.device.type != "cpu":
         return "fused programs run on the CPU"
-    if c_compiler() is None:
-        return "no C compiler was found"
+    if lack := why_no_c_compiler():
+        return lack
     try:
         _source_for(recipe, data)
     except UnfusableError as error:

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import platform
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import torch
 
 from functional_clf.engines.cache import cache_folder, open_trusted
+from functional_clf.support.files import write_whole
 
 _DIGEST = 16
 
@@ -32,11 +32,11 @@ def source_made_before(spec: dict[str, object], make: Callable[[], str]) -> str:
         >>> source_made_before({"doctest": 1}, lambda: "int seven(void) { return 7; }")
         'int seven(void) { return 7; }'
     """
-    versions = [platform.python_version(), torch.__version__, _package(), torch.get_default_dtype()]
-    text = json.dumps([spec, list(map(str, versions))], sort_keys=True)
-    name = f"{hashlib.blake2b(text.encode(), digest_size=_DIGEST).hexdigest()}.c"
     path = None
     with suppress(OSError):
+        versions = platform.python_version(), torch.__version__, _package()
+        text = json.dumps([spec, *versions, str(torch.get_default_dtype())], sort_keys=True)
+        name = f"{hashlib.blake2b(text.encode(), digest_size=_DIGEST).hexdigest()}.c"
         path = cache_folder("fused", "sources") / name
         with open_trusted(path) as file:
             content = file.read()
@@ -45,16 +45,9 @@ def source_made_before(spec: dict[str, object], make: Callable[[], str]) -> str:
     source = make()
     if path is not None:
         with suppress(OSError):  # a convenience
-            _write(path, source.encode())
+            content = source.encode()
+            write_whole(path, _digest(content) + content, mode=0o600)
     return source
-
-
-def _write(path: Path, content: bytes) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
-        unfinished.touch(mode=0o600)  # whatever the umask
-        unfinished.write_bytes(_digest(content) + content)
-        unfinished.replace(path)
 
 
 def _digest(content: bytes) -> bytes:

@@ -313,7 +313,7 @@ def test_a_missing_compiler_is_told_of(monkeypatch):
     monkeypatch.setenv("CC", "no-such-compiler")
     recipe = RECIPES["model_0"]
     told = _why_not_fuse(recipe, chunk_of([0]))
-    assert told == "no C compiler was found"
+    assert told == "no C compiler was found (CC is 'no-such-compiler')"
 
 
 class Counting(NamedTuple):

@@ -2,6 +2,7 @@ import ctypes
 import functools
 import getpass
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -10,11 +11,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
-from functional_clf.engines.cache import VARIABLE
+from functional_clf.engines import machine
+from functional_clf.engines.cache import NAME, VARIABLE
 from functional_clf.engines.fused import library
 from functional_clf.engines.fused.library import BuildError, is_built
-from functional_clf.engines.machine import c_compiler
+from functional_clf.engines.machine import c_compiler, c_compiler_version, why_no_c_compiler
 
 SEVEN = "int number(void) { return 7; }"
 EIGHT = "int number(void) { return 8; }"
@@ -84,7 +87,7 @@ def test_a_cached_library_is_found_by_the_next_load(monkeypatch):
     def run(*args, **kwargs):
         raise AssertionError("it compiled again")
 
-    monkeypatch.setattr(library.subprocess, "run", run)
+    monkeypatch.setattr(library, "run_watched", run)
     assert load(SEVEN).number() == 7
 
 
@@ -125,7 +128,14 @@ def moved(cache, monkeypatch):
 def test_a_compiler_that_does_not_exist_is_no_compiler(monkeypatch):
     monkeypatch.setenv("CC", "no-such-compiler -O2")
     assert c_compiler() is None
-    with pytest.raises(BuildError, match="no C compiler was found"):
+    with pytest.raises(BuildError, match=r"no C compiler was found \(CC is 'no-such-compiler"):
+        load(SEVEN)
+
+
+def test_a_quotation_without_an_end_is_told_with_the_name_of_the_setting(monkeypatch):
+    monkeypatch.setenv("CC", "gcc 'x")
+    assert c_compiler() is None
+    with pytest.raises(BuildError, match=r"found \(CC is \"gcc 'x\": No closing quotation\)"):
         load(SEVEN)
 
 
@@ -197,7 +207,21 @@ LIES = {
     "nothing": ("true", "No such file"),
     "an empty file": (': > "$out"', "file too short"),
     "junk": ('head -c 5000 "$0" "$0" > "$out"', "invalid ELF header|too short"),
-    "a folder": ('mkdir "$out"', "cannot"),
+    "a folder": ('mkdir "$out"', "not a file"),
+    "a link": ('"$real" "$@"; mv "$out" "$out.so"; ln -s "$out.so" "$out"', "symbolic links"),
+    "a link to no end": ('ln -s /dev/zero "$out"', "symbolic links"),
+    "a pipe": ('mkfifo "$out"', "not a file"),
+    "a huge file": ('truncate -s 1T "$out"', "too large"),
+    "an old file": (
+        'echo "int number(void) { return 8; }" > "$out.c" && "$real" -shared "$out.c" -o "$out"',
+        "undefined symbol: made_of",
+    ),
+    "a library that ends whoever loads it": (
+        'echo "#include <unistd.h>" > "$out.c"; echo "__attribute__((constructor)) '
+        'static void run(void) { _exit(0); } int number;" >> "$out.c"; '
+        '"$real" -shared -fPIC "$out.c" -o "$out"',
+        "ends with code 0",
+    ),
     "half a library": (
         '"$real" "$@" && head -c 9000 "$out" > "$out.half" && mv "$out.half" "$out"',
         "too short|ends with code|cannot",
@@ -218,7 +242,7 @@ def test_what_a_lying_compiler_leaves_is_not_kept(lie, cache, tmp_path, monkeypa
             load(SEVEN)
         assert "\n" not in str(caught.value)
         assert not is_built(SEVEN)
-        assert not list((cache / "functional_clf" / "fused").iterdir())
+        assert not list((cache / NAME / "fused").iterdir())
     assert load(SEVEN).number() == 7
 
 
@@ -227,6 +251,106 @@ def test_a_compiler_that_lied_once_under_the_same_name_is_asked_again(cache, tmp
     with pytest.raises(BuildError, match="No such file"):
         load(SEVEN)
     assert load(SEVEN).number() == 7
+
+
+def test_a_compiler_that_is_another_under_the_same_name_and_version_is_asked_again(
+    cache, tmp_path, monkeypatch
+):
+    """As a wrapper to which somebody adds an option."""
+    source = "int number(void) { return NUMBER; }"
+    for number in (1, 2):
+        with monkeypatch.context() as other:
+            lying_compiler(tmp_path, other, f'"$real" "$@" -DNUMBER={number}')
+            assert load(source).number() == number
+    assert len(libraries(cache)) == 2
+
+
+def test_a_whole_library_under_another_s_name_is_not_run(cache, monkeypatch):
+    """As a file that was renamed, or put back from a copy under a wrong name."""
+    path = moved(cache, monkeypatch)
+    assert load(EIGHT).number() == 8
+    shutil.copy(library._path(EIGHT), path)
+    assert load(SEVEN).number() == 7
+
+
+def test_a_compiler_s_version_may_be_of_any_letters(tmp_path, monkeypatch):
+    script = tmp_path / "cc"
+    script.write_text("#!/bin/sh\nprintf 'gcc \\351 \\033[31m'; head -c 5000 /dev/zero\n")
+    script.chmod(0o700)
+    monkeypatch.setenv("CC", str(script))
+    version = c_compiler_version()
+    assert version is not None
+    assert version.startswith("gcc \\xe9 ")
+    assert len(version) <= 200
+    assert why_no_c_compiler() is None
+
+
+@pytest.mark.parametrize(
+    ("does", "line"),
+    [
+        ("printf 'g++ \\351'", "torch cannot read .* version .CXX is .*: use LC_ALL=C"),
+        ("exec sleep 1000", "the C.. compiler does not work .*has not ended within 0.3 s"),
+        ("echo g++", None),
+    ],
+    ids=["not UTF-8", "hanging", "sound"],
+)
+def test_of_a_c_plus_plus_compiler_that_torch_cannot_use_a_line_is_told(
+    does, line, tmp_path, monkeypatch
+):
+    script = tmp_path / "c++"
+    script.write_text(f"#!/bin/sh\n{does}\n")
+    script.chmod(0o700)
+    monkeypatch.setenv("CXX", str(script))
+    monkeypatch.setattr(machine, "ANSWER_SECONDS", 0.3 if line and "0.3" in line else 60)
+    told = machine.why_not_compile(torch.device("cpu"))
+    assert (told is None) if line is None else re.match(line, str(told))
+
+
+def test_a_compiler_that_hangs_when_asked_for_its_version_is_none(tmp_path, monkeypatch):
+    script = tmp_path / "cc"
+    script.write_text("#!/bin/sh\nexec sleep 1000\n")
+    script.chmod(0o700)
+    monkeypatch.setenv("CC", str(script))
+    monkeypatch.setattr(machine, "ANSWER_SECONDS", 0.2)
+    line = f"the C compiler does not work ({script} has not ended within 0.2 s)"
+    assert why_no_c_compiler() == line
+    with pytest.raises(BuildError) as caught:
+        load(SEVEN)
+    assert str(caught.value) == line
+    assert c_compiler_version() is None
+
+
+def test_a_compiler_that_hangs_is_stopped_and_leaves_nothing(cache, tmp_path, monkeypatch):
+    lying_compiler(tmp_path, monkeypatch, "sleep 1000 & wait")
+    monkeypatch.setattr(library, "LONGEST_SECONDS", 0.5)
+    with pytest.raises(BuildError, match=r"cc has not ended within 0\.5 s"):
+        load(SEVEN)
+    assert not list((cache / NAME / "fused").iterdir())
+
+
+def test_a_compilation_that_is_no_longer_wanted_ends_at_once(tmp_path, monkeypatch):
+    lying_compiler(tmp_path, monkeypatch, f": > {tmp_path}/begun; sleep 1000")
+    with pytest.raises(BuildError, match="was stopped"):
+        load(SEVEN, is_over=(tmp_path / "begun").exists)
+
+
+def test_what_a_compiler_keeps_meanwhile_goes_with_it(cache, tmp_path, monkeypatch):
+    lying_compiler(tmp_path, monkeypatch, f'echo "$TMPDIR" > {tmp_path}/told; "$real" "$@"')
+    assert load(SEVEN).number() == 7
+    folder = Path((tmp_path / "told").read_text().strip())
+    assert folder.is_relative_to(cache)
+    assert not folder.exists()
+
+
+def test_what_was_being_compiled_when_the_machine_went_off_is_removed(cache):
+    assert load(SEVEN).number() == 7
+    folder = cache / NAME / "fused"
+    for name in ("tmpold", "tmpnew"):
+        (folder / name).mkdir()
+        (folder / name / "program.c").write_text(SEVEN)
+    os.utime(folder / "tmpold", (0, 0))
+    assert load(EIGHT).number() == 8
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == ["tmpnew"]
 
 
 def test_an_old_assembler_makes_no_small_vectors(cache, tmp_path, monkeypatch):
@@ -287,6 +411,7 @@ def planted(cache, tmp_path):
         #include <stdio.h>
         int number(void) {{ return 666; }}
         __attribute__((constructor)) static void run(void) {{ fclose(fopen("{mark}", "w")); }}
+        const int {library._mark(SEVEN)} = 1;
     """
     assert load(evil).number() == 666
     assert mark.exists()
@@ -347,7 +472,7 @@ def test_a_library_that_another_user_plants_in_a_shared_folder_is_not_run(
     if how == "our open folder":
         default.mkdir()
         default.chmod(0o777)
-    inside = folder / "functional_clf" / "fused"
+    inside = folder / NAME / "fused"
     commands = [f"mkdir -p {inside}", f"cp {source} {inside}/{name}"]
     if how == "their link":
         commands.append(f"ln -s {folder} {default}")
