@@ -19,6 +19,9 @@ logger = logging.getLogger("functional_clf")
 
 PLAIN_PROGRESS_SECONDS = 5.0
 
+MOST_SECONDS = 86400 * 999_999_999
+"""As many as a timedelta holds; so long, and longer, a huge number of epochs would take."""
+
 
 def consoles() -> tuple[Console, Console]:
     """Standard output and standard error, for texts of which none is markup: names are text."""
@@ -93,7 +96,7 @@ class Pace:
         share = progress.share - share_then
         if now - start < 1 or share <= 0:
             return ""
-        left = round((1 - progress.share) / share * (now - start))
+        left = min(round((1 - progress.share) / share * (now - start)), MOST_SECONDS)
         speed = share * progress.seeds_total / (now - start)
         return f"{speed:.1f} seeds/s, {timedelta(seconds=max(left, 0))} left"
 
