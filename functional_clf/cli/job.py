@@ -38,6 +38,7 @@ from functional_clf.reports import tables as report
 from functional_clf.reports.draughtsmen import Draughtsmen
 from functional_clf.reports.outputs import derived_files, params_files, plot_files
 from functional_clf.reports.plots import content_of, write_plots
+from functional_clf.study.estimates import check_room
 from functional_clf.study.execution import timed
 from functional_clf.study.options import Options
 from functional_clf.study.replay import replay
@@ -219,6 +220,7 @@ def _run(
     check_outputs(folder, outputs)
     check_study_file(folder)
     if arguments.fresh and (rank is None or rank.is_first_start()):
+        check_room(study, n_missing=len(study.seeds))  # before anything is deleted
         # The file that this run was asked by is written anew at its end, and must last until then.
         stale = [path for path in outputs if not _is_same(path, arguments.study)]
         start_over(folder, stale, lambda line: _announce(line, ask=rank is None))
