@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -44,6 +45,7 @@ from functional_clf.study.options import Options
 from functional_clf.study.replay import replay
 from functional_clf.study.study import Study
 from functional_clf.support.arguments import short
+from functional_clf.support.errors import one_line
 from functional_clf.support.text import printable
 from functional_clf.workers.ranks import Rank, RankError, launched_rank
 
@@ -92,7 +94,23 @@ def run_job(
         if rank is None or rank.index == 0:  # the others find the same wrong
             complain(error)
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        complain(
+            MemoryError(
+                f"memory is short ({one_line(error)}); a smaller --chunk-size or fewer --threads "
+                "need less, and finished chunks are kept"
+            )
+        )
+        return 1
     return 0
+
+
+def _is_of_memory(error: Exception) -> bool:
+    # Torch has a type of its own for it on CUDA only.
+    wanted = r"can't allocate memory|out of memory"
+    return isinstance(error, MemoryError) or re.search(wanted, str(error)) is not None
 
 
 def study_of(arguments: RunArguments) -> Study:

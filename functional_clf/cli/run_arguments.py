@@ -226,8 +226,8 @@ class RunArguments(Options, _SeedsFirst):
             path_of("data", self.data)
         if self.data not in DATASETS and not os.path.exists(self.data):
             raise ValueError(
-                f"data is {_cut(self.data)}; it must be one of {', '.join(DATASETS)}, or the path of "
-                "a table, and there is no such file"
+                f"data is {_cut(self.data)}; it must be one of {', '.join(DATASETS)}, or the path "
+                "of a table, and there is no such file"
             )
         if self.self_calibration:
             self._check_calibration(seeds)

@@ -19,6 +19,8 @@ logger = logging.getLogger("functional_clf")
 
 PLAIN_PROGRESS_SECONDS = 5.0
 
+MOST_LETTERS = 1500
+"""Of an error's line, about."""
 MOST_SECONDS = 86400 * 999_999_999
 """As many as a timedelta holds; so long, and longer, a huge number of epochs would take."""
 
@@ -37,7 +39,10 @@ def consoles() -> tuple[Console, Console]:
 
 def complain(error: Exception) -> None:
     """Say what went wrong in one line, whatever a file or a model in it is called."""
-    print(printable(f"error: {error}"), file=sys.stderr)
+    line = printable(f"error: {error}")
+    if len(line) > MOST_LETTERS:  # of an argument, most likely, that was repeated
+        line = f"{line[: MOST_LETTERS // 2]} [...] {line[-MOST_LETTERS // 2 :]}"
+    print(line, file=sys.stderr)
 
 
 @contextlib.contextmanager
