@@ -183,8 +183,10 @@ def short(value: object) -> str:
         >>> short("4"), short(list(range(1000)))
         ("'4'", 'a list')
     """
+    if type(value) is int and abs(value) >= 10**60:
+        return "a number of more than 60 digits"
     try:
         text = repr(value)
-    except Exception:  # of a number of thousands of digits, or somebody's own class
+    except Exception:  # of somebody's own class
         return f"a {type(value).__name__}"
     return text if len(text) <= 60 and "\n" not in text else f"a {type(value).__name__}"
