@@ -75,13 +75,13 @@ class Execution:
         use_threads()
         folder = None if out is None else path_of("out", out)
         with _torch_modes(self.plan.tf32), ExitStack() as stack:
-            if folder is not None:
-                check_place(folder)
-            check_room(self.plan, n_missing=0)
             identity = self.plan.identity()  # before a call could fill a cache that its code reads
             leader = None
             if self.rank is not None:  # first: whatever fails here, the others are told
                 leader = stack.enter_context(Leader(self.rank))
+            if folder is not None:
+                check_place(folder)
+            check_room(self.plan, n_missing=0)
             store = None
             if folder is not None and (folder / FILE_NAME).exists():
                 store = stack.enter_context(Store(folder))
