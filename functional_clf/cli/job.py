@@ -6,6 +6,7 @@ import inspect
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -38,11 +39,13 @@ from functional_clf.reports import tables as report
 from functional_clf.reports.draughtsmen import Draughtsmen
 from functional_clf.reports.outputs import derived_files, params_files, plot_files
 from functional_clf.reports.plots import content_of, write_plots
+from functional_clf.study.estimates import check_room
 from functional_clf.study.execution import timed
 from functional_clf.study.options import Options
 from functional_clf.study.replay import replay
 from functional_clf.study.study import Study
 from functional_clf.support.arguments import short
+from functional_clf.support.errors import one_line
 from functional_clf.support.text import printable
 from functional_clf.workers.launch import RankError
 from functional_clf.workers.processes import FitProcessError
@@ -92,7 +95,23 @@ def run_job(
     except (ValueError, StoreError) as error:
         complain_as(0 if rank is None else rank.index, error)
         return 2
+    except (MemoryError, RuntimeError) as error:
+        if not _is_of_memory(error):
+            raise
+        complain(
+            MemoryError(
+                f"memory is short ({one_line(error)}); a smaller --chunk-size or fewer --threads "
+                "need less, and finished chunks are kept"
+            )
+        )
+        return 1
     return 0
+
+
+def _is_of_memory(error: Exception) -> bool:
+    # Torch has a type of its own for it on CUDA only.
+    wanted = r"can't allocate memory|out of memory"
+    return isinstance(error, MemoryError) or re.search(wanted, str(error)) is not None
 
 
 def study_of(arguments: RunArguments) -> Study:
@@ -222,6 +241,7 @@ def _run(
     if arguments.fresh and rank is not None and not rank.is_first_start():
         logger.info("--fresh is done: this job has been started before, and is continued")
     elif arguments.fresh:
+        check_room(study, n_missing=len(study.seeds))  # before anything is deleted
         # The file that this run was asked by is written anew at its end, and must last until then.
         stale = [path for path in outputs if not _is_same(path, arguments.study)]
         start_over(folder, stale, lambda line: _announce(line, ask=rank is None))

@@ -133,7 +133,7 @@ def _model(one: Named, folder: Path) -> dict[str, Any]:
     settings = {key: as_plain(value) for key, value in one.settings.items()}
     if one.target in CONTESTANTS and "hidden" in settings:  # as short as on the command line
         spec = f"{spec}:{','.join(map(str, settings.pop('hidden')))}"
-    return {"spec": spec, **settings}
+    return {"spec": as_plain(spec), **settings}
 
 
 def _from(folder: Path, path: str | os.PathLike[str]) -> str:

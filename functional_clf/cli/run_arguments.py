@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -14,10 +15,12 @@ import tyro
 from functional_clf.cli.study_file import StudyFile, read_study
 from functional_clf.contestants.settings import MODEL_0, MODEL_1, MlpSettings
 from functional_clf.contestants.specs import ModelSpec, named_spec, spec_of
+from functional_clf.data.seeds import MAX_SEED
+from functional_clf.record.names import check_place
 from functional_clf.registry import DATASETS, ENGINES
 from functional_clf.stats.metrics import ACCURACY, METRICS
 from functional_clf.study.options import STANDARD_SEEDS, Options
-from functional_clf.support.arguments import whole_number
+from functional_clf.support.arguments import names_differ, path_of, whole_number
 
 PROGRAM = "python -m functional_clf.run"
 
@@ -35,12 +38,12 @@ def parse_seeds(text: str) -> range:
         >>> parse_seeds("64"), parse_seeds("100:200")
         (range(0, 64), range(100, 200))
     """
-    match = re.fullmatch(r"(?:(\d+):)?(\d+)", text)
+    match = re.fullmatch(r"(?:([0-9]{1,19}):)?([0-9]{1,19})", text)
     seeds = range(int(match[1] or 0), int(match[2])) if match else range(0)
     if not seeds:
         raise ValueError(
-            f"seeds is {text}; it must be a count of at least 1, as in 64, or a rising range, as "
-            "in 100:200"
+            f"seeds is {text if len(text) < 60 else _cut(text)}; it must be a count of at least 1, "
+            "as in 64, or a rising range, as in 100:200"
         )
     return seeds
 
@@ -83,6 +86,22 @@ def _model(
         is_instance=lambda value: value is None or isinstance(value, ModelSpec),
         str_from_instance=lambda spec: [spec.name if spec else "None"],
     )
+
+
+def _path(name: str) -> tyro.constructors.PrimitiveConstructorSpec[Path | None]:
+    """An argument that is a path; an empty text would be taken for the current folder."""
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda texts: path_of(name, texts[0]),
+        is_instance=lambda value: value is None or isinstance(value, Path),
+        str_from_instance=lambda path: [str(path)],
+    )
+
+
+def _cut(text: str) -> str:
+    """A text in a message, shortened where it is long."""
+    return repr(text) if len(text) <= 200 else f"{text[:60]!r}... ({len(text)} characters)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +157,7 @@ class RunArguments(Options, _SeedsFirst):
     )
     engine: Annotated[str, _one_of(["auto", *ENGINES])] = "auto"
     chunk_size: Annotated[int | None, tyro.conf.arg(aliases=["--chunk"])] = None
-    out: Path | None = None
+    out: Annotated[Path | None, _path("out")] = None
     self_calibration: bool = False
     fresh: tyro.conf.FlagCreatePairsOff[bool] = False
     replay: int | None = None
@@ -151,7 +170,7 @@ class RunArguments(Options, _SeedsFirst):
     groups: str | None = None
     stratify: tyro.conf.FlagCreatePairsOff[bool] = False
     no_stratify: tyro.conf.FlagCreatePairsOff[bool] = False
-    test: Path | None = None
+    test: Annotated[Path | None, _path("test")] = None
     split_column: str | None = None
     samples: int | None = None
     noise: float | None = None
@@ -186,6 +205,13 @@ class RunArguments(Options, _SeedsFirst):
         for name, least in (("epochs", 1), ("samples", 1), ("classes", 2)):
             if (value := getattr(self, name)) is not None:
                 whole_number(name, value, least)
+        if self.replay is not None:
+            whole_number("replay", self.replay, 0, MAX_SEED)
+        for name in ("out", "test"):
+            if (path := getattr(self, name)) is not None:
+                path_of(name, path)
+        if self.out is not None:
+            check_place(self.out)
         if self.stratify and self.no_stratify:
             raise ValueError("stratify is True and no_stratify is True; leave one out")
         self._check_models()
@@ -196,10 +222,12 @@ class RunArguments(Options, _SeedsFirst):
                     f"{name}.hidden is {asked.hidden} and {name}.layer_sizes is "
                     f"{asked.layer_sizes}; give one of them"
                 )
-        if self.data not in DATASETS and not Path(self.data).exists():
+        if self.data not in DATASETS:
+            path_of("data", self.data)
+        if self.data not in DATASETS and not os.path.exists(self.data):
             raise ValueError(
-                f"data is {self.data!r}; it must be one of {', '.join(DATASETS)}, or the path of a "
-                "table, and there is no such file"
+                f"data is {_cut(self.data)}; it must be one of {', '.join(DATASETS)}, or the path "
+                "of a table, and there is no such file"
             )
         if self.self_calibration:
             self._check_calibration(seeds)
@@ -238,6 +266,7 @@ class RunArguments(Options, _SeedsFirst):
                 )
         self._set("model", _by_name(self.model))
         names = self.names
+        names_differ("model", names)
         if len(names) < 2:
             raise ValueError(f"model is {names[0]}; a comparison needs two or more of them")
         if self.baseline is not None and self.baseline not in names:

@@ -21,6 +21,11 @@ PLAIN_PROGRESS_SECONDS = 5.0
 SAME_WRONG_SECONDS = 5.0
 """Within these rank 0 has found what is wrong for all, and torchrun has noticed that it ended."""
 
+MOST_LETTERS = 1500
+"""Of an error's line, about."""
+MOST_SECONDS = 86400 * 999_999_999
+"""As many as a timedelta holds; so long, and longer, a huge number of epochs would take."""
+
 
 def consoles() -> tuple[Console, Console]:
     """Standard output and standard error, for texts of which none is markup: names are text."""
@@ -36,7 +41,10 @@ def consoles() -> tuple[Console, Console]:
 
 def complain(error: Exception) -> None:
     """Say what went wrong in one line, whatever a file or a model in it is called."""
-    print(printable(f"error: {error}"), file=sys.stderr)
+    line = printable(f"error: {error}")
+    if len(line) > MOST_LETTERS:  # of an argument, most likely, that was repeated
+        line = f"{line[: MOST_LETTERS // 2]} [...] {line[-MOST_LETTERS // 2 :]}"
+    print(line, file=sys.stderr)
 
 
 def complain_as(rank: int, error: Exception) -> None:
@@ -108,7 +116,7 @@ class Pace:
         share = progress.share - share_then
         if now - start < 1 or share <= 0:
             return ""
-        left = round((1 - progress.share) / share * (now - start))
+        left = min(round((1 - progress.share) / share * (now - start)), MOST_SECONDS)
         speed = share * progress.seeds_total / (now - start)
         return f"{speed:.1f} seeds/s, {timedelta(seconds=max(left, 0))} left"
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import stat
 import tomllib
 import types
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from functional_clf.contestants.specs import ModelSpec, near, spec_of
-from functional_clf.support.arguments import short
+from functional_clf.support.arguments import path_of, real_number, short
 from functional_clf.support.errors import one_line
 
 DATA = (
@@ -28,6 +29,9 @@ _ELSEWHERE = (
     *COMPARE,
     *ACTS,
 )
+
+MOST_BYTES = 2**24
+"""Of a file: no study that somebody wrote is longer."""
 
 TABLES = ("run", "data", "models", "compare")
 
@@ -64,9 +68,11 @@ def read_study(path: Path, arguments: type[Any]) -> StudyFile:
     """
     try:
         try:
-            content = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+            content = tomllib.loads(_content(path).decode("utf-8-sig"))
         except OSError as error:
             raise ValueError(f"it cannot be read: {error.strerror}") from error
+        except RecursionError:
+            raise ValueError("it is no study: brackets in it are nested too deeply") from None
         except UnicodeDecodeError:
             raise ValueError("it cannot be read: it is not UTF-8") from None
         except tomllib.TOMLDecodeError as error:
@@ -74,6 +80,16 @@ def read_study(path: Path, arguments: type[Any]) -> StudyFile:
         return _Reader(path.parent, arguments).study(content)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {one_line(error)}") from error
+
+
+def _content(path: Path) -> bytes:
+    # A pipe would be waited for, and a device may have no end.
+    about = path.stat()
+    if stat.S_ISDIR(about.st_mode):
+        raise ValueError("it cannot be read: Is a directory")
+    if not stat.S_ISREG(about.st_mode) or about.st_size > MOST_BYTES:
+        raise ValueError(f"it is no plain file of at most {MOST_BYTES >> 20} MiB")
+    return path.read_bytes()
 
 
 class _Reader:
@@ -106,7 +122,9 @@ class _Reader:
             self._check_key(key, ("name", "path", *DATA), "[data]")
             if key in ("name", "path"):
                 text = self._value("data", f"data.{key}", value)
-                values["data"] = text if key == "name" else str(self._folder / text)
+                values["data"] = (
+                    text if key == "name" else str(self._folder / path_of("data.path", text))
+                )
             elif key == "stratify":  # of the command line's, half
                 if not isinstance(value, bool):
                     raise ValueError(f"data.stratify is {short(value)}; it must be true or false")
@@ -170,9 +188,9 @@ class _Reader:
             if type(value) is kind:
                 return value
             if kind is float and isinstance(value, int) and not isinstance(value, bool):
-                return float(value)
+                return real_number(shown, value)
             if kind is Path and isinstance(value, str):
-                return self._folder / value
+                return self._folder / path_of(shown, value)
             if kind is tuple and isinstance(value, list) and _are_texts(value):
                 return tuple(value)
         wanted = next(words for kind, words in _WORDS if kind in kinds)

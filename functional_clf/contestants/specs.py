@@ -121,6 +121,8 @@ def literal(text: str) -> Any:
         (value,) = tomllib.loads(f"value = {text}").values()
     except (tomllib.TOMLDecodeError, ValueError):  # the latter of a second value after a newline
         return text
+    except RecursionError:
+        raise ValueError(f"brackets in {short(text)} are nested too deeply") from None
     return text if isinstance(value, date | datetime | time) else value
 
 
@@ -158,8 +160,17 @@ def as_plain(value: Any) -> Any:
         return {key: as_plain(one) for key, one in value.items()}
     # The text "None" would not come back as it is.
     if type(value) in (bool, int, float) or (type(value) is str and value != NONE):
+        if isinstance(value, str):
+            _as_utf8(value)
         return value
     raise TypeError(f"{short(value)} is no plain value")
+
+
+def _as_utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # of a file name in another encoding
+        raise TypeError(f"{short(text)} is not UTF-8") from None
 
 
 def _split(name: str, text: str) -> Iterator[str]:

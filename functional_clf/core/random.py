@@ -47,9 +47,7 @@ def key(seed: int) -> Key:
         >>> key(7)
         tensor([0, 7], dtype=torch.int32)
     """
-    number = whole_number("seed", seed, 0)
-    if number >= 2**64:
-        raise ValueError(f"seed is {seed}; it must be below 2**64")
+    number = whole_number("seed", seed, 0, at_most=2**64 - 1)
     return torch.tensor([_signed(number >> 32), _signed(number)], dtype=torch.int32)
 
 

@@ -3,7 +3,7 @@
 No seed axis anywhere. `functional_clf.engines` puts `torch.func.vmap` around the steps made here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeVar
 
@@ -235,26 +235,29 @@ def curve_epochs(epochs: int) -> tuple[int, ...]:
 class Span(NamedTuple):
     """Some steps of a training that are taken at once.
 
-    epoch: finished epochs before it.
     steps: how many it takes; 0 at the end of the training.
     is_read: whether the learning curve has a point before it.
     """
 
-    epoch: int
     steps: int
     is_read: bool
 
 
-def spans(epochs: int) -> list[Span]:
+def spans(epochs: int) -> Iterator[Span]:
     """A training in spans of at most `STRIDE` steps, which begin where the curve is read.
 
+    Made when looked at, as epochs may be more than memory could hold.
+
     Example:
-        >>> spans(1)
-        [Span(epoch=0, steps=1, is_read=True), Span(epoch=1, steps=0, is_read=True)]
+        >>> list(spans(1))
+        [Span(steps=1, is_read=True), Span(steps=0, is_read=True)]
+        >>> [span.steps for span in spans(6000)][:3]
+        [256, 44, 256]
     """
-    read_at = set(curve_epochs(epochs))
-    starts = sorted(read_at | set(range(0, epochs, STRIDE)))
-    return [Span(at, end - at, at in read_at) for at, end in pairwise((*starts, epochs))]
+    for start, end in pairwise((*curve_epochs(epochs), epochs)):
+        yield Span(min(STRIDE, end - start), is_read=True)
+        for at in range(start + STRIDE, end, STRIDE):
+            yield Span(min(STRIDE, end - at), is_read=False)
 
 
 def fit(

@@ -13,6 +13,9 @@ from functional_clf.data.best_accuracies import (
 from functional_clf.data.dataset import Dataset
 from functional_clf.support.arguments import real_number, whole_number
 
+MOST_NOISE = 1e36
+"""Of more some draw is beyond the range of float32, and a picture of it further."""
+
 
 def circles(n_samples: int = 1000, noise: float = 0.03, factor: float = 0.8) -> Dataset:
     """scikit-learn's `make_circles`: class 0 on the unit circle, class 1 on a smaller one inside.
@@ -190,5 +193,5 @@ def _several(n_samples: int, noise: float, n_classes: int) -> tuple[int, float, 
 
 
 def _check_noise(noise: float) -> None:
-    if not 0 <= real_number("noise", noise) < np.inf:
-        raise ValueError(f"noise is {noise}; it must be at least 0 and finite")
+    if not 0 <= real_number("noise", noise) <= MOST_NOISE:
+        raise ValueError(f"noise is {noise}; it must be at least 0 and at most {MOST_NOISE:g}")

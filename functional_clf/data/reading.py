@@ -17,6 +17,7 @@ import polars as pl
 
 from functional_clf.support.errors import one_line
 from functional_clf.support.forks import use_threads
+from functional_clf.support.memory import amount, memory_limit
 
 MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?")
 """What stands for a missing value in a text file."""
@@ -77,6 +78,7 @@ def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
             f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
         )
     with _reachable(given):
+        _check_size(os.stat(given).st_size, shown)
         data = Path(given).read_bytes()
     if not data:
         raise ValueError(f"{shown} is empty")
@@ -159,11 +161,32 @@ def _read_binary(data: bytes, ending: str, shown: str) -> pl.DataFrame:
             raise ValueError(f"{shown} is no {kind} file{_seems(data)}")
         if not data.endswith(magic):
             raise ValueError(f"{shown} breaks off: the end of its {kind} data is missing")
+    if not is_stream:
+        n_rows = _declared_rows(data, kind)
+        _check_size(n_rows, shown, f"its {n_rows} rows need")  # a label takes a byte
     readers: dict[str, Any] = {"parquet": pl.read_parquet, "Arrow": pl.read_ipc}
     try:
         return (pl.read_ipc_stream if is_stream else readers[kind])(io.BytesIO(data))
     except (Exception, pl.exceptions.PanicException) as error:  # it says where, not what
         raise ValueError(f"{shown} cannot be read as {kind}: it is damaged") from error
+
+
+def _declared_rows(data: bytes, kind: str) -> int:
+    """How many rows a file says that it has: some bytes may stand for any number of them."""
+    scan: Any = pl.scan_parquet if kind == "parquet" else pl.scan_ipc
+    try:
+        return scan(io.BytesIO(data)).select(pl.len()).collect().item()
+    except (Exception, pl.exceptions.PanicException):  # told where it is read
+        return 0
+
+
+def _check_size(n_bytes: int, shown: str, what: str = "it needs") -> None:
+    limit = memory_limit()
+    if limit is not None and n_bytes > limit.bytes:
+        raise ValueError(
+            f"{shown} is too large: {what} at least {amount(n_bytes)} of memory, and {limit.what} "
+            f"{amount(limit.bytes)}"
+        )
 
 
 def _read_text(data: bytes, delimiter: str, shown: str) -> pl.DataFrame:
@@ -245,7 +268,7 @@ def _rows(text: str, delimiter: str, shown: str) -> Iterator[tuple[int, list[str
 def _text(data: bytes, shown: str) -> str:
     if data.startswith(b"\x1f\x8b"):
         try:
-            data = gzip.decompress(data)
+            data = _unpacked(data, shown)
         except (EOFError, OSError, zlib.error) as error:
             raise ValueError(f"{shown} cannot be unpacked: {one_line(error)}") from error
     for mark, encoding in (
@@ -270,6 +293,17 @@ def _text(data: bytes, shown: str) -> str:
         raise ValueError(
             f"{shown}: line {line} is not UTF-8{_likely_encoding(data)}; save it as UTF-8"
         ) from None
+
+
+def _unpacked(data: bytes, shown: str) -> bytes:
+    """What is packed, as long as it fits: a thousandth of its size may stand for it."""
+    parts, n_bytes = [], 0
+    with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        while part := file.read(2**24):
+            parts.append(part)
+            n_bytes += len(part)
+            _check_size(3 * n_bytes, shown)  # in parts, as one, and as text
+    return b"".join(parts)
 
 
 def _seems(data: bytes) -> str:

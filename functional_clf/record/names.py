@@ -1,6 +1,9 @@
 """Names of files in a run folder."""
 
 import hashlib
+import os
+import stat
+from pathlib import Path
 from urllib.parse import quote
 
 FILE_NAME = "study.sqlite"
@@ -8,6 +11,10 @@ FILE_NAME = "study.sqlite"
 
 NAME_BYTES = 200
 """File systems allow 255 for a file's name, of which endings take some."""
+
+
+NAME_MAX, PATH_MAX = 255, 4095
+"""Bytes of a name, and of a path, that file systems allow."""
 
 
 def params_name(model: str) -> str:
@@ -32,3 +39,34 @@ def file_name(name: str) -> str:
         return plain
     digest = hashlib.blake2b(plain.encode(), digest_size=8).hexdigest()
     return f"{plain[: NAME_BYTES - len(digest) - 1]}-{digest}"
+
+
+def check_place(folder: Path) -> None:
+    """See that a run folder is one, or can be made, before there is anything to keep in it.
+
+    Raises:
+        ValueError: when a file is where it or a folder above it must be, it is out of reach, or its
+            path is too long for the files in it.
+
+    Example:
+        >>> check_place(Path("runs"))
+    """
+    longest = len(f"plots/.{NAME_BYTES * 'x'}.safetensors.part")
+    parts = [len(os.fsencode(part)) for part in folder.parts]
+    if max(parts, default=0) > NAME_MAX or len(os.fsencode(folder.absolute())) + longest > PATH_MAX:
+        raise ValueError(
+            f"out is a path of {len(str(folder))} characters; it is too long for a file system"
+        )
+    for place in (folder, *folder.parents):
+        try:
+            mode = place.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # the latter names itself further up
+        except OSError as error:
+            raise ValueError(f"out is {str(folder)!r}; {place} {error.strerror}") from error
+        if not stat.S_ISDIR(mode):
+            kind = "a file" if stat.S_ISREG(mode) else "no folder"
+            raise ValueError(
+                f"out is {str(folder)!r}, and {place} is {kind}; it must be a folder, or not exist"
+            )
+        return

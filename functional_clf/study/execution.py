@@ -25,18 +25,19 @@ from functional_clf.engines.machine import (
     one_torch_thread,
     resolve_device,
 )
-from functional_clf.record.names import FILE_NAME
+from functional_clf.record.names import FILE_NAME, check_place
 from functional_clf.record.rows import ChunkResult, differences
 from functional_clf.record.store import Store
 from functional_clf.registry import ENGINES
 from functional_clf.study.answers import answer_check
 from functional_clf.study.chunks import Chunks, ChunkTrainer
 from functional_clf.study.curves import bands
+from functional_clf.study.estimates import check_room
 from functional_clf.study.plan import Plan
 from functional_clf.study.preflight import check_fits, check_plan
 from functional_clf.study.progress import Progress, no_progress
 from functional_clf.study.results import PICTURED_SEEDS, EngineReport, Results, with_scores
-from functional_clf.support.arguments import short
+from functional_clf.support.arguments import path_of
 from functional_clf.support.errors import one_line
 from functional_clf.support.forks import use_threads
 from functional_clf.workers.helper import Helper
@@ -74,26 +75,37 @@ class Execution:
     ) -> Results:
         """Train the seeds that are not there yet, and gather the results; see `Study.run`."""
         use_threads()
-        if not isinstance(out, str | os.PathLike | None):
-            raise TypeError(f"out is {short(out)}; it must be the path of a folder, or None")
-        folder = None if out is None else Path(out)
+        folder = None if out is None else path_of("out", out)
         with _torch_modes(self.plan.tf32), ExitStack() as stack:
             identity = self.plan.identity()  # before a call could fill a cache that its code reads
             leader = None
             if self.rank is not None:  # first: whatever fails here, the others are told
                 leader = stack.enter_context(Leader(self.rank))
+            if folder is not None:
+                check_place(folder)
+            check_room(self.plan, n_missing=0)
             store = None
             if folder is not None and (folder / FILE_NAME).exists():
                 store = stack.enter_context(Store(folder))
             is_complete = store is not None and self._is_complete(store)
             if not is_complete:
+                self._check_room(store, folder)
                 with one_torch_thread():
                     check_plan(self.plan, has_folder=folder is not None)
+                    self._check_room(store, folder, is_checked=True)
                     if store is None or store.configuration is None:
                         check_fits(self.plan)
             device = self._device(is_complete)
             store = store or stack.enter_context(Store(folder))
             return self._run(identity, device, store, on_progress, leader)
+
+    def _check_room(
+        self, store: Store | None, folder: Path | None, is_checked: bool = False
+    ) -> None:
+        """See that what is still to be trained has room."""
+        plan = self.plan
+        n_missing = len(plan.seeds if store is None else store.missing_seeds(plan.seeds))
+        check_room(plan, n_missing, folder, is_checked)
 
     def _is_complete(self, store: Store) -> bool:
         """Whether nothing is left to train, and there is nothing to warn of."""
@@ -174,6 +186,7 @@ class Execution:
         """Train some seeds again, at most a chunk; see `Study.retrain`."""
         use_threads()
         with _torch_modes(self.plan.tf32), Workers(threads=1) as workers:
+            check_room(self.plan, n_missing=len(seeds))
             check_plan(self.plan, has_folder=False)
             trainer = self._trainer(self._device())
             engine = self._asked() or for_one_chunk(self.plan.recipes, trainer.draw(seeds[:1]))

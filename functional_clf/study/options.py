@@ -1,6 +1,6 @@
 """What a study may be asked for besides its data and its contestants; needs no torch."""
 
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -11,7 +11,8 @@ from functional_clf.data.seeds import Vary, as_seeds
 from functional_clf.data.splits import check_test_size
 from functional_clf.registry import ENGINES
 from functional_clf.stats.metrics import ACCURACY, METRICS
-from functional_clf.support.arguments import real_number, short, whole_number
+from functional_clf.stats.validation import LARGEST_SCORE
+from functional_clf.support.arguments import LARGEST, real_number, short, whole_number
 
 Design = Literal["paired", "crossed"]
 
@@ -19,6 +20,9 @@ STANDARD_SEEDS = range(64)
 
 LEAST_ALPHA = 1e-9
 """Of still less no interval has finite ends."""
+
+MOST_THREADS = 2**15
+"""As many as a usual Linux machine starts of all processes together."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +96,17 @@ class Options:
         check_choice("engine", self.engine, ("auto", *ENGINES))
         if not isinstance(self.device, str):
             raise TypeError(f"device is {short(self.device)}; it must be a text, as in 'cpu'")
+        if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", self.device):
+            raise ValueError(f"device is {self.device!r}; it must be auto, cpu, cuda or cuda:N")
         for name in ("tf32", "save_params"):
             if not isinstance(value := getattr(self, name), bool | np.bool_):
                 raise TypeError(f"{name} is {short(value)}; it must be True or False")
             self._set(name, bool(value))
         for name in ("data_seeds", "init_seeds"):
             self._set(name, whole_number(name, getattr(self, name), 1))
-        for name in ("chunk_size", "threads"):
+        for name, most in (("chunk_size", LARGEST), ("threads", MOST_THREADS)):
             if (value := getattr(self, name)) is not None:
-                self._set(name, whole_number(name, value, 1))
+                self._set(name, whole_number(name, value, 1, most))
         for name in ("test_size", "alpha"):
             self._set(name, real_number(name, getattr(self, name)))
         check_test_size(self.test_size)
@@ -139,8 +145,9 @@ class Options:
         margin = real_number("margin", self.margin)
         if metric.is_share and not 0 <= margin < 1:
             raise ValueError(f"margin is {margin}; it must be at least 0 and below 1")
-        if not 0 <= margin < (metric.upper or math.inf):
-            least = "at least 0" + ("" if metric.upper is None else f" and below {metric.upper:g}")
+        upper = LARGEST_SCORE if metric.upper is None else metric.upper
+        if not 0 <= margin < upper:
+            least = f"at least 0 and below {upper:g}"
             raise ValueError(f"margin is {margin}; of {metric.words} it must be {least}")
         return margin
 

@@ -18,8 +18,9 @@ from functional_clf.data.dataset import Dataset, floating_dtype
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replicate, replicate
 from functional_clf.stats.metrics import ACCURACY
+from functional_clf.stats.validation import alpha_level
 from functional_clf.study.options import STANDARD_SEEDS, Options, check_choice
-from functional_clf.support.arguments import name_text, short, whole_number
+from functional_clf.support.arguments import name_text, names_differ, short, whole_number
 
 if TYPE_CHECKING:
 
@@ -73,13 +74,15 @@ class Plan(Options):
             self._set("contestants", _standard_models(self.dataset))
         self._set("contestants", _as_contestants(self.contestants, self.dataset))
         self._set("seeds", as_seeds(self.seeds))
-        if len(set(self.names)) < len(self.names) or any("/" in name for name in self.names):
-            raise ValueError(
-                f"contestants are named {self.names}; names must differ and hold no '/'"
-            )
+        if any("/" in name for name in self.names):
+            raise ValueError(f"contestants are named {self.names}; names must hold no '/'")
+        names_differ("contestant", self.names)
         super().__post_init__()
         if self.baseline is not None:
             check_choice("baseline", self.baseline, self.names)
+        if (n_others := len(self.names) - 1) > 0:
+            n_pairs = n_others if self.baseline is not None else n_others * (n_others + 1) // 2
+            alpha_level(self.alpha, n_pairs)
         n_train, _ = self.dataset.sizes(self.test_size)
         fitted = (
             one.for_samples(n_train) if isinstance(one, Recipe) else one for one in self.contestants

@@ -6,7 +6,7 @@ itself redrawn, splits that leave a class out. What is checked of recipes is in 
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ def check_plan(plan: Plan, has_folder: bool) -> None:
     data_seeds = {replicate(row, plan.varies).data_seed: None for row in rows[:count]}
     warnings = check_drawn(dataset, list(data_seeds))
     if plan.varies != "data":
-        split_seeds = {seed: plan.replicate(seed).split_seed for seed in plan.seeds}
+        split_seeds = ((seed, plan.replicate(seed).split_seed) for seed in plan.seeds)
         check_splits(dataset, plan.test_size, split_seeds, plan.metric == "roc_auc")
     validation.references("references", dataset.references())
     one = plan.replicate(plan.seeds.start)
@@ -180,14 +180,17 @@ def _shared(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndar
 
 
 def check_splits(
-    dataset: Dataset, test_size: float, split_seeds: Mapping[int, int], all_in_test: bool = False
+    dataset: Dataset,
+    test_size: float,
+    split_seeds: Iterable[tuple[int, int]],
+    all_in_test: bool = False,
 ) -> None:
     """See that each split of a fixed data set leaves all classes to train on.
 
     Args:
         dataset: of which seed 0 is drawn.
         test_size: share of the samples held out for testing.
-        split_seeds: by replicate seed.
+        split_seeds: of each replicate its seed, and that of its split.
         all_in_test: whether the test part must have all classes, too.
 
     Raises:
@@ -195,7 +198,7 @@ def check_splits(
 
     Example:
         >>> from functional_clf.data.generators import circles
-        >>> check_splits(circles(100), 0.2, {0: 1, 1: 4})
+        >>> check_splits(circles(100), 0.2, [(0, 1), (1, 4)])
     """
     y = dataset.sample(0).y
     n_train, n_test = dataset.sizes(test_size)
@@ -204,7 +207,7 @@ def check_splits(
     is_safe &= not all_in_test or counts.min() > len(y) - n_test
     if is_safe:
         return
-    for seed, split_seed in split_seeds.items():
+    for seed, split_seed in split_seeds:
         rows, where = (
             dataset.split(test_size, split_seed),
             f"data set {dataset.name!r}, seed {seed}",

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from functional_clf import run
+from functional_clf import Study, circles, run
 from functional_clf.cli import job
 from functional_clf.reports import draughtsmen
 
@@ -98,12 +98,29 @@ WRONG = [
     (["--replay", "0", "--json"], "json is True; it has no meaning with replay"),
     (["--replay", "0", "--fresh"], "fresh is True; it has no meaning with replay"),
     (["--replay", "0", "--self-calibration"], "self_calibration is True; it has no meaning"),
+    (["--replay", "99999999999999999999"], "replay is 99999999999999999999; it must be at most"),
+    (["--samples", "99999999999999999999"], "samples is 99999999999999999999; it must be at most"),
+    (["--epochs", "99999999999999999999"], "epochs is 99999999999999999999; it must be at most"),
+    (["--seeds", "\u0666\u0664"], "seeds is \u0666\u0664; it must be a count"),
+    (["--threads", "40000"], "threads is 40000; it must be at most 32768"),
+    (["--device", "cuda:\u0663"], "it must be auto, cpu, cuda or cuda:N"),
+    (["--noise", "1e38"], "noise is 1e+38; it must be at least 0 and at most 1e+36"),
+    (["--alpha", "1e-300"], "alpha is 1e-300; it must be at least 1e-09"),
+    (["--metric", "log_loss", "--margin", "1e200"], "of log loss it must be at least 0 and below"),
+    (["--data", ""], "data is '', which is empty"),
+    (["--data", "x" * 5000], "(5000 characters); it must be one of"),
+    (["--test", ""], "test is '', which is empty"),
+    (["--model", "A=mlp:4", "--model", "a=mlp:5"], "model is named 'A' and 'a'; names must differ"),
+    (["--model", "\xe9=mlp", "--model", "e\u0301=mlp"], "names must differ in more than case or"),
+    (["--model", f"a=mlp:4,b={'[' * 5000}{']' * 5000}"], "are nested too deeply"),
     (["--bogus", "1"], "--bogus"),
     (["stray"], "stray"),
 ]
 
 
-@pytest.mark.parametrize(("args", "gist"), WRONG, ids=[" ".join(args) for args, _ in WRONG])
+@pytest.mark.parametrize(
+    ("args", "gist"), WRONG, ids=[ascii(" ".join(args))[1:60] for args, _ in WRONG]
+)
 def test_a_wrong_argument_is_one_line_and_leaves_nothing(args, gist, tmp_path, capsys):
     out = tmp_path / "out"
     code, printed, complaint = in_process("--out", out, *args, capsys=capsys)
@@ -113,6 +130,33 @@ def test_a_wrong_argument_is_one_line_and_leaves_nothing(args, gist, tmp_path, c
     assert complaint.startswith("error: ")
     assert complaint.count("\n") == 1
     assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("out", "gist"),
+    [
+        ("", "out is '', which is empty"),
+        ("file:x", "what begins with 'file:' is an address and no path"),
+        ("s3://bucket/x", "what begins with 's3:/' is an address and no path"),
+        ("a/b/" + "x" * 300, "it is too long for a file system"),
+        ("a/" * 2500, "it is too long for a file system"),
+        ("file", "file is a file; it must be a folder, or not exist"),
+        ("file/x", "file is a file; it must be a folder, or not exist"),
+        ("/dev/null", "/dev/null is no folder; it must be a folder, or not exist"),
+    ],
+    ids=["empty", "file:", "s3:", "name", "path", "a file", "below a file", "device"],
+)
+def test_a_run_folder_that_cannot_be_one_is_told_at_once(out, gist, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    code, printed, complaint = in_process("--out", out, "--seeds", 2, capsys=capsys)
+    assert (code, printed) == (2, "")
+    assert complaint.startswith("error: out is ")
+    assert gist in complaint
+    assert complaint.count("\n") == 1
+    with pytest.raises(ValueError, match=r"^out is "):
+        Study(circles(40), seeds=2).run(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_cuda_where_there_is_none_is_one_line(tmp_path, capsys, monkeypatch):

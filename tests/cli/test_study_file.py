@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import re
 import tomllib
 
@@ -163,6 +164,11 @@ WRONG = [
     ("seeds = ", "it is no TOML: Invalid value"),
     ("a = 1\na = 2", "it is no TOML: Cannot overwrite a value"),
     (b"a = '\xff'", "it cannot be read: it is not UTF-8"),
+    ("out = ''", "out is '', which is empty; it must be a path"),
+    ("out = 'a\\u0000b'".replace("'", '"'), "no path holds a zero byte"),
+    ("[data]\npath = ''\ntarget = 'y'", "data.path is '', which is empty; it must be a path"),
+    (f"[compare]\nalpha = {'9' * 400}", "digits; it is too large for a number"),
+    (f"a = {'[' * 5000}", "it is no study: brackets in it are nested too deeply"),
 ]  # fmt: skip
 
 
@@ -218,6 +224,16 @@ def test_a_run_of_the_resolved_file_is_the_same_study(file, tmp_path, monkeypatc
     after = results_of(out)
     assert after["config"] == before["config"]
     assert after["comparisons"] == before["comparisons"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no such pipes")
+def test_a_pipe_or_a_device_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "device.toml").symlink_to("/dev/zero")
+    for name in ("pipe", "device"):
+        code, printed, said = in_process(tmp_path / f"{name}.toml")
+        assert (code, printed) == (2, "")
+        assert said.endswith(f"{name}.toml: it is no plain file of at most 16 MiB\n")
 
 
 def test_a_run_without_a_file_leaves_one_too(tmp_path, monkeypatch):

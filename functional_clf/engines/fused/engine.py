@@ -10,6 +10,7 @@ import functools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe
 from functional_clf.core.tasks import Binary, MultiClass, Task
-from functional_clf.core.train import spans
+from functional_clf.core.train import STRIDE, curve_epochs
 from functional_clf.core.types import Batch, Curves, Metrics, TrainState
 from functional_clf.core.user_code import ONE_AT_A_TIME, UnreadableError
 from functional_clf.data.batches import ChunkData
@@ -94,9 +95,8 @@ class Fused:
         form = _form(recipe, code)
         leaves = form.flatten_up_to(state)  # in the program's order, whatever that of the state
         leaves = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
-        width, plan = data.train.y.shape[0], spans(epochs)
+        width, read_at = data.train.y.shape[0], curve_epochs(epochs)
         batches = [_padded(batch, sizes) for batch in (data.train, data.test)]
-        read_at = tuple(span.epoch for span in plan if span.is_read)
         train, test = (
             Metrics(
                 data.train.y.new_empty(len(read_at), width),
@@ -118,9 +118,9 @@ class Fused:
 
         arguments = (
             ctypes.c_long(width),
-            ctypes.c_long(len(plan)),
-            _longs([span.steps for span in plan]),
-            _longs([int(span.is_read) for span in plan]),
+            ctypes.c_long(len(read_at)),
+            _longs([end - start for start, end in pairwise((*read_at, epochs))]),
+            ctypes.c_long(STRIDE),
             (ctypes.c_void_p * len(leaves))(*(leaf.data_ptr() for leaf in leaves)),
             *(_pointer(part) for batch in batches for part in batch),
             *(_pointer(part) for metrics in (train, test) for part in metrics),

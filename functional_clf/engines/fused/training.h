@@ -23,11 +23,11 @@ static double seconds(void)
     return now.tv_sec + 1e-9 * now.tv_nsec;
 }
 
-/* Trains each replicate for `spans` spans of steps, in place; before each span that is marked it
- * writes down the metrics, a row of replicates a point of the curve. Now and then, and at the end,
- * it tells `after_steps` how many steps it has taken, which may ask it to stop. Returns 1 when it
- * stopped, 2 when memory is short, else 0. */
-int fit(const long replicates, const long spans, const long *steps, const long *is_read,
+/* Trains each replicate in place: for each point of the curve it writes down the metrics, a row of
+ * replicates a point, and takes the steps up to the next one. After `stride` steps at most it looks
+ * whether to tell `after_steps` how many it has taken, as at the end, which may ask it to stop.
+ * Returns 1 when it stopped, 2 when memory is short, else 0. */
+int fit(const long replicates, const long points, const long *steps, const long stride,
         char *const *leaves, const real *x_train, const real *y_train,
         const real *x_test, const real *y_test, real *train_loss, long *train_correct,
         real *test_loss, long *test_correct, int (*after_steps)(long))
@@ -42,23 +42,25 @@ int fit(const long replicates, const long spans, const long *steps, const long *
     for (long r = 0; r < replicates && !stop; r++) {
         for (int k = 0; k < LEAVES; k++)
             memcpy(state + places[k].offset, leaves[k] + r * places[k].bytes, places[k].bytes);
-        long point = r;
-        for (long span = 0; span < spans && !stop; span++) {
-            if (is_read[span]) {
-                evaluate_train(&work->evaluate_train, &work->state, x_train, y_train,
-                               train_loss + point, train_correct + point);
-                evaluate_test(&work->evaluate_test, &work->state, x_test, y_test,
-                              test_loss + point, test_correct + point);
-                point += replicates;
-            }
-            for (long step = 0; step < steps[span]; step++)
-                take_step(&work->take_step, &work->state, x_train, y_train);
-            untold += steps[span];
-            if (seconds() - told > TELL_SECONDS) {
-                stop = after_steps(untold);
-                told = seconds();
-                untold = 0;
-            }
+        for (long point = 0; point < points && !stop; point++) {
+            const long place = point * replicates + r;
+            evaluate_train(&work->evaluate_train, &work->state, x_train, y_train,
+                           train_loss + place, train_correct + place);
+            evaluate_test(&work->evaluate_test, &work->state, x_test, y_test,
+                          test_loss + place, test_correct + place);
+            long left = steps[point];
+            do {
+                const long now = left < stride ? left : stride;
+                for (long step = 0; step < now; step++)
+                    take_step(&work->take_step, &work->state, x_train, y_train);
+                left -= now;
+                untold += now;
+                if (seconds() - told > TELL_SECONDS) {
+                    stop = after_steps(untold);
+                    told = seconds();
+                    untold = 0;
+                }
+            } while (left > 0 && !stop);
         }
         for (int k = 0; k < LEAVES; k++)
             memcpy(leaves[k] + r * places[k].bytes, state + places[k].offset, places[k].bytes);
