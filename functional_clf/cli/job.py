@@ -28,10 +28,10 @@ from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN, Mlp
 from functional_clf.contestants.specs import ModelSpec
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.tables import table
-from functional_clf.record.database import StoreError, WriteError
+from functional_clf.record.environments import all_differences
+from functional_clf.record.errors import StoreError, WriteError
 from functional_clf.record.folder import check_outputs, remove, start_over
 from functional_clf.record.names import FILE_NAME, file_name
-from functional_clf.record.rows import differences
 from functional_clf.record.weights import write_params
 from functional_clf.registry import DATASETS
 from functional_clf.reports import tables as report
@@ -261,6 +261,8 @@ def _run(
     stdout.print(report.references_line(results), soft_wrap=True)
     # One line where a program may read it; a terminal gets it wrapped at words.
     stdout.print(printable(results.conclusion, keep="\n"), soft_wrap=not stdout.is_terminal)
+    if results.mixture:
+        stdout.print(printable(results.mixture), soft_wrap=True)
     stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
 
 
@@ -285,7 +287,7 @@ def _replay(folder: Path, arguments: RunArguments, stdout: Console, study: Study
         stdout.print(printable(line), soft_wrap=True)
     if not any(model.differences for model in found.models):
         return 0
-    if changed := differences(found.recorded_on, found.replayed_on):
+    if changed := all_differences(found.recorded_on, found.replayed_on):
         stdout.print(printable(f"Recorded elsewhere: {changed}"), soft_wrap=True)
     return 1
 

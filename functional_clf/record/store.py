@@ -13,6 +13,7 @@ import safetensors.numpy
 
 from functional_clf.record.contents import check_curves, check_params, joined, unpacked
 from functional_clf.record.database import Database
+from functional_clf.record.environments import alike, other_bits
 from functional_clf.record.errors import StoreError, damaged
 from functional_clf.record.rows import (
     CURVES,
@@ -154,21 +155,57 @@ class Store(Database):
         )
         return self._environment_told(found[0][0]) if found else {}
 
-    def environments(self, seeds: range) -> list[tuple[dict[str, Any], int]]:
-        """What the sessions ran on that trained these seeds, and how many seeds each.
+    def environments(self, seeds: range) -> list[tuple[dict[str, Any], np.ndarray]]:
+        """What these seeds were trained in: each environment, and its seeds in order.
 
         Returns:
-            Those with any, in order of session; those that say the same are one.
+            In order of their first sessions; those of equal bits are one.
         """
-        counts: dict[str, int] = {}
-        for text, count in self._query(
-            "SELECT environment, COUNT(DISTINCT seed) FROM replicate "
-            "JOIN chunk ON chunk = chunk.id JOIN session ON session = session.id "
-            "WHERE seed BETWEEN ? AND ? GROUP BY session.id ORDER BY session.id",
-            (seeds.start, seeds.stop - 1),
-        ):
-            counts[text] = counts.get(text, 0) + count
-        return [(self._environment_told(text), count) for text, count in counts.items()]
+        sessions = self._sessions()
+        told = [environment for _, environment in sessions]
+        places = alike(told)
+        distinct = np.unique(places).tolist()
+        if len(distinct) == 1:
+            return [(told[0], np.setdiff1d(seeds, self.missing_seeds(seeds)))]
+        found = []
+        for place in distinct:
+            own = [
+                session for (session, _), at in zip(sessions, places, strict=True) if at == place
+            ]
+            trained = self._numbers(
+                "SELECT DISTINCT seed FROM replicate JOIN chunk ON chunk = chunk.id "
+                "WHERE seed BETWEEN ? AND ? AND session IN (SELECT value FROM json_each(?)) "
+                "ORDER BY seed",
+                (seeds.start, seeds.stop - 1, json.dumps(own)),
+            )
+            if len(trained):
+                found.append((told[place], trained))
+        return found
+
+    def _sessions(self) -> list[tuple[int, dict[str, Any]]]:
+        """The sessions that trained anything, and what they ran on."""
+        found = self._query(
+            "SELECT id, environment FROM session WHERE id IN (SELECT session FROM chunk) "
+            "ORDER BY id"
+        )
+        return [(session, self._environment_told(text)) for session, text in found]
+
+    def refuse_other_environment(self, environment: Mapping[str, Any]) -> None:
+        """See that what is trained here can stand beside what is here already.
+
+        Args:
+            environment: this one, as plain values (JSON).
+
+        Raises:
+            StoreError: when all of it was trained where the bits of results may be others.
+        """
+        here = json.loads(json.dumps(environment))
+        different = [other_bits(there, here) for _, there in self._sessions()]
+        if different and all(different):
+            raise StoreError(
+                f"{self.folder} was trained elsewhere: {different[0]}. Go on there, give another "
+                "--out, or have each seed marked by where it was trained: --other-environment"
+            )
 
     def _environment_told(self, text: str) -> dict[str, Any]:
         try:

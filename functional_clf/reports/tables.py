@@ -49,6 +49,7 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
         "engine": results.engine._asdict(),
         "device": results.device,
         "environment": dict(results.environment),
+        **_environments(results),
         "timings": {stage: round(seconds, 4) for stage, seconds in results.timings.items()},
         **({"data": _data_dict(results)} if study.dataset.is_table else {}),
         "models": {name: _model_dict(results, name) for name in study.names},
@@ -56,6 +57,14 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
         "self_calibration": None if calibration is None else calibration.to_dict(),
         "conclusion": results.conclusion,
     }
+
+
+def _environments(results: Results) -> dict[str, Any]:
+    """Where the seeds were trained, if in several places: their numbers stand in seeds.csv."""
+    if not results.mixture:
+        return {}
+    found = [{"seeds": len(seeds), **told} for told, seeds in results.environments]
+    return {"environments": found, "mixture": results.mixture}
 
 
 def _data_dict(results: Results) -> dict[str, Any]:
