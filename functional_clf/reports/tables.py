@@ -252,8 +252,13 @@ def write_results(
     results: Results, folder: Path, calibration: SelfCalibration | None = None
 ) -> None:
     """Write results.json; it appears whole or not at all."""
-    text = json.dumps(results_dict(results, calibration), indent=2, allow_nan=False)
-    write_whole(folder / "results.json", lambda path: path.write_text(text + "\n", "utf-8"))
+    text = results_text(results, calibration)
+    write_whole(folder / "results.json", lambda path: path.write_text(text, "utf-8"))
+
+
+def results_text(results: Results, calibration: SelfCalibration | None = None) -> str:
+    """What stands in results.json."""
+    return json.dumps(results_dict(results, calibration), indent=2, allow_nan=False) + "\n"
 
 
 class FigureTable:

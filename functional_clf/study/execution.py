@@ -25,6 +25,7 @@ from functional_clf.engines.machine import (
     resolve_device,
 )
 from functional_clf.record.environments import other_bits
+from functional_clf.record.errors import StoreError
 from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import ChunkResult, differences
 from functional_clf.record.store import Store
@@ -303,6 +304,11 @@ class Execution:
             bare = store.chunks_without_params(plan.seeds)
         again = {seeds[0] for seeds in bare}
         chunks = Chunks(missing, trainer.chunk_size, bare)
+        if chunks and store.is_read_only:
+            raise StoreError(
+                f"{store.folder} has not all of these seeds, and may not be written to; copy it, "
+                "or give another --out"
+            )
         if chunks and store.configuration is not None:  # likewise
             self._check_origin(store, origin(plan, ENGINES[known], trainer.device))
         steps = len(chunks) * sum(one.curve_epochs[-1] for one in plan.contestants)
