@@ -94,7 +94,8 @@ def check_params(arrays: Mapping[str, np.ndarray], lanes: int) -> None:
         ValueError: when one is not.
     """
     for name, array in arrays.items():
-        if array.ndim < 1 or len(array) != lanes or array.dtype.kind not in "fiub":
+        is_of_seeds = array.ndim > 0 and len(array) == lanes
+        if not is_of_seeds or array.dtype.kind not in "fiub" or name == "seeds":
             raise ValueError(f"{name} is of {array.dtype} and shape {array.shape}")
 
 

@@ -138,6 +138,10 @@ class Database:
         """Compare every entry with its digest."""
         return verified(database, self._path)
 
+    def damaged(self, how: str) -> DamagedError:
+        """The error that says that the database is not what was once written."""
+        return damaged(self._path, how)
+
     def _write_meta(self, key: str, value: str) -> None:
         digest = digest_of(key.encode(), value.encode())
         with self._errors(), self._transaction():

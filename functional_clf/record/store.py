@@ -14,7 +14,7 @@ import safetensors.numpy
 from functional_clf.record.contents import check_curves, check_params, joined, unpacked
 from functional_clf.record.database import Database
 from functional_clf.record.environments import alike, other_bits
-from functional_clf.record.errors import StoreError, damaged
+from functional_clf.record.errors import StoreError
 from functional_clf.record.rows import (
     CURVES,
     SEED_COLUMNS,
@@ -131,7 +131,7 @@ class Store(Database):
                 if not set(metric) <= METRICS.keys():
                     raise ValueError("of no metric")
         except (ValueError, TypeError, RecursionError) as error:
-            raise damaged(self._path, "what it says of earlier looks cannot be read") from error
+            raise self.damaged("what it says of earlier looks cannot be read") from error
         return looks
 
     def finished_seeds(self) -> set[int]:
@@ -213,7 +213,7 @@ class Store(Database):
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise damaged(self._path, "what it says of an environment cannot be read")
+            raise self.damaged("what it says of an environment cannot be read")
         return found
 
     def write_chunk(self, result: ChunkResult) -> None:
@@ -310,7 +310,7 @@ class Store(Database):
                 try:
                     parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
                 except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
-                    raise damaged(self._path, "a number is larger than any") from error
+                    raise self.damaged("a number is larger than any") from error
         return pl.concat(parts, rechunk=True)
 
     def curve_blocks(self, model: str, seeds: range) -> Iterator[dict[str, np.ndarray]]:
@@ -332,7 +332,7 @@ class Store(Database):
             for chunk, members in lanes:
                 arrays = self._arrays("curves", chunk, model)
                 if parts[CURVES[0]] and len(arrays[CURVES[0]]) != n_points:
-                    raise damaged(self._path, "its curves have not the same points")
+                    raise self.damaged("its curves have not the same points")
                 n_points = len(arrays[CURVES[0]])
                 for name in CURVES:
                     parts[name].append(arrays[name][start : start + at_once, members])
@@ -439,7 +439,7 @@ class Store(Database):
         try:
             whole = joined(parts, axis)
         except ValueError as error:
-            raise damaged(self._path, f"{model}: {error}") from error
+            raise self.damaged(f"{model}: {error}") from error
         # safetensors hands keys out in no order.
         return {name: np.take(array, by_seed, axis) for name, array in sorted(whole.items())}
 
@@ -463,7 +463,7 @@ class Store(Database):
             }
             check(own, self._lanes[chunk])
         except ValueError as error:
-            raise damaged(self._path, f"chunk {chunk}, {model}: {error}") from error
+            raise self.damaged(f"chunk {chunk}, {model}: {error}") from error
         return own
 
     def _lanes_by_chunk(self, model: str, seeds: range) -> list[tuple[int, np.ndarray]]:

@@ -36,6 +36,7 @@ from functional_clf.study.origins import origin, with_first_steps
 from functional_clf.study.plan import Plan
 from functional_clf.study.preflight import check_fits, check_plan
 from functional_clf.study.progress import Progress, no_progress
+from functional_clf.study.recorded import misfit
 from functional_clf.study.results import (
     PICTURED_SEEDS,
     EngineReport,
@@ -130,13 +131,18 @@ class Execution:
         for name, found in warnings.items():
             _tell(name, found, len(plan.seeds))
         environments = tuple(store.environments(plan.seeds))
-        table = with_scores(store.seeds(plan.seeds), scores)
+        rows = store.seeds(plan.seeds)
+        curves = {name: bands(store.curve_blocks(name, plan.seeds)) for name in plan.names}
+        params = {name: store.params(name, plan.seeds[:PICTURED_SEEDS]) for name in plan.names}
+        if wrong := misfit(plan, rows, scores, curves, params):
+            raise store.damaged(wrong)
+        table = with_scores(rows, scores)
         results = Results(
             study=plan,
             _table=with_environments(table, environments),
             _scores=scores,
-            curves={name: bands(store.curve_blocks(name, plan.seeds)) for name in plan.names},
-            params={name: store.params(name, plan.seeds[:PICTURED_SEEDS]) for name in plan.names},
+            curves=curves,
+            params=params,
             engine=engine,
             device=str(device),
             chunk_size=trainer.chunk_size,
