@@ -29,20 +29,23 @@ from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN, Mlp
 from functional_clf.contestants.specs import ModelSpec
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.tables import table
-from functional_clf.record.database import StoreError, WriteError
+from functional_clf.record.environments import all_differences
+from functional_clf.record.errors import StoreError, WriteError
+from functional_clf.record.files import can_be_written
 from functional_clf.record.folder import check_outputs, remove, start_over
 from functional_clf.record.names import FILE_NAME, file_name
-from functional_clf.record.rows import differences
 from functional_clf.record.weights import write_params
 from functional_clf.registry import DATASETS
 from functional_clf.reports import tables as report
 from functional_clf.reports.draughtsmen import Draughtsmen
 from functional_clf.reports.outputs import derived_files, params_files, plot_files
 from functional_clf.reports.plots import content_of, write_plots
+from functional_clf.stats import SelfCalibration
 from functional_clf.study.estimates import check_room
 from functional_clf.study.execution import timed
 from functional_clf.study.options import Options
 from functional_clf.study.replay import replay
+from functional_clf.study.results import Results
 from functional_clf.study.study import Study
 from functional_clf.support.arguments import short
 from functional_clf.support.errors import one_line
@@ -236,8 +239,10 @@ def _run(
     """Run a study, write its files, and print what it found."""
     names = study.names
     outputs = derived_files(folder, names)
-    check_outputs(folder, outputs)
-    check_study_file(folder)
+    is_shown_only = (folder / FILE_NAME).exists() and not can_be_written(folder)
+    if not is_shown_only:
+        check_outputs(folder, outputs)
+        check_study_file(folder)
     if arguments.fresh and rank is not None and not rank.is_first_start():
         logger.info("--fresh is done: this job has been started before, and is continued")
     elif arguments.fresh:
@@ -256,21 +261,19 @@ def _run(
         _ = results.conclusion
         if arguments.self_calibration:
             calibration = results.self_calibration(*_pair(study))
-    with timed(results.timings, "export"):
-        if report.write_tables(results, folder):
-            remove(folder, [] if arguments.plots else plot_files(folder))
-            remove(folder, [] if study.save_params else params_files(folder, names))
-        if study.save_params:
-            write_params(folder, names, study.seeds)
-    try:
-        with timed(results.timings, "plots"):
-            if arguments.plots:
-                write_plots(results, folder / "plots", content_of(results), artists)
-    finally:
-        report.write_results(results, folder, calibration)
-        write_study(results, arguments, models, folder)
+    if is_shown_only:
+        logger.warning(
+            "%s may not be written to: no file is, and nobody will know that it was looked at",
+            folder,
+        )
+    else:
+        _export(results, folder, arguments, models, calibration, artists)
     if arguments.json:
-        print((folder / "results.json").read_text(encoding="utf-8"), end="")
+        path = folder / "results.json"
+        said = (
+            report.results_text(results, calibration) if is_shown_only else path.read_text("utf-8")
+        )
+        print(said, end="")
         return
     stdout.print(report.models_table(results))
     if study.has_metrics:
@@ -284,7 +287,35 @@ def _run(
     stdout.print(report.references_line(results), soft_wrap=True)
     # One line where a program may read it; a terminal gets it wrapped at words.
     stdout.print(printable(results.conclusion, keep="\n"), soft_wrap=not stdout.is_terminal)
-    stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
+    if results.mixture:
+        stdout.print(printable(results.mixture), soft_wrap=True)
+    if not is_shown_only:
+        stdout.print(printable(f"Files: {folder}/"), soft_wrap=True)
+
+
+def _export(
+    results: Results,
+    folder: Path,
+    arguments: RunArguments,
+    models: Mapping[str, Named],
+    calibration: SelfCalibration | None,
+    artists: Draughtsmen | None,
+) -> None:
+    """Write what a run leaves beside its record."""
+    study, names = results.study, results.study.names
+    with timed(results.timings, "export"):
+        if report.write_tables(results, folder):
+            remove(folder, [] if arguments.plots else plot_files(folder))
+            remove(folder, [] if study.save_params else params_files(folder, names))
+        if study.save_params:
+            write_params(folder, names, study.seeds)
+    try:
+        with timed(results.timings, "plots"):
+            if arguments.plots:
+                write_plots(results, folder / "plots", content_of(results), artists)
+    finally:
+        report.write_results(results, folder, calibration)
+        write_study(results, arguments, models, folder)
 
 
 def _is_same(path: Path, other: Path | None) -> bool:
@@ -308,7 +339,7 @@ def _replay(folder: Path, arguments: RunArguments, stdout: Console, study: Study
         stdout.print(printable(line), soft_wrap=True)
     if not any(model.differences for model in found.models):
         return 0
-    if changed := differences(found.recorded_on, found.replayed_on):
+    if changed := all_differences(found.recorded_on, found.replayed_on):
         stdout.print(printable(f"Recorded elsewhere: {changed}"), soft_wrap=True)
     return 1
 

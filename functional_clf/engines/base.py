@@ -23,6 +23,9 @@ class Engine(Protocol):
     is_quick: whether `prepare` takes seconds at most; then it is done before anything is written.
     width_matters: False says that a replicate's bits are the same in a chunk of any width; it may
         be left out where they are not.
+    facts: a method without arguments that tells, as plain values by name, on what its bits depend
+        besides torch and the processor, as on a compiler; it may be left out where there is
+        nothing. A study that goes on where they are others is refused.
     """
 
     name: str

@@ -18,7 +18,7 @@ from functional_clf.data.batches import ChunkData
 from functional_clf.engines import graph_notes
 from functional_clf.engines.base import Form, form_of
 from functional_clf.engines.cache import cache_folder, torchs_default_is_trusted
-from functional_clf.engines.machine import why_not_compile
+from functional_clf.engines.machine import cxx_facts, why_not_compile
 from functional_clf.engines.vmapped import advance_of, vmapped_steps
 
 Tree = TypeVar("Tree")
@@ -36,6 +36,10 @@ class Compiled:
 
     name = "compile"
     is_quick = False
+
+    def facts(self) -> dict[str, Any]:
+        """The C++ compiler, which torch's compiler has its code compiled by on the CPU."""
+        return cxx_facts()
 
     def why_not(self, recipes: Sequence[Recipe], data: ChunkData) -> str | None:
         """What torch's compiler lacks on this machine, or what is not captured on CUDA."""

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+import functional_clf
 from functional_clf.support.errors import one_line
 from functional_clf.support.processes import run_watched
 
@@ -88,7 +89,7 @@ def why_not_compile(device: torch.device) -> str | None:
     if device.type != "cpu":
         return None
     told = os.environ.get("CXX")
-    command = ("clang++" if sys.platform == "darwin" else "g++") if told is None else told
+    command = _default_cxx() if told is None else told
     of_whom = f" (CXX is {told!r})" if told else ""
     if shutil.which(command) is None:
         return f"no C++ compiler was found{of_whom}"
@@ -165,6 +166,61 @@ class _Answer(NamedTuple):
     is_utf8: bool = True
 
 
+def c_facts() -> dict[str, Any]:
+    """What the bits of a C program depend on: its compiler, what that is told, and the library."""
+    return _compiler_facts("c_compiler", c_compiler() or [])
+
+
+def cxx_facts() -> dict[str, Any]:
+    """The same of what torch's compiler has compiled on the CPU."""
+    return _compiler_facts("cxx_compiler", [os.environ.get("CXX", _default_cxx())])
+
+
+def _compiler_facts(name: str, command: list[str]) -> dict[str, Any]:
+    found = _asked(tuple(command), _digest_of(command[0])).version if command else None
+    return {
+        name: found,
+        f"{name}_options": " ".join(command[1:]),
+        "libc": " ".join(platform.libc_ver()),
+    }
+
+
+def _default_cxx() -> str:
+    return "clang++" if sys.platform == "darwin" else "g++"
+
+
+@functools.cache
+def processor() -> str:
+    """The processor's name, as far as it tells.
+
+    Example:
+        >>> processor() == processor()
+        True
+    """
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            lines = [line.partition(":") for line in file]
+    except OSError:
+        lines = []
+    told = {key.strip(): value.strip() for key, _, value in reversed(lines)}  # of the first core
+    parts = [told[key] for key in ("CPU implementer", "CPU part") if key in told]
+    return told.get("model name") or " ".join(parts) or platform.processor() or platform.machine()
+
+
+def bits_of_torch(device: torch.device) -> dict[str, Any]:
+    """What the bits of all that torch computes here depend on.
+
+    Example:
+        >>> sorted(bits_of_torch(torch.device("cpu")))
+        ['cpu_capability', 'device_name', 'processor', 'torch']
+    """
+    told = environment(device)
+    names = ["torch", "device_name", "cpu_capability"]
+    if device.type == "cpu":  # else it draws and moves data only
+        names.append("processor")
+    return {name: told[name] for name in names}
+
+
 @functools.cache
 def _asked(command: tuple[str, ...], digest: str) -> _Answer:
     """What a compiler says when it is asked for its version."""
@@ -232,12 +288,14 @@ def environment(device: torch.device) -> dict[str, Any]:
     """
     is_cuda = device.type == "cuda"
     return {
+        "functional_clf": functional_clf.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "device_name": torch.cuda.get_device_name(device) if is_cuda else platform.machine(),
+        "processor": processor(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "c_compiler": c_compiler_version(),
     }

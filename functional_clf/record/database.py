@@ -4,11 +4,10 @@ SQLite brings atomicity, locking and crash recovery, so none of it is written he
 not bring is a checksum: each entry carries a digest of its own, verified whenever it is read back.
 """
 
-import json
-import os
-import secrets
+import errno
 import sqlite3
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -16,42 +15,26 @@ from typing import Any, Self
 
 import numpy as np
 
+from functional_clf.record.errors import DamagedError, StoreError, WriteError, damaged, in_use
+from functional_clf.record.files import (
+    can_be_written,
+    check_size,
+    clean_up,
+    connect,
+    make_database,
+    make_folder,
+    refuse_links,
+    rehearse,
+    why_no_locks,
+)
 from functional_clf.record.names import FILE_NAME
-from functional_clf.record.rows import SEED_COLUMNS, chunk_digest, digest_of
+from functional_clf.record.rows import digest_of
+from functional_clf.record.schema import APPLICATION_ID, FORMAT, READABLE, write_schema
+from functional_clf.record.verification import Contents, verified
 
-APPLICATION_ID = 0x66636C66  # "fclf", in SQLite's header: the file is one of ours
-FORMAT = 3
+__all__ = ["DamagedError", "Database", "StoreError", "WriteError"]
 
-_SCHEMA = f"""
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest BLOB NOT NULL);
-CREATE TABLE session (id INTEGER PRIMARY KEY, environment TEXT NOT NULL);
-CREATE TABLE chunk (
-    id INTEGER PRIMARY KEY,
-    session INTEGER NOT NULL REFERENCES session,
-    curves BLOB NOT NULL,
-    params BLOB,
-    digest BLOB NOT NULL
-);
-CREATE TABLE replicate (
-    {", ".join(SEED_COLUMNS)},
-    chunk INTEGER NOT NULL REFERENCES chunk,
-    lane INTEGER NOT NULL,
-    PRIMARY KEY (model, seed)
-) WITHOUT ROWID;
-CREATE INDEX replicate_of_chunk ON replicate (chunk, model, lane);
-"""
-
-
-class StoreError(Exception):
-    """The run folder cannot be used as asked; the message says why and what to do."""
-
-
-class DamagedError(StoreError):
-    """The database is not what was once written."""
-
-
-class WriteError(StoreError):
-    """The disk is full, or failing; what was finished is kept, and the same command continues."""
+_open: weakref.WeakSet["Database"] = weakref.WeakSet()
 
 
 class Database:
@@ -75,28 +58,27 @@ class Database:
     def __init__(self, folder: Path | None, must_exist: bool = False) -> None:
         self.folder = folder
         self.configuration: dict[str, Any] | None = None
-        self._session = 0
+        self.is_read_only = False
+        self._session: int | None = None
+        self._environment = "{}"
+        self._meta: Mapping[str, str] = {}
+        self._lanes: dict[int, int] = {}
         self._path = None if folder is None else folder / FILE_NAME
         with self._errors():
-            if folder is not None:
-                if must_exist and not (folder / FILE_NAME).exists():
+            if folder is not None and self._path is not None:
+                if must_exist and not self._path.exists():
                     raise StoreError(f"{folder} holds no study: there is no {FILE_NAME} in it")
-                _make_folder(folder)
-                _refuse_links(folder)
-                _clean_up(folder)
-                _make_database(folder / FILE_NAME)
-            self._database = sqlite3.connect(
-                ":memory:" if self._path is None else self._path,
-                timeout=0,
-                isolation_level=None,
-            )
+                self.is_read_only = self._path.exists() and not can_be_written(folder)
+                self._prepare(folder, self._path)
+            self._database = connect(self._path, self.is_read_only)
             try:
                 if self._path is None:
-                    _write_schema(self._database)
+                    write_schema(self._database)
                 self._open()
             except BaseException:
                 self._database.close()
                 raise
+        _open.add(self)
 
     def __enter__(self) -> Self:
         return self
@@ -107,55 +89,66 @@ class Database:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        _open.discard(self)
         self._database.close()
+
+    def _prepare(self, folder: Path, path: Path) -> None:
+        """See that there is a database, and that nothing beside it would change it unseen."""
+        make_folder(folder)
+        refuse_links(path)
+        if self.is_read_only:
+            check_size(path)
+        else:
+            clean_up(path)
+            make_database(path)
+        # Closing a file that is open here a second time would let go of its lock.
+        if _is_open_here(path):
+            raise in_use(path)
+        if (wal := path.with_name(f"{path.name}-wal")).exists():
+            raise damaged(path, f"{wal.name} lies beside it, which no run leaves")
+        if not self.is_read_only:  # else SQLite refuses a journal that it would have to use
+            rehearse(path, self._verify)
 
     def _open(self) -> None:
         # Exclusive: the lock, once taken, is held until the connection closes.
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA synchronous = FULL")
-        with self._transaction():
-            pass  # takes the lock before anything is believed
+        self._database.execute("PRAGMA trusted_schema = OFF")
+        if self.is_read_only:
+            self._database.execute("BEGIN")
+            self._database.execute("SELECT * FROM sqlite_master LIMIT 1").fetchall()
+        else:
+            with self._transaction():
+                pass  # takes the lock before anything is believed
+        self._check_format()
+        found = self._verify(self._database)
+        self.configuration, self._meta, self._lanes = found
+
+    def _check_format(self) -> None:
         if self._pragma("application_id") != APPLICATION_ID:
             raise StoreError(f"{self._path} is not a functional_clf study; give another --out")
-        if self._pragma("user_version") != FORMAT:
+        if self._pragma("user_version") not in READABLE:
             raise StoreError(
                 f"{self._path} has format {self._pragma('user_version')}, this version of "
                 f"functional_clf reads format {FORMAT}; use the version that wrote it, or give "
                 "another --out"
             )
-        self._verify()
-        found = self._query("SELECT value FROM meta WHERE key = 'configuration'")
-        if found:
-            self.configuration = json.loads(found[0][0])
 
-    def _verify(self) -> None:
+    def _verify(self, database: sqlite3.Connection) -> Contents:
         """Compare every entry with its digest."""
-        (verdict,) = self._database.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise self._damaged(verdict)
-        for key, value, digest in self._query("SELECT key, value, digest FROM meta"):
-            if digest != digest_of(key.encode(), value.encode()):
-                raise self._damaged(f"its {key} does not match its checksum")
-        columns = ", ".join(SEED_COLUMNS)
-        for chunk, curves, params, digest in self._database.execute(
-            "SELECT id, curves, params, digest FROM chunk"
-        ):
-            rows = self._query(
-                f"SELECT {columns}, lane FROM replicate WHERE chunk = ? ORDER BY model, lane",
-                (chunk,),
-            )
-            if digest != chunk_digest(rows, curves, params):
-                raise self._damaged(f"chunk {chunk} does not match its checksum")
+        return verified(database, self._path)
 
-    def _damaged(self, how: str) -> DamagedError:
-        return DamagedError(
-            f"{self._path} is damaged ({how}); nothing was changed. Restore a copy, or start over "
-            "with --fresh"
-        )
+    def damaged(self, how: str) -> DamagedError:
+        """The error that says that the database is not what was once written."""
+        return damaged(self._path, how)
 
     def _write_meta(self, key: str, value: str) -> None:
         digest = digest_of(key.encode(), value.encode())
-        self._database.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, value, digest))
+        with self._errors(), self._transaction():
+            self._database.execute(
+                "INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (key, value, digest)
+            )
+        self._meta = {**self._meta, key: value}
 
     def _pragma(self, name: str) -> int:
         return self._database.execute(f"PRAGMA {name}").fetchone()[0]
@@ -181,20 +174,40 @@ class Database:
         try:
             yield
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorname in ("SQLITE_BUSY", "SQLITE_LOCKED"):
-                raise StoreError(
-                    f"{self._path} is in use by another process; wait for it, or give another --out"
-                ) from error
-            if error.sqlite_errorname.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-                raise WriteError(
-                    f"{self._path}: {error}; finished chunks are kept, and the same command "
-                    "continues once there is room"
-                ) from error
-            raise StoreError(f"{self._path}: {error}") from error
+            raise self._told(error) from error
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise self._not_written(error.strerror) from error
             raise StoreError(f"{self._path}: {error.strerror}; give another --out") from error
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise self._damaged(str(error)) from error
+            raise damaged(self._path, str(error)) from error
+
+    def _told(self, error: sqlite3.OperationalError) -> StoreError:
+        # Python's own complaints, as of a text that is no UTF-8, have no name.
+        name = getattr(error, "sqlite_errorname", "SQLITE_CORRUPT")
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR_LOCK")):
+            if self.folder is not None and (why := why_no_locks(self.folder)) is not None:
+                return StoreError(
+                    f"{self._path} cannot be locked ({why}): its file system could not tell two "
+                    "runs apart; give an --out on another, as on a local disk"
+                )
+            return in_use(self._path)
+        if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            return self._not_written(str(error))
+        if self.is_read_only and name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
+            return StoreError(
+                f"{self._path} may not be written to, and a run was cut off while it wrote: have "
+                "it opened once where it can be, or copy its folder with all files"
+            )
+        if name in ("SQLITE_CORRUPT", "SQLITE_ERROR"):
+            return damaged(self._path, str(error))
+        return StoreError(f"{self._path}: {error}")
+
+    def _not_written(self, why: str | None) -> WriteError:
+        return WriteError(
+            f"{self._path}: {why}; finished chunks are kept, and the same command continues once "
+            "there is room"
+        )
 
     def _numbers(self, statement: str, values: Sequence[Any]) -> np.ndarray:
         """The integers that a query of one column finds, eight bytes each."""
@@ -203,72 +216,6 @@ class Database:
             return np.fromiter((number for (number,) in found), np.int64)
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise StoreError(f"--out {folder} is a file; it must be a folder, or not exist") from None
-    except OSError as error:
-        raise StoreError(f"--out {folder} cannot be made: {error.strerror}") from error
-
-
-def _make_database(path: Path) -> None:
-    """Make an empty database where there is none; it appears whole, or not at all.
-
-    So a file that is empty or short was not left by a run that was killed: it is damaged.
-    """
-    if path.exists():
-        if path.stat().st_size < 512:
-            raise DamagedError(
-                f"{path} is damaged (it has {path.stat().st_size} bytes); nothing was changed. "
-                "Restore a copy, or start over with --fresh"
-            )
-        return
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    try:
-        unfinished.unlink(missing_ok=True)
-        database = sqlite3.connect(unfinished, isolation_level=None)
-        try:
-            _write_schema(database)
-        finally:
-            database.close()
-        os.link(unfinished, path)
-    except FileExistsError:
-        pass  # another process was first: its database is as good
-    except OSError as error:
-        raise WriteError(f"{path} cannot be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def _refuse_links(folder: Path) -> None:
-    """Refuse a folder whose database, or a file that SQLite keeps beside it, lies elsewhere."""
-    for ending in ("", "-journal", "-wal", "-shm"):
-        path = folder / f"{FILE_NAME}{ending}"
-        if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise StoreError(f"{path} is not a regular file; remove it, or give another --out")
-
-
-def _clean_up(folder: Path) -> None:
-    """Remove the beginnings of databases that killed processes have left."""
-    for path in folder.glob(f".{FILE_NAME}.*.part*"):
-        owner = path.name.removeprefix(f".{FILE_NAME}.").partition(".")[0]
-        if owner.isdecimal() and not _is_alive(int(owner)):
-            path.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:
-        return True  # somebody else's
-    return True
-
-
-def _write_schema(database: sqlite3.Connection) -> None:
-    database.executescript(
-        f"BEGIN; {_SCHEMA} PRAGMA application_id = {APPLICATION_ID}; "
-        f"PRAGMA user_version = {FORMAT}; COMMIT;"
-    )
+def _is_open_here(path: Path) -> bool:
+    paths = (one._path for one in list(_open))
+    return any(one is not None and one.exists() and one.samefile(path) for one in paths)

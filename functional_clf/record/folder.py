@@ -10,7 +10,8 @@ from typing import Any, BinaryIO
 
 from polars.exceptions import PolarsError
 
-from functional_clf.record.database import DamagedError, StoreError, WriteError
+from functional_clf.record.errors import DamagedError, StoreError, WriteError
+from functional_clf.record.files import BESIDE
 from functional_clf.record.names import FILE_NAME
 from functional_clf.record.store import Store
 from functional_clf.support import files
@@ -122,7 +123,7 @@ def start_over(folder: Path, outputs: Iterable[Path], announce: Callable[[str], 
     """
     if not (folder / FILE_NAME).exists():
         return
-    paths = [folder / f"{FILE_NAME}{ending}" for ending in ("", "-journal")]
+    paths = [folder / f"{FILE_NAME}{ending}" for ending in ("", *BESIDE)]
     paths += outputs
     try:
         with Store(folder, must_exist=True) as store:  # nobody else, while it is deleted

@@ -66,27 +66,38 @@ class Looks(NamedTuple):
     first_metric: str = ACCURACY.name
 
 
-def rows_with_lanes(result: ChunkResult) -> list[tuple[Any, ...]]:
-    """The rows, each with its position among the rows of its model."""
+def stored_rows(result: ChunkResult) -> list[tuple[Any, ...]]:
+    """The rows as the database holds them, each with its position among those of its model.
+
+    In order of model and position; NaN is NULL in SQLite, and True is 1.
+    """
     seen: dict[str, int] = {}
     rows = []
     for row in result.rows:
-        rows.append((*row, seen.get(row[0], 0)))
-        seen[row[0]] = rows[-1][-1] + 1
-    return rows
-
-
-def chunk_digest(rows: Sequence[tuple[Any, ...]], curves: bytes, params: bytes | None) -> bytes:
-    """The digest of what a chunk's entry in the database holds."""
-    # NaN is NULL in SQLite, and True is 1: what will be read back is what is digested.
-    plain = [
-        [
+        lane = seen.get(row[0], 0)
+        seen[row[0]] = lane + 1
+        plain = (
             None if value != value else int(value) if isinstance(value, bool) else value
             for value in row
-        ]
-        for row in sorted(rows, key=lambda row: (row[0], row[-1]))
-    ]
-    return digest_of(json.dumps(plain).encode(), curves, params or b"")
+        )
+        rows.append((*plain, lane))
+    return sorted(rows, key=lambda row: (row[0], row[-1]))
+
+
+def chunk_digest(
+    rows: Sequence[tuple[Any, ...]], curves: bytes, params: bytes | None, environment: str | None
+) -> bytes:
+    """The digest of what a chunk's entry in the database holds.
+
+    Args:
+        rows: as `stored_rows` has them.
+        curves: as they are kept.
+        params: likewise.
+        environment: of the session that trained it, as it is kept; None as format 3 had it, whose
+            digests did not cover it.
+    """
+    told = () if environment is None else (environment.encode(),)
+    return digest_of(json.dumps(rows).encode(), curves, params or b"", *told)
 
 
 def digest_of(*parts: bytes) -> bytes:

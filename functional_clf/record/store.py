@@ -4,15 +4,17 @@ Weights and curves are safetensors, which hold numbers and can run no code.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import polars as pl
-import safetensors
 import safetensors.numpy
 
-from functional_clf.record.database import Database, StoreError
+from functional_clf.record.contents import check_curves, check_params, joined, unpacked
+from functional_clf.record.database import Database
+from functional_clf.record.environments import alike, other_bits
+from functional_clf.record.errors import StoreError
 from functional_clf.record.rows import (
     CURVES,
     SEED_COLUMNS,
@@ -21,9 +23,10 @@ from functional_clf.record.rows import (
     Looks,
     chunk_digest,
     differences,
-    rows_with_lanes,
+    stored_rows,
 )
-from functional_clf.stats.metrics import ACCURACY
+from functional_clf.record.schema import FORMAT
+from functional_clf.stats.metrics import ACCURACY, METRICS
 from functional_clf.support.forks import use_threads
 
 ROWS_AT_ONCE = 8192
@@ -62,14 +65,13 @@ class Store(Database):
         """
         self.refuse_other(configuration)
         asked = json.loads(json.dumps(configuration))  # what JSON makes of tuples
-        with self._errors(), self._transaction():
-            if self.configuration is None:
-                self._write_meta("configuration", json.dumps(asked))
-                self.configuration = asked
-            self._session = self._database.execute(
-                "INSERT INTO session (environment) VALUES (?) RETURNING id",
-                (json.dumps(environment),),
-            ).fetchone()[0]
+        self._environment, self._session = json.dumps(environment), None
+        if self.configuration is not None:
+            return
+        if self.is_read_only:
+            raise StoreError(f"{self.folder} may not be written to; give another --out")
+        self._write_meta("configuration", json.dumps(asked))
+        self.configuration = asked
 
     def refuse_other(self, configuration: Mapping[str, Any]) -> None:
         """See that the study here, if any, is this one.
@@ -105,19 +107,32 @@ class Store(Database):
             ...     store.look(range(64), margin=0.02, alpha=0.05)
             Looks(first_margin=0.01, first_alpha=0.05, earlier=1, first_metric='accuracy')
         """
-        found = self._query("SELECT value FROM meta WHERE key = 'looks'")
-        looks: list[list[Any]] = json.loads(found[0][0]) if found else []
+        looks = self._looks()
         this = [seeds.start, seeds.stop, margin, alpha, metric]
         if metric == ACCURACY.name:  # as it was written before there were others
             del this[-1]
         if this not in looks:
             looks.append(this)
-            with self._errors(), self._transaction():
+            if not self.is_read_only:
                 self._write_meta("looks", json.dumps(looks))
         seen = list(dict.fromkeys((start, stop) for start, stop, *_ in looks))
         first_margin, first_alpha, *first_metric = looks[0][2:]
         earlier = seen.index((seeds.start, seeds.stop))
         return Looks(first_margin, first_alpha, earlier, *first_metric)
+
+    def _looks(self) -> list[list[Any]]:
+        """The looks that are noted, in order: first and last seed, margin, alpha, maybe metric."""
+        try:
+            looks = json.loads(self._meta.get("looks", "[]"))
+            for start, stop, margin, alpha, *metric in looks:
+                is_range = type(start) is int and type(stop) is int and 0 <= start < stop
+                if not (is_range and margin >= 0 and 0 < alpha < 1 and len(metric) < 2):
+                    raise ValueError("it is none")
+                if not set(metric) <= METRICS.keys():
+                    raise ValueError("of no metric")
+        except (ValueError, TypeError, RecursionError) as error:
+            raise self.damaged("what it says of earlier looks cannot be read") from error
+        return looks
 
     def finished_seeds(self) -> set[int]:
         """The seeds whose results are here, of all models."""
@@ -138,7 +153,68 @@ class Store(Database):
             "JOIN replicate ON chunk = chunk.id WHERE seed = ? LIMIT 1",
             (seed,),
         )
-        return json.loads(found[0][0]) if found else {}
+        return self._environment_told(found[0][0]) if found else {}
+
+    def environments(self, seeds: range) -> list[tuple[dict[str, Any], np.ndarray]]:
+        """What these seeds were trained in: each environment, and its seeds in order.
+
+        Returns:
+            In order of their first sessions; those of equal bits are one.
+        """
+        sessions = self._sessions()
+        told = [environment for _, environment in sessions]
+        places = alike(told)
+        distinct = np.unique(places).tolist()
+        if len(distinct) == 1:
+            return [(told[0], np.setdiff1d(seeds, self.missing_seeds(seeds)))]
+        found = []
+        for place in distinct:
+            own = [
+                session for (session, _), at in zip(sessions, places, strict=True) if at == place
+            ]
+            trained = self._numbers(
+                "SELECT DISTINCT seed FROM replicate JOIN chunk ON chunk = chunk.id "
+                "WHERE seed BETWEEN ? AND ? AND session IN (SELECT value FROM json_each(?)) "
+                "ORDER BY seed",
+                (seeds.start, seeds.stop - 1, json.dumps(own)),
+            )
+            if len(trained):
+                found.append((told[place], trained))
+        return found
+
+    def _sessions(self) -> list[tuple[int, dict[str, Any]]]:
+        """The sessions that trained anything, and what they ran on."""
+        found = self._query(
+            "SELECT id, environment FROM session WHERE id IN (SELECT session FROM chunk) "
+            "ORDER BY id"
+        )
+        return [(session, self._environment_told(text)) for session, text in found]
+
+    def refuse_other_environment(self, environment: Mapping[str, Any]) -> None:
+        """See that what is trained here can stand beside what is here already.
+
+        Args:
+            environment: this one, as plain values (JSON).
+
+        Raises:
+            StoreError: when all of it was trained where the bits of results may be others.
+        """
+        here = json.loads(json.dumps(environment))
+        different = [other_bits(there, here) for _, there in self._sessions()]
+        if different and all(different):
+            raise StoreError(
+                f"{self.folder} was trained elsewhere: {different[0]}. Go on there, give another "
+                "--out, or have each seed marked by where it was trained: --other-environment"
+            )
+
+    def _environment_told(self, text: str) -> dict[str, Any]:
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            raise self.damaged("what it says of an environment cannot be read")
+        return found
 
     def write_chunk(self, result: ChunkResult) -> None:
         """Add a finished chunk, whole or not at all.
@@ -148,18 +224,33 @@ class Store(Database):
         """
         curves = safetensors.numpy.save(dict(result.curves))
         params = safetensors.numpy.save(dict(result.params)) if result.params else None
-        rows = rows_with_lanes(result)
+        rows = stored_rows(result)
+        digest = chunk_digest(rows, curves, params, self._environment)
         with self._errors(), self._transaction():
+            session = self._session or self._begun_session()
             (chunk,) = self._database.execute(
                 "INSERT INTO chunk (session, curves, params, digest) VALUES (?, ?, ?, ?) "
                 "RETURNING id",
-                (self._session, curves, params, chunk_digest(rows, curves, params)),
+                (session, curves, params, digest),
             ).fetchone()
             places = ", ".join("?" * (len(SEED_COLUMNS) + 2))
             self._database.executemany(
                 f"INSERT INTO replicate VALUES ({places})",
                 [(*row[:-1], chunk, row[-1]) for row in rows],
             )
+        self._session = session
+        self._lanes[chunk] = 1 + max(row[-1] for row in rows)
+
+    def _begun_session(self) -> int:
+        """A session of this environment, begun with its first chunk."""
+        (session,) = self._database.execute(
+            "INSERT INTO session (environment) VALUES (?) RETURNING id", (self._environment,)
+        ).fetchone()
+        if (
+            self._pragma("user_version") != FORMAT
+        ):  # from now on there is what older ones cannot read
+            self._database.execute(f"PRAGMA user_version = {FORMAT}")
+        return session
 
     def chunks_without_params(self, seeds: range) -> list[list[int]]:
         """The seeds of each chunk that has no weights and has one of these seeds, lane by lane."""
@@ -179,13 +270,16 @@ class Store(Database):
         """
         curves = safetensors.numpy.save(dict(result.curves))
         params = safetensors.numpy.save(dict(result.params))
-        rows = rows_with_lanes(result)
-        (chunk, digest) = self._query(
-            "SELECT id, digest FROM chunk JOIN replicate ON chunk = id "
-            "WHERE model = ? AND seed = ?",
+        rows = stored_rows(result)
+        chunk, digest, environment = self._query(
+            "SELECT chunk.id, digest, environment FROM chunk JOIN replicate ON chunk = chunk.id "
+            "JOIN session ON session = session.id WHERE model = ? AND seed = ?",
             rows[0][:2],
         )[0]
-        if digest != chunk_digest(rows, curves, None):
+        if digest not in (
+            chunk_digest(rows, curves, None, environment),
+            chunk_digest(rows, curves, None, None),  # of format 3
+        ):
             raise StoreError(
                 f"{self._path} has other results of seed {rows[0][1]} than this machine gets, so "
                 "its weights cannot be added; give another --out"
@@ -193,7 +287,7 @@ class Store(Database):
         with self._errors(), self._transaction():
             self._database.execute(
                 "UPDATE chunk SET params = ?, digest = ? WHERE id = ?",
-                (params, chunk_digest(rows, curves, params), chunk),
+                (params, chunk_digest(rows, curves, params, environment), chunk),
             )
 
     def seeds(self, seeds: range) -> pl.DataFrame:
@@ -213,7 +307,10 @@ class Store(Database):
             # A row is ten times larger as Python's objects than in the table: a few at a time.
             cursor = self._database.execute(statement, (seeds.start, seeds.stop - 1))
             while rows := cursor.fetchmany(ROWS_AT_ONCE):
-                parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
+                try:
+                    parts.append(pl.DataFrame(rows, schema=schema, orient="row"))
+                except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+                    raise self.damaged("a number is larger than any") from error
         return pl.concat(parts, rechunk=True)
 
     def curve_blocks(self, model: str, seeds: range) -> Iterator[dict[str, np.ndarray]]:
@@ -233,11 +330,12 @@ class Store(Database):
         while lanes and start < n_points:
             parts: dict[str, list[np.ndarray]] = {name: [] for name in CURVES}
             for chunk, members in lanes:
-                arrays = safetensors.numpy.load(self._blob("curves", chunk))
+                arrays = self._arrays("curves", chunk, model)
+                if parts[CURVES[0]] and len(arrays[CURVES[0]]) != n_points:
+                    raise self.damaged("its curves have not the same points")
+                n_points = len(arrays[CURVES[0]])
                 for name in CURVES:
-                    whole = arrays[f"{model}/{name}"]
-                    n_points = len(whole)
-                    parts[name].append(whole[start : start + at_once, members])
+                    parts[name].append(arrays[name][start : start + at_once, members])
             yield {name: np.concatenate(arrays, 1) for name, arrays in parts.items()}
             start += at_once
 
@@ -246,21 +344,14 @@ class Store(Database):
     ) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
         """The weights kept of one model, a chunk at a time: its seeds, and their stacked params."""
         for chunk, members in self._lanes_by_chunk(model, seeds):
-            if (blob := self._blob("params", chunk)) is None:
+            if not self._has_params(chunk):
                 continue
             found = self._numbers(
                 "SELECT seed FROM replicate WHERE chunk = ? AND model = ? ORDER BY lane",
                 (chunk, model),
             )
-            arrays = safetensors.numpy.load(blob)
-            yield (
-                found[members],
-                {
-                    key.removeprefix(f"{model}/"): array[members]
-                    for key, array in sorted(arrays.items())
-                    if key.startswith(f"{model}/")
-                },
-            )
+            arrays = self._arrays("params", chunk, model)
+            yield found[members], {key: array[members] for key, array in sorted(arrays.items())}
 
     def seeds_with_params(self, model: str, seeds: range) -> np.ndarray:
         """Which of these seeds have weights of one model here, in order."""
@@ -272,7 +363,8 @@ class Store(Database):
 
     def curves(self, model: str, seeds: range) -> dict[str, np.ndarray]:
         """The learning curves of one model, by name (`CURVES`), arrays `(point, seed)`."""
-        return self._gather("curves", model, seeds, names=CURVES, axis=1)
+        found = self._gather("curves", model, seeds, lambda name: name in CURVES, axis=1)
+        return {name: found[name] for name in CURVES} if found else {}
 
     def scores(self, model: str, seeds: range) -> dict[str, np.ndarray]:
         """What is recorded of one model besides its rows and curves, seeds in order and last.
@@ -282,7 +374,13 @@ class Store(Database):
             the largest class), "counts/NAME" (such as the epochs that early stopping took); and
             "confusion", `(true, predicted, seed)`. Empty where nothing is.
         """
-        return self._gather("curves", model, seeds, names=None, axis=-1, leave_out=CURVES)
+        return self._gather(
+            "curves",
+            model,
+            seeds,
+            lambda name: name not in CURVES and not name.startswith(WARNED),
+            axis=-1,
+        )
 
     def warnings(self, model: str, seeds: range) -> dict[str, int]:
         """What was warned of one model's training: by text, of how many of these seeds.
@@ -295,10 +393,10 @@ class Store(Database):
             blob = self._blob("curves", chunk)
             names = blob[8 : 8 + int.from_bytes(blob[:8], "little")]
             # Of most chunks there is nothing to tell, and all there is need not be unpacked.
-            arrays = safetensors.numpy.load(blob) if WARNED.encode() in names else {}
+            arrays = self._arrays("curves", chunk, model) if WARNED.encode() in names else {}
             for key, which in arrays.items():
-                if key.startswith(f"{model}/{WARNED}"):
-                    text = key.removeprefix(f"{model}/{WARNED}")
+                if key.startswith(WARNED):
+                    text = key.removeprefix(WARNED)
                     counts[text] = counts.get(text, 0) + int(which[members].sum())
         found = ((text, count) for text, count in counts.items() if count)
         return dict(sorted(found, key=lambda one: (-one[1], one[0])))
@@ -306,19 +404,18 @@ class Store(Database):
     def params(self, model: str, seeds: range) -> tuple[list[int], dict[str, np.ndarray]]:
         """The weights kept of one model: the seeds that have them, and their stacked params."""
         found = self.seeds_with_params(model, seeds).tolist()
-        return found, self._gather("params", model, seeds, names=None, axis=0)
+        return found, self._gather("params", model, seeds, lambda name: True, axis=0)
 
     def _gather(
         self,
         column: str,
         model: str,
         seeds: range,
-        names: Sequence[str] | None,
+        is_wanted: Callable[[str], bool],
         axis: int,
-        leave_out: Sequence[str] = (),
     ) -> dict[str, np.ndarray]:
         """Arrays of one model out of the chunks' blobs, in order of seed."""
-        parts: dict[str, list[np.ndarray]] = {}
+        parts: list[dict[str, np.ndarray]] = []
         order: list[int] = []
         chunks = self._query(
             "SELECT chunk, json_group_array(json_array(seed, lane)) FROM replicate "
@@ -326,33 +423,48 @@ class Store(Database):
             (model, seeds.start, seeds.stop - 1),
         )
         for chunk, members in chunks:
-            if (blob := self._blob(column, chunk)) is None:
+            if column == "params" and not self._has_params(chunk):
                 continue
-            arrays = safetensors.numpy.load(blob)
-            own = [key for key in arrays if key.startswith(f"{model}/")]
+            arrays = self._arrays(column, chunk, model)
             found, lanes = zip(*json.loads(members), strict=True)
             order += found
-            for key in own:
-                name = key.removeprefix(f"{model}/")
-                if (
-                    name in leave_out
-                    or name.startswith(WARNED)
-                    or (names is not None and name not in names)
-                ):
-                    continue
-                parts.setdefault(name, []).append(np.take(arrays[key], lanes, axis))
-        if not order:
-            return {}
+            parts.append(
+                {
+                    name: np.take(array, lanes, axis)
+                    for name, array in arrays.items()
+                    if is_wanted(name)
+                }
+            )
         by_seed = np.argsort(order)
+        try:
+            whole = joined(parts, axis)
+        except ValueError as error:
+            raise self.damaged(f"{model}: {error}") from error
         # safetensors hands keys out in no order.
-        keep = {name: parts[name] for name in names or sorted(parts)}
-        return {
-            name: np.take(np.concatenate(arrays, axis), by_seed, axis)
-            for name, arrays in keep.items()
-        }
+        return {name: np.take(array, by_seed, axis) for name, array in sorted(whole.items())}
 
     def _blob(self, column: str, chunk: int) -> Any:
         return self._query(f"SELECT {column} FROM chunk WHERE id = ?", (chunk,))[0][0]
+
+    def _has_params(self, chunk: int) -> bool:
+        return bool(
+            self._query("SELECT params IS NOT NULL FROM chunk WHERE id = ?", (chunk,))[0][0]
+        )
+
+    def _arrays(self, column: str, chunk: int, model: str) -> dict[str, np.ndarray]:
+        """What a chunk's blob holds of one model, by name; looked at."""
+        check = check_curves if column == "curves" else check_params
+        try:
+            whole = unpacked(self._blob(column, chunk))
+            own = {
+                key.removeprefix(f"{model}/"): array
+                for key, array in whole.items()
+                if key.startswith(f"{model}/")
+            }
+            check(own, self._lanes[chunk])
+        except ValueError as error:
+            raise self.damaged(f"chunk {chunk}, {model}: {error}") from error
+        return own
 
     def _lanes_by_chunk(self, model: str, seeds: range) -> list[tuple[int, np.ndarray]]:
         """The chunks that hold these seeds, and the lanes in which they do."""

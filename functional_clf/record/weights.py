@@ -15,11 +15,13 @@ import torch
 from torch import nn
 
 from functional_clf.data.seeds import MAX_SEED
+from functional_clf.record.errors import damaged
 from functional_clf.record.folder import subfolder, write_whole
-from functional_clf.record.names import params_name
+from functional_clf.record.names import FILE_NAME, params_name
 from functional_clf.record.store import Store
 from functional_clf.registry import CONTESTANTS, made_again
 from functional_clf.support.arguments import short, whole_number
+from functional_clf.support.errors import one_line
 
 _DTYPES = {
     "float16": "F16",
@@ -115,8 +117,13 @@ def load_seed(folder: str | os.PathLike[str], model: str, seed: int) -> nn.Modul
             f"range({seed}, {seed + 1})) writes its weights to params/{params_name(model)}"
         ) from error
     module = as_module()
-    weights = {key: torch.from_numpy(value[0]) for key, value in params.items()}
-    module.to(next(iter(weights.values())).dtype).load_state_dict(weights)
+    weights = {key: torch.from_numpy(np.asarray(value[0])) for key, value in params.items()}
+    first = next(iter(weights.values()))
+    try:
+        (module.to(first.dtype) if first.is_floating_point() else module).load_state_dict(weights)
+    except RuntimeError as error:  # it tells what is missing, and what is of another shape
+        path = Path(folder) / FILE_NAME
+        raise damaged(path, f"the weights of {model} are not its own: {one_line(error)}") from error
     return module
 
 
@@ -138,6 +145,10 @@ def _write(store: Store, model: str, seeds: range, file: BinaryIO) -> None:
     places["seeds"].write(file, np.arange(len(order)), order)
     for found, params in store.params_blocks(model, seeds):
         rows = np.searchsorted(order, found)
+        if {key: places[key].form for key in places if key != "seeds"} != {
+            key: (value.dtype, value.shape[1:]) for key, value in params.items()
+        }:
+            raise store.damaged("its weights are not of the same shapes in all chunks")
         for key, value in params.items():
             places[key].write(file, rows, value)
 
@@ -149,6 +160,11 @@ class _Place:
         self.dtype, self.shape = np.dtype(dtype), shape
         self.row_bytes = self.dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
         self.start = 0
+
+    @property
+    def form(self) -> tuple[Any, tuple[int, ...]]:
+        """Of one row: its type and its shape."""
+        return self.dtype, self.shape[1:]
 
     def write(self, file: BinaryIO, rows: np.ndarray, values: np.ndarray) -> None:
         """Write these rows of the tensor, neighbours together."""

@@ -50,6 +50,7 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
         "engine": results.engine._asdict(),
         "device": results.device,
         "environment": dict(results.environment),
+        **_environments(results),
         "timings": {stage: round(seconds, 4) for stage, seconds in results.timings.items()},
         **({"data": _data_dict(results)} if study.dataset.is_table else {}),
         "models": {name: _model_dict(results, name) for name in study.names},
@@ -57,6 +58,14 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
         "self_calibration": None if calibration is None else calibration.to_dict(),
         "conclusion": results.conclusion,
     }
+
+
+def _environments(results: Results) -> dict[str, Any]:
+    """Where the seeds were trained, if in several places: their numbers stand in seeds.csv."""
+    if not results.mixture:
+        return {}
+    found = [{"seeds": len(seeds), **told} for told, seeds in results.environments]
+    return {"environments": found, "mixture": results.mixture}
 
 
 def _data_dict(results: Results) -> dict[str, Any]:
@@ -244,8 +253,12 @@ def write_results(
     results: Results, folder: Path, calibration: SelfCalibration | None = None
 ) -> None:
     """Write results.json; it appears whole or not at all."""
-    text = json.dumps(results_dict(results, calibration), indent=2, allow_nan=False)
-    write_whole(folder / "results.json", f"{text}\n".encode())
+    write_whole(folder / "results.json", results_text(results, calibration).encode())
+
+
+def results_text(results: Results, calibration: SelfCalibration | None = None) -> str:
+    """What stands in results.json."""
+    return json.dumps(results_dict(results, calibration), indent=2, allow_nan=False) + "\n"
 
 
 class FigureTable:

@@ -19,12 +19,13 @@ from functional_clf.engines.base import Engine
 from functional_clf.engines.cache import CacheError, cache_folder
 from functional_clf.engines.choice import PLAIN, Job, choose, for_one_chunk
 from functional_clf.engines.machine import (
-    environment,
     fitting_chunk_size,
     keep_freed_memory,
     one_torch_thread,
     resolve_device,
 )
+from functional_clf.record.environments import other_bits
+from functional_clf.record.errors import StoreError
 from functional_clf.record.names import FILE_NAME, check_place
 from functional_clf.record.rows import ChunkResult, differences
 from functional_clf.record.store import Store
@@ -33,11 +34,19 @@ from functional_clf.study.answers import answer_check
 from functional_clf.study.chunks import Chunks, ChunkTrainer
 from functional_clf.study.curves import bands
 from functional_clf.study.estimates import check_room
+from functional_clf.study.origins import origin, with_first_steps
 from functional_clf.study.plan import Plan
 from functional_clf.study.preflight import check_fits, check_plan
 from functional_clf.study.progress import Progress, no_progress
-from functional_clf.study.results import PICTURED_SEEDS, EngineReport, Results, with_scores
-from functional_clf.support.arguments import path_of
+from functional_clf.study.recorded import misfit
+from functional_clf.study.results import (
+    PICTURED_SEEDS,
+    EngineReport,
+    Results,
+    with_environments,
+    with_scores,
+)
+from functional_clf.support.arguments import path_of, short
 from functional_clf.support.errors import one_line
 from functional_clf.support.forks import use_threads
 from functional_clf.workers.helper import Helper
@@ -135,20 +144,31 @@ class Execution:
         }
         for name, found in warnings.items():
             _tell(name, found, len(plan.seeds))
-        return Results(
+        environments = tuple(store.environments(plan.seeds))
+        rows = store.seeds(plan.seeds)
+        curves = {name: bands(store.curve_blocks(name, plan.seeds)) for name in plan.names}
+        params = {name: store.params(name, plan.seeds[:PICTURED_SEEDS]) for name in plan.names}
+        if wrong := misfit(plan, rows, scores, curves, params):
+            raise store.damaged(wrong)
+        table = with_scores(rows, scores)
+        results = Results(
             study=plan,
-            _table=with_scores(store.seeds(plan.seeds), scores),
+            _table=with_environments(table, environments),
             _scores=scores,
-            curves={name: bands(store.curve_blocks(name, plan.seeds)) for name in plan.names},
-            params={name: store.params(name, plan.seeds[:PICTURED_SEEDS]) for name in plan.names},
+            curves=curves,
+            params=params,
             engine=engine,
             device=str(device),
             chunk_size=trainer.chunk_size,
-            environment=environment(device),
+            environment=environments[0][0],
+            environments=environments,
             timings=timings,
             looks=looks,
             warnings=warnings,
         )
+        if results.mixture:
+            logger.warning("%s", results.mixture)
+        return results
 
     def assist(self) -> int:
         """Train chunks for rank 0, until it ends the job; returns its exit code."""
@@ -180,6 +200,13 @@ class Execution:
             except Exception as error:
                 reason = f"compiling failed ({one_line(error)})"
                 raise RankError(f"rank {rank.index}: {reason}") from error
+            here = origin(plan, engine, trainer.device)
+            here = workers.call(lambda: self._with_first_steps(here, engine, trainer))
+            if different := other_bits(job["environment"], here):
+                raise RankError(
+                    f"rank {rank.index} runs elsewhere than rank 0, where seeds end in other bits: "
+                    f"{different}"
+                )
             return helper.serve(self._work(trainer, engine, processes))
 
     def retrain(self, seeds: Sequence[int]) -> tuple[ChunkResult, Mapping[str, Any]]:
@@ -193,7 +220,9 @@ class Execution:
             result = workers.call(
                 lambda: trainer.train(Training(engine), seeds, keep_params=True),
             )
-        return result, environment(trainer.device)
+            here = origin(self.plan, engine, trainer.device)
+            here = workers.call(lambda: self._with_first_steps(here, engine, trainer))
+        return result, here
 
     def _asked(self) -> Engine | None:
         """The engine that was asked for by name."""
@@ -288,18 +317,25 @@ class Execution:
         leader: Leader | None,
     ) -> EngineReport:
         """Train the seeds that the store lacks, a transaction a chunk."""
-        plan = self.plan
+        plan, known = self.plan, PLAIN.name
         if store.configuration is not None:  # before anything is compiled
             begun_with = store.configuration.get("engine")
             wanted = begun_with if plan.engine == "auto" else plan.engine
-            known = wanted if wanted in ENGINES else PLAIN.name
-            store.refuse_other(self._configuration(identity, trainer, str(known)))
+            known = str(wanted if wanted in ENGINES else PLAIN.name)
+            store.refuse_other(self._configuration(identity, trainer, known))
         missing = store.missing_seeds(plan.seeds)
         bare = []
         if plan.save_params and self._has_weights(store):
             bare = store.chunks_without_params(plan.seeds)
         again = {seeds[0] for seeds in bare}
         chunks = Chunks(missing, trainer.chunk_size, bare)
+        if chunks and store.is_read_only:
+            raise StoreError(
+                f"{store.folder} has not all of these seeds, and may not be written to; copy it, "
+                "or give another --out"
+            )
+        if chunks and store.configuration is not None:  # likewise
+            self._check_origin(store, origin(plan, ENGINES[known], trainer.device))
         steps = len(chunks) * sum(one.curve_epochs[-1] for one in plan.contestants)
 
         with (
@@ -331,9 +367,13 @@ class Execution:
             with timed(timings, "compile"):
                 engine, report = self._prepared_engine(workers, store, job, tick)
             configuration = self._configuration(identity, trainer, report.ran)
-            store.adopt(configuration, environment(trainer.device))
+            here = origin(plan, engine, trainer.device)
+            if job is not None:
+                here = workers.call(lambda: self._with_first_steps(here, engine, trainer))
+                self._check_origin(store, here)
+            store.adopt(configuration, here)
             if leader is not None:
-                leader.start(self._job(configuration))
+                leader.start({**self._job(configuration), "environment": here})
 
             with timed(timings, "train"):
                 work = self._work(trainer, engine, processes)
@@ -342,6 +382,21 @@ class Execution:
             if leader is not None:
                 leader.end(0)
         return report
+
+    def _check_origin(self, store: Store, here: Mapping[str, Any]) -> None:
+        """See that what would be trained here can stand beside what is there, or may."""
+        if not self.plan.other_environment:
+            store.refuse_other_environment(here)
+
+    def _with_first_steps(
+        self, environment: dict[str, Any], engine: Engine, trainer: ChunkTrainer
+    ) -> dict[str, Any]:
+        """The environment with the bits of a few steps, always of seed 0 and as wide as a chunk."""
+        plan = self.plan
+        width = trainer.chunk_size if getattr(engine, "width_matters", True) else 1
+        same = [plan.replicate(0)] * width
+        data = draw_chunk(plan.dataset, same, plan.test_size, trainer.device, plan.task)
+        return with_first_steps(environment, engine, plan.recipes, data)
 
     def _has_weights(self, store: Store) -> bool:
         """Whether there are weights of any contestant to keep, as far as is known."""

@@ -62,6 +62,8 @@ class Options:
             n / (n_classes * n_c) says of its class in all rows but those of a test set apart (of
             data that are drawn, in the first draw); None: every sample weighs the same.
         save_params: keep the weights of every seed, and export them; no result depends on it.
+        other_environment: go on in a folder whose seeds were trained with another torch, processor
+            or compiler, which round differently; each seed is marked by where it was trained.
 
     Raises:
         TypeError: when an argument is of the wrong type; the message names it.
@@ -89,6 +91,7 @@ class Options:
     failure_below: float | None = None
     class_weight: Literal["balanced"] | None = None
     save_params: bool = False
+    other_environment: bool = False
 
     def __post_init__(self) -> None:
         check_choice("vary", self.vary, ("auto", *get_args(Vary)))
@@ -98,7 +101,7 @@ class Options:
             raise TypeError(f"device is {short(self.device)}; it must be a text, as in 'cpu'")
         if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", self.device):
             raise ValueError(f"device is {self.device!r}; it must be auto, cpu, cuda or cuda:N")
-        for name in ("tf32", "save_params"):
+        for name in ("tf32", "save_params", "other_environment"):
             if not isinstance(value := getattr(self, name), bool | np.bool_):
                 raise TypeError(f"{name} is {short(value)}; it must be True or False")
             self._set(name, bool(value))

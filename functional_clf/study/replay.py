@@ -193,11 +193,16 @@ def _differences(recorded: ChunkResult, again: ChunkResult, model: str) -> list[
         ("learning curve", recorded.curves, again.curves),
         ("weights", recorded.params, again.params),
     ):
-        found += [
-            f"{kind} {key.removeprefix(f'{model}/')} differ"
-            for key, value in old.items()
-            if key.startswith(f"{model}/") and value.tobytes() != new[key].tobytes()
-        ]
+        for key, value in old.items():
+            if not key.startswith(f"{model}/"):
+                continue
+            name = key.removeprefix(f"{model}/")
+            if key not in new:
+                found.append(f"{kind} {name} are there, not here")
+            elif value.dtype != new[key].dtype or value.shape != new[key].shape:
+                found.append(f"{kind} {name} are of another shape")
+            elif value.tobytes() != new[key].tobytes():
+                found.append(f"{kind} {name} differ")
     return found
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import polars as pl
 
+from functional_clf.record.environments import other_bits
 from functional_clf.record.rows import Looks
 from functional_clf.stats import (
     Comparison,
@@ -59,7 +60,9 @@ class Results:
         curves: by model and name, the band of all seeds; losses are means, correct are counts.
         params: by model, the seeds whose weights are kept and their stacked params.
         engine: what ran, and why.
-        environment: versions and machine.
+        environment: versions and machine, where the seeds were trained (the first of them).
+        environments: where they were trained, if in several whose bits may differ: each one, and
+            its seeds in order.
         timings: seconds by stage, of this run.
         looks: how the results were looked at before.
         warnings: by model, what its training warned of, and of how many seeds.
@@ -77,6 +80,7 @@ class Results:
     looks: Looks = field(default_factory=Looks)
     _scores: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     warnings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    environments: Sequence[tuple[Mapping[str, Any], np.ndarray]] = ()
 
     @property
     def seeds(self) -> pl.DataFrame:
@@ -90,6 +94,19 @@ class Results:
         """
         use_threads()  # polars waits for them for ever where they are missing
         return self._table
+
+    @property
+    def mixture(self) -> str:
+        """A sentence on the places where the seeds were trained; empty where there is one."""
+        if len(self.environments) < 2:
+            return ""
+        (first, _), *others = self.environments
+        counts = ", ".join(str(len(seeds)) for _, seeds in self.environments)
+        ways = "; or ".join(other_bits(first, one) for one, _ in others)
+        return (
+            f"The seeds were trained in {len(self.environments)} environments ({counts} of them), "
+            f"whose results may differ in their last digits: {ways}."
+        )
 
     def __repr__(self) -> str:
         """A few lines: what was run, over which seeds, and the verdicts."""
@@ -106,6 +123,8 @@ class Results:
             lines += [f"{one.model_a.name} - {one.model_b.name}: {one.verdict}" for one in found]
         if len(lines) > REPR_LINES:
             lines[REPR_LINES:] = [f"... and {len(lines) - REPR_LINES} more comparisons"]
+        if self.mixture:
+            lines.append(self.mixture)
         return "\n".join(shortened([printable(line)], REPR_CELLS)[0] for line in lines)
 
     def of(self, model: str) -> pl.DataFrame:
@@ -431,6 +450,24 @@ def with_scores(
         own = scores[str(model)]
         parts.append(part.with_columns(_column(name, own.get(name), part.height) for name in names))
     return pl.concat(parts) if names else table
+
+
+def with_environments(
+    table: pl.DataFrame, environments: Sequence[tuple[Mapping[str, Any], np.ndarray]]
+) -> pl.DataFrame:
+    """The table of seeds with a column of where each was trained, if in several places.
+
+    Args:
+        table: of seeds.
+        environments: as `Store.environments` has them; the column has their places, from 0.
+    """
+    if len(environments) < 2:
+        return table
+    seeds = np.concatenate([seeds for _, seeds in environments])
+    places = np.repeat(np.arange(len(environments)), [len(seeds) for _, seeds in environments])
+    order = np.argsort(seeds)
+    found = order[np.searchsorted(seeds[order], table["seed"].to_numpy())]
+    return table.with_columns(pl.Series("environment", places[found], pl.Int64))
 
 
 def _column(name: str, values: np.ndarray | None, height: int) -> pl.Series:

@@ -30,9 +30,10 @@ def record_of(seeds, models=("a", "b"), records=3):
         for seed in seeds
     ]
     curves = {
-        f"{model}/{name}": np.tile(np.array(seeds, np.float32), (records, 1))
+        f"{model}/{part}_{what}": np.tile(np.array(seeds, dtype), (records, 1))
         for model in models
-        for name in ("train_loss", "train_correct", "test_loss", "test_correct")
+        for part in ("train", "test")
+        for what, dtype in (("loss", np.float32), ("correct", np.int32))
     }
     params = {f"{model}/0.weight": np.array(seeds, np.float32).reshape(n, 1) for model in models}
     return ChunkResult(rows, curves, params)

@@ -30,7 +30,7 @@ from functional_clf.engines.fused.library import is_built, load, vector_bytes
 from functional_clf.engines.fused.program import program
 from functional_clf.engines.fused.sources import source_made_before
 from functional_clf.engines.fused.trace import UnfusableError
-from functional_clf.engines.machine import why_no_c_compiler
+from functional_clf.engines.machine import c_facts, why_no_c_compiler
 from functional_clf.support.errors import one_line
 
 _AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
@@ -42,6 +42,10 @@ class Fused:
     name = "fused"
     is_quick = True
     width_matters = False  # replicates are trained one after another
+
+    def facts(self) -> dict[str, Any]:
+        """The C compiler, which rounds as it likes."""
+        return c_facts()
 
     def why_not(self, recipes: Sequence[Recipe], data: ChunkData) -> str | None:
         """What keeps recipes from being fused for a chunk of data, or None where nothing does."""
