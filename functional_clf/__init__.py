@@ -4,7 +4,16 @@ The public names stand in `__init__.pyi`, for type checkers and for this file al
 imported when first used, so that `functional_clf.stats` needs no torch.
 """
 
+import os
+import sys
 import time
+
+if (sys.argv[:1] == ["-m"] and "functional_clf.run" in sys.orig_argv) or (
+    os.path.basename((sys.argv or [""])[0]) == "functional-clf"
+):  # nobody's library but the program itself, of which this is the first line
+    from functional_clf.cli import interrupts
+
+    interrupts.take_over()
 
 import lazy_loader
 

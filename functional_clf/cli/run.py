@@ -4,13 +4,13 @@ Arguments are parsed before anything large is imported, so that a wrong one is t
 """
 
 import contextlib
-import os
 from collections.abc import Sequence
 
+from functional_clf.cli import interrupts
+from functional_clf.cli.ending import ended, is_first_rank
 from functional_clf.cli.imports import uncollected
-from functional_clf.cli.interrupts import end_quietly, hold_back, let_through, raise_again
 from functional_clf.cli.run_arguments import PROGRAM, RunArguments, parse
-from functional_clf.cli.screen import complain, consoles
+from functional_clf.cli.screen import consoles
 from functional_clf.record.names import FILE_NAME
 from functional_clf.reports.draughtsmen import Draughtsmen
 
@@ -22,45 +22,28 @@ def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         args: command-line arguments; None takes them from the process.
         program: what the help calls the command.
     """
+    return ended(lambda: _run(args, program))
+
+
+def _run(args: Sequence[str] | None, program: str) -> int:
     stdout, stderr = consoles()
-    try:
-        arguments = parse(args, program)
-    except UnicodeError:
-        raise  # nobody's argument, though it is a ValueError
-    except ValueError as error:
-        if _is_first_rank():  # the others find the same wrong
-            complain(error)
-        return 2
+    arguments = parse(args, program)
+    if not is_first_rank():
+        interrupts.say_nothing()
     with contextlib.ExitStack() as stack:
         artists = None
         if _will_draw(arguments):  # they import matplotlib while this process imports torch
             artists = stack.enter_context(Draughtsmen())
         with uncollected():
-            _import_quietly()
-        from functional_clf.cli.job import run_job
-
-        return run_job(arguments, stdout, stderr, artists)
+            import functional_clf.cli.job as job
+        interrupts.take_over_again()  # polars has a handler of its own
+        with interrupts.raising():
+            return job.run_job(arguments, stdout, stderr, artists)
 
 
 def _will_draw(arguments: RunArguments) -> bool:
     """Whether there will be pictures to draw, as far as can be told yet."""
-    if not arguments.plots or arguments.replay is not None or not _is_first_rank():
+    if not arguments.plots or arguments.replay is not None or not is_first_rank():
         return False
     # Of a study that is there the pictures are there too, most often.
     return arguments.fresh or arguments.out is None or not (arguments.out / FILE_NAME).exists()
-
-
-def _is_first_rank() -> bool:
-    return os.environ.get("RANK", "0") == "0"
-
-
-def _import_quietly() -> None:
-    """Import what the job needs, torch above all; Ctrl-C ends that without a traceback."""
-    hold_back()
-    import polars as _
-
-    end_quietly()  # polars has changed it
-    let_through()
-    import functional_clf.cli.job as _  # noqa: F401, F811
-
-    raise_again()

@@ -32,7 +32,7 @@ def consoles() -> tuple[Console, Console]:
     return stdout, stderr
 
 
-def complain(error: Exception) -> None:
+def complain(error: Exception | str) -> None:
     """Say what went wrong in one line, whatever a file or a model in it is called."""
     print(printable(f"error: {error}"), file=sys.stderr)
 

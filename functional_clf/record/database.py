@@ -18,6 +18,7 @@ import numpy as np
 
 from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import SEED_COLUMNS, chunk_digest, digest_of
+from functional_clf.support.errors import AskedError, MachineError
 
 APPLICATION_ID = 0x66636C66  # "fclf", in SQLite's header: the file is one of ours
 FORMAT = 3
@@ -42,7 +43,7 @@ CREATE INDEX replicate_of_chunk ON replicate (chunk, model, lane);
 """
 
 
-class StoreError(Exception):
+class StoreError(AskedError):
     """The run folder cannot be used as asked; the message says why and what to do."""
 
 
@@ -50,7 +51,7 @@ class DamagedError(StoreError):
     """The database is not what was once written."""
 
 
-class WriteError(StoreError):
+class WriteError(StoreError, MachineError):
     """The disk is full, or failing; what was finished is kept, and the same command continues."""
 
 

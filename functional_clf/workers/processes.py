@@ -9,7 +9,7 @@ from pickle import PicklingError
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from functional_clf.support.errors import one_line
+from functional_clf.support.errors import MachineError, one_line
 from functional_clf.support.processes import child_environment, serve
 from functional_clf.workers.threads import TICK_SECONDS
 
@@ -23,6 +23,10 @@ THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"),
     *("VECLIB_MAXIMUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS"),
 )
+
+
+class LostProcessError(MachineError, RuntimeError):
+    """A process was killed in the middle of its work, most often for want of memory."""
 
 
 class Processes:
@@ -81,7 +85,7 @@ class Processes:
             One a call, in their order; None where no other process can do it, which is logged.
 
         Raises:
-            RuntimeError: when a process ended in the middle of its work.
+            LostProcessError: when a process ended in the middle of its work.
         """
         futures = self._submitted(function, arguments)
         try:
@@ -93,7 +97,7 @@ class Processes:
                 return [future.result() for future in futures]
         except (BrokenExecutor, PicklingError) as error:
             if type(error).__name__ == "TerminatedWorkerError":  # killed, or by a fault in C
-                raise RuntimeError(
+                raise LostProcessError(
                     "a process that fits models ended in the middle of its work; was there too "
                     "little memory? Finished chunks are kept"
                 ) from error

@@ -10,6 +10,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from functional_clf.support.errors import MachineError
 from functional_clf.support.processes import available_cores
 
 CONNECT_SECONDS = 60.0
@@ -17,7 +18,7 @@ LOST_AFTER_SECONDS = 60.0
 """A rank without a pulse for so long is given up: what it was training is dealt out again."""
 
 
-class RankError(Exception):
+class RankError(MachineError):
     """What keeps one rank from its work, and is no fault of the study; the message names it."""
 
 
