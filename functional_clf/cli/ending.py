@@ -7,6 +7,7 @@ so a script can tell what `| head` has cut off from what was told whole.
 """
 
 import errno
+import gc
 import os
 import platform
 import site
@@ -89,6 +90,7 @@ def _flushed(command: Callable[[], int]) -> int:
 def _told(error: BaseException) -> int:
     """Say what went wrong; the exit code."""
     if interrupts.has_come() or isinstance(error, KeyboardInterrupt):
+        _let_go(error)
         interrupts.leave()
     if os.environ.get(SHOW):
         traceback.print_exception(error)
@@ -96,6 +98,14 @@ def _told(error: BaseException) -> int:
     if line and (code != ASKED or is_first_rank()):  # the others find the same wrong
         complain(line)
     return code
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Forget what was open where it was raised: it may have come just before that was closed."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
+    gc.collect()
 
 
 def is_first_rank() -> bool:

@@ -84,6 +84,5 @@ def _over(stream: TextIO, kind: type[io.FileIO]) -> TextIO:
         io.BufferedWriter(kind(raw.fileno(), "w", closefd=False)),
         encoding=stream.encoding,
         errors="backslashreplace",  # what there is no letter for, is escaped
-        line_buffering=stream.line_buffering,
-        write_through=stream.write_through,
+        line_buffering=stream.line_buffering or stream.write_through,  # the latter under -u
     )

@@ -144,6 +144,14 @@ def test_progress_that_nobody_hears_does_not_end_the_job(record, tmp_path):
         assert told == heard.stdout
 
 
+@pytest.mark.parametrize("options", [[], ["-u"]], ids=["buffered", "unbuffered"])
+def test_a_line_on_standard_error_is_there_at_once(options, tmp_path):
+    code = "import os, sys; from functional_clf.cli.ending import ended; "
+    code += "ended(lambda: (print('said', file=sys.stderr), os._exit(3)))"
+    done = ended([sys.executable, *options, "-c", code], tmp_path)
+    assert (done.returncode, done.stderr) == (3, "said\n")
+
+
 @pytest.mark.parametrize(
     "encoding",
     [
