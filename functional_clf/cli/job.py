@@ -5,24 +5,20 @@ import hashlib
 import inspect
 import json
 import logging
-import os
-import re
-import signal
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 
 import functional_clf
 from functional_clf.cli.imports import import_for_new_data
+from functional_clf.cli.interrupts import say_more
 from functional_clf.cli.resolved import check_study_file, write_study
 from functional_clf.cli.run_arguments import RunArguments
-from functional_clf.cli.screen import complain, complain_as, shown_notices, shown_progress
+from functional_clf.cli.screen import shown_notices, shown_progress
 from functional_clf.contestants.mlp import mlp_recipe, of_settings
 from functional_clf.contestants.named import Named, made, said
 from functional_clf.contestants.settings import LESSON_HIDDEN, TABLE_HIDDEN, MlpSettings
@@ -30,7 +26,6 @@ from functional_clf.contestants.specs import ModelSpec
 from functional_clf.data.dataset import Dataset
 from functional_clf.data.tables import table
 from functional_clf.record.environments import all_differences
-from functional_clf.record.errors import StoreError, WriteError
 from functional_clf.record.files import can_be_written
 from functional_clf.record.folder import check_outputs, remove, start_over
 from functional_clf.record.names import FILE_NAME, file_name
@@ -48,16 +43,11 @@ from functional_clf.study.replay import replay
 from functional_clf.study.results import Results
 from functional_clf.study.study import Study
 from functional_clf.support.arguments import short
-from functional_clf.support.errors import one_line
 from functional_clf.support.text import printable
-from functional_clf.workers.launch import RankError
-from functional_clf.workers.processes import FitProcessError
 from functional_clf.workers.ranks import Rank, launched_rank
 
 logger = logging.getLogger("functional_clf")
 
-INTERRUPTED = 130
-TERMINATED = 143
 IMPORT_SECONDS = time.perf_counter() - functional_clf.STARTED_AT
 """From the first line of the package to here: torch, above all."""
 
@@ -73,48 +63,21 @@ def run_job(
         stderr: for progress and notices.
         artists: who draws the pictures; None draws them in this process.
     """
-    rank = folder = None
-    try:
-        rank = launched_rank()
-        dataset = data_of(arguments)
-        models = models_of(arguments, dataset.is_table)
-        study = _study(arguments, dataset, models)
-        folder = run_folder(study, arguments.out)
-        if arguments.replay is not None:
-            if rank is not None and rank.index > 0:
-                return 0
-            return _replay(folder, arguments, stdout, study)
+    rank = launched_rank()
+    dataset = data_of(arguments)
+    models = models_of(arguments, dataset.is_table)
+    study = _study(arguments, dataset, models)
+    folder = run_folder(study, arguments.out)
+    if arguments.replay is not None:
         if rank is not None and rank.index > 0:
-            return _assist(study, rank)
-        with shown_notices(stderr):
-            _run(study, folder, arguments, models, stdout, stderr, rank, artists)
-    except KeyboardInterrupt:
-        _leave(folder, "interrupted", INTERRUPTED)
-    except (FitProcessError, RankError, WriteError) as error:
-        complain(error)
-        return 1
-    except UnicodeError:
-        raise  # nobody's argument, though it is a ValueError
-    except (ValueError, StoreError) as error:
-        complain_as(0 if rank is None else rank.index, error)
-        return 2
-    except (MemoryError, RuntimeError) as error:
-        if not _is_of_memory(error):
-            raise
-        complain(
-            MemoryError(
-                f"memory is short ({one_line(error)}); a smaller --chunk-size or fewer --threads "
-                "need less, and finished chunks are kept"
-            )
-        )
-        return 1
+            return 0
+        return _replay(folder, arguments, stdout, study)
+    if rank is not None and rank.index > 0:
+        return study.assist(rank)
+    say_more(functools.partial(_kept, folder))
+    with shown_notices(stderr):
+        _run(study, folder, arguments, models, stdout, stderr, rank, artists)
     return 0
-
-
-def _is_of_memory(error: Exception) -> bool:
-    # Torch has a type of its own for it on CUDA only.
-    wanted = r"can't allocate memory|out of memory"
-    return isinstance(error, MemoryError) or re.search(wanted, str(error)) is not None
 
 
 def study_of(arguments: RunArguments) -> Study:
@@ -250,7 +213,6 @@ def _run(
         # The file that this run was asked by is written anew at its end, and must last until then.
         stale = [path for path in outputs if not _is_same(path, arguments.study)]
         start_over(folder, stale, lambda line: _announce(line, ask=rank is None))
-    _on_terminate(folder)
     if not (folder / FILE_NAME).exists():
         import_for_new_data()
     with shown_progress(stderr) as on_progress:
@@ -353,25 +315,8 @@ def _announce(line: str, ask: bool) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _assist(study: Study, rank: Rank) -> int:
-    """Be one of rank 0's workers; silent, unless what is wrong is this rank's own."""
-    try:
-        return study.assist(rank)
-    except KeyboardInterrupt:
-        os._exit(INTERRUPTED)
-
-
-def _leave(folder: Path | None, why: str, code: int) -> NoReturn:
-    """End at once: a compilation in another thread would hold the interpreter for seconds."""
-    kept = "" if folder is None else f": finished chunks are kept in {folder}; "
-    line = f"{why}{kept}the same command continues" if kept else why
-    print(printable(line), file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
-
-
-def _on_terminate(folder: Path) -> None:
-    """Let SIGTERM, by which torchrun and schedulers stop a process, say the same as Ctrl-C."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, lambda *_: _leave(folder, "stopped", TERMINATED))
+def _kept(folder: Path) -> str:
+    """What to say where the job ends too early."""
+    if not (folder / FILE_NAME).exists():
+        return ""
+    return printable(f"finished chunks are kept in {folder}; the same command continues")

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import functional_clf
-from functional_clf.cli.interrupts import end_quietly, hold_back, let_through
+from functional_clf.cli.ending import ended
 from functional_clf.cli.screen import complain
 from functional_clf.registry import Registry
 
@@ -22,7 +22,11 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: command-line arguments; None takes them from the process.
     """
-    name, *rest = list(sys.argv[1:] if args is None else args) or ["--help"]
+    return ended(lambda: _run(list(sys.argv[1:] if args is None else args)))
+
+
+def _run(args: list[str]) -> int:
+    name, *rest = args or ["--help"]
     if name in ("-h", "--help"):
         print(USAGE)
         return 0
@@ -30,11 +34,6 @@ def main(args: Sequence[str] | None = None) -> int:
         print(functional_clf.__version__)
         return 0
     if name not in COMMANDS:
-        complain(ValueError(f"command is {name!r}; it must be one of {', '.join(COMMANDS)}"))
+        complain(f"command is {name!r}; it must be one of {', '.join(COMMANDS)}")
         return 2
-    end_quietly()
-    hold_back()  # until the command takes over; before NumPy is imported
-    try:
-        return COMMANDS[name](rest, program=f"functional-clf {name}")
-    finally:
-        let_through()
+    return COMMANDS[name](rest, program=f"functional-clf {name}")

@@ -7,13 +7,14 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from functional_clf.cli import interrupts
+from functional_clf.cli.ending import ended
 from functional_clf.cli.imports import uncollected
-from functional_clf.cli.interrupts import end_quietly, hold_back, let_through, raise_again
 from functional_clf.cli.run_arguments import PROGRAM, RunArguments, parse
-from functional_clf.cli.screen import complain, complain_as, consoles
+from functional_clf.cli.screen import consoles
 from functional_clf.record.names import FILE_NAME
 from functional_clf.reports.draughtsmen import Draughtsmen
-from functional_clf.workers.launch import RankError, launch_of
+from functional_clf.workers.launch import launch_of
 
 
 def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
@@ -23,33 +24,29 @@ def main(args: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         args: command-line arguments; None takes them from the process.
         program: what the help calls the command.
     """
+    return ended(lambda: _run(args, program))
+
+
+def _run(args: Sequence[str] | None, program: str) -> int:
     stdout, stderr = consoles()
-    try:
-        launch = launch_of()
-    except RankError as error:
-        complain(error)
-        return 1
-    rank = 0 if launch is None else launch.index
-    try:
-        arguments = parse(args, program)
-    except UnicodeError:
-        raise  # nobody's argument, though it is a ValueError
-    except ValueError as error:
-        complain_as(rank, error)
-        return 2
+    launch = launch_of()
+    is_first = launch is None or launch.index == 0
+    if not is_first:
+        interrupts.say_nothing()
+    arguments = parse(args, program)
     if launch is not None:  # torch says in many lines what a RankError says in one
         os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "FATAL")
     with contextlib.ExitStack() as stack:
         artists = None
-        if rank == 0 and _will_draw(
+        if is_first and _will_draw(
             arguments
         ):  # they import matplotlib while this process imports torch
             artists = stack.enter_context(Draughtsmen())
         with uncollected():
-            _import_quietly()
-        from functional_clf.cli.job import run_job
-
-        return run_job(arguments, stdout, stderr, artists)
+            import functional_clf.cli.job as job
+        interrupts.take_over_again()  # polars has a handler of its own
+        with interrupts.raising():
+            return job.run_job(arguments, stdout, stderr, artists)
 
 
 def _will_draw(arguments: RunArguments) -> bool:
@@ -58,15 +55,3 @@ def _will_draw(arguments: RunArguments) -> bool:
         return False
     # Of a study that is there the pictures are there too, most often.
     return arguments.fresh or arguments.out is None or not (arguments.out / FILE_NAME).exists()
-
-
-def _import_quietly() -> None:
-    """Import what the job needs, torch above all; Ctrl-C ends that without a traceback."""
-    hold_back()
-    import polars as _
-
-    end_quietly()  # polars has changed it
-    let_through()
-    import functional_clf.cli.job as _  # noqa: F401, F811
-
-    raise_again()

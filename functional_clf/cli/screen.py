@@ -39,7 +39,7 @@ def consoles() -> tuple[Console, Console]:
     return stdout, stderr
 
 
-def complain(error: Exception) -> None:
+def complain(error: Exception | str) -> None:
     """Say what went wrong in one line, whatever a file or a model in it is called."""
     line = printable(f"error: {error}")
     if len(line) > MOST_LETTERS:  # of an argument, most likely, that was repeated
@@ -47,7 +47,7 @@ def complain(error: Exception) -> None:
     print(line, file=sys.stderr)
 
 
-def complain_as(rank: int, error: Exception) -> None:
+def complain_as(rank: int, error: Exception | str) -> None:
     """Say what went wrong on one of several processes; of what all find wrong, rank 0 speaks.
 
     Args:
@@ -57,7 +57,7 @@ def complain_as(rank: int, error: Exception) -> None:
     if rank == 0:
         return complain(error)
     time.sleep(SAME_WRONG_SECONDS)
-    return complain(ValueError(f"rank {rank}: {error}"))
+    return complain(f"rank {rank}: {error}")
 
 
 @contextlib.contextmanager

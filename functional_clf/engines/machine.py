@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-import functional_clf
 from functional_clf.support.errors import one_line
 from functional_clf.support.processes import run_watched
+from functional_clf.version import VERSION
 
 CPU_CHUNK = 16
 CUDA_CHUNK = 1024
@@ -288,7 +288,7 @@ def environment(device: torch.device) -> dict[str, Any]:
     """
     is_cuda = device.type == "cuda"
     return {
-        "functional_clf": functional_clf.__version__,
+        "functional_clf": VERSION,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,

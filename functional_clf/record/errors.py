@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from functional_clf.support.errors import AskedError, MachineError
 
-class StoreError(Exception):
+
+class StoreError(AskedError):
     """The run folder cannot be used as asked; the message says why and what to do."""
 
 
@@ -11,7 +13,7 @@ class DamagedError(StoreError):
     """The database is not what was once written."""
 
 
-class WriteError(StoreError):
+class WriteError(StoreError, MachineError):
     """The disk is full, or failing; what was finished is kept, and the same command continues."""
 
 

@@ -26,7 +26,12 @@ from functional_clf.reports.pictures import (
     send,
     unpacked,
 )
-from functional_clf.support.processes import available_cores, child_environment, kill_group
+from functional_clf.support.processes import (
+    GROUPS,
+    available_cores,
+    child_environment,
+    kill_group,
+)
 
 if TYPE_CHECKING:
     from functional_clf.study.results import Results
@@ -60,6 +65,7 @@ class Draughtsmen:
         if available_cores() > 1:
             with suppress(OSError):
                 self._child = _start(available_cores())
+                GROUPS.add(self._child.pid)
         return self
 
     def __exit__(
@@ -75,6 +81,7 @@ class Draughtsmen:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=1)
         kill_group(child)
+        GROUPS.discard(child.pid)
         for stream in _streams(child):
             with suppress(OSError):  # of what a child that has ended did not read
                 stream.close()

@@ -3,6 +3,14 @@
 import re
 
 
+class AskedError(Exception):
+    """What was asked for cannot be done; the message is one line, and says what can."""
+
+
+class MachineError(Exception):
+    """What the machine does not give, as where a disk is full; the message is one line."""
+
+
 def one_line(error: BaseException) -> str:
     r"""The line of an exception's text that tells the cause; its type where it says nothing.
 

@@ -4,13 +4,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from functional_clf.support.errors import MachineError
+
 SECRET_VARIABLE = "FUNCTIONAL_CLF_JOB_SECRET"
 """What ranks sign their messages with; ranks of one machine need none, see `workers.session`."""
 SECRET_LENGTH = 32
 """A shorter one could be guessed from the messages, by whoever reads them."""
 
 
-class RankError(Exception):
+class RankError(MachineError):
     """What keeps one rank from its work, and is no fault of the study; the message names it."""
 
 

@@ -10,7 +10,7 @@ from pickle import PicklingError
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from functional_clf.support.errors import one_line
+from functional_clf.support.errors import MachineError, one_line
 from functional_clf.support.processes import child_environment, serve
 from functional_clf.workers.threads import TICK_SECONDS
 
@@ -29,8 +29,8 @@ THREAD_VARIABLES = (
 SAFE_PATH = "PYTHONSAFEPATH"
 
 
-class FitProcessError(RuntimeError):
-    """A process that fits models ended in the middle of its work."""
+class FitProcessError(MachineError, RuntimeError):
+    """A process that fits models ended in the middle of its work, most often for want of memory."""
 
 
 class Processes:

@@ -3,7 +3,6 @@
 import importlib.metadata
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tomllib
@@ -17,14 +16,6 @@ from functional_clf.cli import main as main_command
 ROOT = Path(__file__).parents[2]
 SMALL = ["--samples", "80", "--epochs", "12", "--engine", "eager", "--seeds", "4", "--no-plots"]
 IN_PYTHON = "import sys; from functional_clf.cli.main import main; sys.exit(main())"
-
-
-@pytest.fixture(autouse=True)
-def _interrupts():
-    """A command takes Ctrl-C over; give it back."""
-    before = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def script():
