@@ -8,9 +8,6 @@ import os
 import sys
 import time
 
-STARTED_AT = time.perf_counter()
-"""When this process began to import the package, by `time.perf_counter`."""
-
 if (sys.argv[:1] == ["-m"] and "functional_clf.run" in sys.orig_argv) or (
     os.path.basename((sys.argv or [""])[0]) == "functional-clf"
 ):  # nobody's library but the program itself, of which this is the first line
@@ -21,6 +18,9 @@ if (sys.argv[:1] == ["-m"] and "functional_clf.run" in sys.orig_argv) or (
 import lazy_loader
 
 from functional_clf.version import VERSION
+
+STARTED_AT = time.perf_counter()
+"""When this process began to import the package, by `time.perf_counter`."""
 
 # Else MKL sums in an order that depends on where in memory a matrix begins, and a replicate's bits
 # hang on its place in a chunk. MKL reads this at its first use.
