@@ -123,7 +123,7 @@ def test_the_layers_are_those_that_the_linter_keeps():
     contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
     layers = next(one for one in contracts if one["containers"] == ["functional_clf"])["layers"]
     told = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", PAGES["ARCHITECTURE.md"], re.MULTILINE)
-    assert told == " | ".join(layers).split(" | ")  # those beside each other, in any order
+    assert told == " | ".join(layers).split(" | ")
 
 
 def test_modules_that_are_said_to_need_no_torch_load_none(tmp_path):

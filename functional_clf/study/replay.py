@@ -156,10 +156,12 @@ def _contestant_of(description: Mapping[str, Any], offered: Sequence[Contestant]
     """The contestant that is recorded: made again, or where nothing makes it what is offered."""
     try:
         return made_again(CONTESTANTS, description)
-    except ValueError:
+    except ValueError as error:
         named = [one for one in offered if one.name == description.get("name")]
         if not named:
-            raise
+            raise ValueError(
+                f"{error}; give it again, by --model or by the study.toml beside the record"
+            ) from None
         return named[0]
 
 

@@ -92,7 +92,8 @@ def test_what_cannot_be_replayed_is_one_line(folder, tmp_path, capsys):
         (
             tmp_path / "own",
             0,
-            "its model 'own' is of somebody's own making; only mlp, estimator can be",
+            "its model 'own' is of somebody's own making; only mlp, estimator can be made "
+            "again; give it again, by --model",
         ),
     ):
         code, printed, complaint = run("--replay", seed, "--out", out, capsys=capsys)
