@@ -21,6 +21,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from functional_clf.support.files import open_plain
+from functional_clf.support.text import printable
 
 logger = logging.getLogger("functional_clf")
 
@@ -76,7 +77,8 @@ def cache_folder(*below: str, for_torch: bool = False) -> Path:
                 refused.append(str(error))
                 continue
             if refused:
-                logger.warning("compiled code is kept in %s: %s", torchs, "; ".join(refused))
+                reasons = printable("; ".join(refused))
+                logger.warning("compiled code is kept in %s: %s", printable(str(torchs)), reasons)
             if os.environ.get(VARIABLE) != str(torchs):
                 os.environ[VARIABLE] = str(torchs)
             return folder
