@@ -5,8 +5,8 @@ starts; this package draws it while it trains.
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import product
 from typing import Any
 from unittest import mock
@@ -26,6 +26,7 @@ from functional_clf.core.types import Params
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines import choice
 from functional_clf.engines.base import Engine
+from functional_clf.engines.fused import engine as fused_engine
 from functional_clf.engines.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory
 from functional_clf.engines.vmapped import EAGER
 from functional_clf.workers.threads import Workers
@@ -179,7 +180,7 @@ def training(engine: Engine | None, is_recorded: bool = True) -> Variant:
 
     Args:
         engine: that trains; None for the one that `auto` takes.
-        is_recorded: whether it reads learning curves; else it reads the metrics at the end alone.
+        is_recorded: whether it reads learning curves; else the metrics at both ends alone.
     """
 
     def prepare(job: Job) -> Train:
@@ -195,7 +196,7 @@ def training(engine: Engine | None, is_recorded: bool = True) -> Variant:
         def train() -> Params:
             if not taken:
                 taken.append(engine or default_engine(job))
-            reading = nullcontext() if is_recorded else _end_only(job.recipe.epochs)
+            reading = nullcontext() if is_recorded else _ends_only()
             with reading, Workers(_threads(job.device.type)) as workers:
                 futures = [workers.submit(train_chunk, lanes) for lanes in chunks]
                 parts = [future.result() for future in futures]
@@ -217,9 +218,14 @@ def _threads(device: str) -> int:
     return (os.cpu_count() or 1) if device == "cpu" else 1
 
 
-def _end_only(epochs: int) -> Any:
-    """Learning curves of one point, the end."""
-    return mock.patch.multiple(core_train, curve_epochs=lambda epochs: (epochs,), STRIDE=epochs)
+@contextmanager
+def _ends_only() -> Iterator[None]:
+    """Learning curves of two points, the beginning and the end."""
+    with ExitStack() as stack:
+        for module in (core_train, fused_engine):
+            patch = mock.patch.object(module, "curve_epochs", lambda epochs: (0, epochs))
+            stack.enter_context(patch)
+        yield
 
 
 def _classic_variants(device: str) -> Mapping[str, Variant]:

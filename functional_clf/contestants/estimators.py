@@ -33,7 +33,7 @@ from functional_clf.data.seeds import Replicate
 from functional_clf.support.arguments import name_text, short
 from functional_clf.support.errors import one_line
 
-COMPUTING = ("sklearn.feature_selection.", "sklearn.metrics.")
+COMPUTING = ("sklearn.feature_selection.", "sklearn.metrics.", "sklearn.preprocessing.")
 """Where functions are that neither read nor write files, whatever they are called with."""
 LIBRARIES = {"sklearn": "scikit-learn", "xgboost": "xgboost", "lightgbm": "lightgbm"}
 """The packages whose classes a run folder may name, to be made again; and what they are called."""

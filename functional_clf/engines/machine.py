@@ -178,6 +178,8 @@ def cxx_facts() -> dict[str, Any]:
 
 def _compiler_facts(name: str, command: list[str]) -> dict[str, Any]:
     found = _asked(tuple(command), _digest_of(command[0])).version if command else None
+    if found is not None:  # it begins with the name that it is called by
+        found = found.removeprefix(f"{os.path.basename(command[0])} ")
     return {
         name: found,
         f"{name}_options": " ".join(command[1:]),

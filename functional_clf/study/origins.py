@@ -30,7 +30,7 @@ def origin(plan: Plan, engine: Engine, device: torch.device) -> dict[str, Any]:
         True
     """
     bits = bits_of_torch(device)
-    if plan.recipes:
+    if plan.recipes and device.type == "cpu":  # elsewhere no compiler of this machine is at work
         bits |= _facts(engine)
     if len(plan.recipes) < len(plan.contestants):  # classifiers that compute with these
         bits |= {name: metadata.version(name) for name in ("numpy", "scipy")}

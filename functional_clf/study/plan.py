@@ -20,7 +20,7 @@ from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replica
 from functional_clf.stats.metrics import ACCURACY
 from functional_clf.stats.validation import alpha_level
 from functional_clf.study.options import STANDARD_SEEDS, Options, check_choice
-from functional_clf.support.arguments import name_text, names_differ, short, whole_number
+from functional_clf.support.arguments import name_text, short, whole_number
 
 if TYPE_CHECKING:
 
@@ -74,9 +74,11 @@ class Plan(Options):
             self._set("contestants", _standard_models(self.dataset))
         self._set("contestants", _as_contestants(self.contestants, self.dataset))
         self._set("seeds", as_seeds(self.seeds))
-        if any("/" in name for name in self.names):
-            raise ValueError(f"contestants are named {self.names}; names must hold no '/'")
-        names_differ("contestant", self.names)
+        # Names that differ in case only may stand in a record: the command line takes no new ones.
+        if len(set(self.names)) < len(self.names) or any("/" in name for name in self.names):
+            raise ValueError(
+                f"contestants are named {self.names}; names must differ and hold no '/'"
+            )
         super().__post_init__()
         if self.baseline is not None:
             check_choice("baseline", self.baseline, self.names)

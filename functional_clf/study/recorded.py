@@ -46,13 +46,15 @@ def misfit(
             return f"the curves of {one.name} have other points than it is read at"
         found = scores[one.name]
         epochs = found.get("counts/epochs")
-        if epochs is not None and (epochs > one.curve_epochs[-1]).any():
+        # What somebody else's counts as an epoch, and how many there may be, only they know.
+        is_recipe = isinstance(one, Recipe)
+        if is_recipe and epochs is not None and (epochs > one.curve_epochs[-1]).any():
             return f"{one.name} was trained for more epochs than it has"
         confusion = found.get("confusion")
         if confusion is not None and not _is_of(confusion, plan.dataset.n_classes, n_test):
             return f"the confusions of {one.name} are not of {n_test} samples"
         seeds, weights = params[one.name]
-        if isinstance(one, Recipe) and seeds and _shapes(weights) != _shapes(_initial(one)):
+        if is_recipe and seeds and _shapes(weights) != _shapes(_initial(one)):
             return f"the weights of {one.name} are not of its shapes"
     return None
 

@@ -125,7 +125,7 @@ def path_of(name: str, value: str | os.PathLike[str]) -> Path:
         raise ValueError(f"{name} is '', which is empty; it must be a path, as in 'runs/first'")
     if "\0" in text:
         raise ValueError(f"{name} is {short(text)}; no path holds a zero byte")
-    if match := re.match(r"file:|[A-Za-z][A-Za-z0-9+.-]+:/", text, re.IGNORECASE):
+    if match := re.match(r"file:|[A-Za-z][A-Za-z0-9+.-]+://", text, re.IGNORECASE):
         raise ValueError(
             f"{name} is {short(text)}; what begins with {match[0]!r} is an address and no path: "
             "give the path of a file or a folder here"

@@ -8,6 +8,7 @@ from contextlib import closing
 
 import polars as pl
 import pytest
+import torch
 
 from functional_clf import Study, circles, model_0, model_1
 from functional_clf import run as command_line
@@ -15,6 +16,9 @@ from functional_clf.engines import machine
 from functional_clf.record.database import StoreError
 from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import chunk_digest
+from functional_clf.registry import ENGINES
+from functional_clf.study import origins
+from functional_clf.study.plan import Plan
 from functional_clf.study.replay import replay
 
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc")
@@ -168,3 +172,21 @@ def test_a_folder_of_format_3_goes_on_and_then_is_of_format_4(tmp_path, monkeypa
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
         assert database.execute("PRAGMA user_version").fetchone() == (4,)
     assert all(not one.differences for one in replay(tmp_path, 2).models)
+
+
+def test_a_compiler_is_the_same_under_another_name_of_it(tmp_path, monkeypatch):
+    told = []
+    for name in ("first-cc", "other-cc"):
+        path = tmp_path / name
+        path.write_text('#!/bin/sh\necho "$(basename "$0") (Distribution) 12.2.0"\n')
+        path.chmod(0o755)
+        monkeypatch.setenv("CC", str(path))
+        told.append(machine.c_facts()["c_compiler"])
+    assert told == ["(Distribution) 12.2.0"] * 2
+
+
+def test_on_a_gpu_no_compiler_of_the_machine_is_asked_for(monkeypatch):
+    monkeypatch.setattr(origins, "environment", lambda device: {})
+    monkeypatch.setattr(origins, "bits_of_torch", lambda device: {"torch": "x"})
+    told = origins.origin(Plan(), ENGINES["compile"], torch.device("cuda"))
+    assert told == {"bits": {"torch": "x"}}

@@ -7,9 +7,12 @@ from contextlib import closing
 import numpy as np
 import pytest
 import safetensors.numpy
+import torch
 
 from functional_clf import EarlyStopping, Study, circles, load_seed, mlp_recipe
 from functional_clf import run as command_line
+from functional_clf.contestants.base import Trained
+from functional_clf.core.types import Curves, Metrics
 from functional_clf.record.database import StoreError
 from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import SEED_COLUMNS, chunk_digest
@@ -161,3 +164,28 @@ def test_a_forged_record_is_one_line_on_the_command_line(tmp_path, capsys):
         assert "model_1: test_loss is of float32 and shape (3,)" in shown.err
     assert (tmp_path / "results.json").read_bytes() == before
     assert json.loads(before)
+
+
+class Own:
+    """A contestant without a learning curve, that tells how long it trained."""
+
+    name = "own"
+    curve_epochs = (0,)
+
+    def describe(self):
+        return {"name": "own"}
+
+    def train(self, data, replicates, training):
+        width = len(replicates)
+        metrics = [
+            Metrics(torch.zeros(1, width), torch.ones(1, width, dtype=torch.int64)) for _ in "ab"
+        ]
+        epochs = np.full(width, 37)
+        return Trained({}, Curves((0,), *metrics), np.zeros(width, bool), epochs=epochs)
+
+
+def test_of_a_contestant_without_a_curve_any_number_of_epochs_is_believed(tmp_path):
+    stopping = mlp_recipe("a", (2, 4, 1), "relu", "adam", 0.03, epochs=3, stop=EarlyStopping(1))
+    for _ in range(2):  # trained, then shown
+        results = Study(circles(40), (stopping, Own()), seeds=2, engine="eager").run(tmp_path)
+    assert results.seeds.filter(model="own")["epochs"].to_list() == [37, 37]
