@@ -5,7 +5,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -311,7 +311,9 @@ def parse(args: Sequence[str] | None, program: str = PROGRAM) -> RunArguments:
     defaults: dict[str, Any] = {"default": _said_by(file)} if file else {}
     complaint = io.StringIO()
     try:
-        with contextlib.redirect_stderr(complaint):
+        is_help = not {"-h", "--help"}.isdisjoint(args)
+        columns = {} if is_help else {"COLUMNS": "100000"}  # else it would break a long word in two
+        with contextlib.redirect_stderr(complaint), _set(columns):
             arguments = tyro.cli(
                 RunArguments,
                 prog=program,
@@ -351,6 +353,20 @@ def _study_file(args: list[str]) -> tuple[StudyFile | None, list[str]]:
     return read_study(Path(name), RunArguments), [
         name, *args[: places[0]], *args[places[0] + 1 :]
     ]  # fmt: skip
+
+
+@contextlib.contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for a while."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _said_by(file: StudyFile) -> RunArguments:

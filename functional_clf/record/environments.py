@@ -22,10 +22,13 @@ def other_bits(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
         >>> other_bits({"bits": {"torch": "2.8.0"}}, {"bits": {"torch": "2.9.0"}})
         "torch is '2.8.0' there, '2.9.0' here"
     """
-    old, new = there.get("bits", there), here.get("bits", {})
-    if not isinstance(old, Mapping):
-        return "what it depends on cannot be read there"
-    different = [key for key in new if key in old and old[key] != new[key]]
+    old, new = there.get("bits", there), here.get("bits", here)
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return (
+            f"what it depends on cannot be read {'here' if isinstance(old, Mapping) else 'there'}"
+        )
+    keys = here.get("bits", there.get("bits", {}))
+    different = [key for key in keys if key in old and key in new and old[key] != new[key]]
     words = [_words(key, old, new) for key in different if key != FIRST_STEPS]
     if FIRST_STEPS in different and not words:
         beside = [
@@ -43,18 +46,56 @@ def all_differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
 
 
 def alike(environments: Sequence[Mapping[str, Any]]) -> np.ndarray:
-    """Of each environment, the place of the first one whose bits are not other than its own.
+    """Of each environment, the place of the first one that it is taken for the same as.
+
+    Those that tell the most come first. One that tells less goes with the first that it does not
+    contradict, and joins no two that contradict each other.
 
     Example:
         >>> one, other = {"bits": {"torch": "1"}}, {"bits": {"torch": "2"}}
         >>> alike([one, other, one]).tolist()
         [0, 1, 0]
+        >>> silent = {"bits": {}}
+        >>> alike([silent, one, other]).tolist()
+        [0, 0, 2]
     """
-    found: list[int] = []
-    for place, here in enumerate(environments):
-        earlier = (at for at in found if not other_bits(environments[at], here))
-        found.append(next(earlier, place))
-    return np.array(found, np.int64)
+    groups: dict[int, Mapping[str, Any]] = {}  # by a member's place, what its members tell together
+    found = np.zeros(len(environments), np.int64)
+    # Of equals the earlier one comes first: sorting is stable, also in reverse.
+    order = sorted(
+        range(len(environments)), key=lambda at: _how_much(environments[at]), reverse=True
+    )
+    for at in order:
+        here = environments[at]
+        near = sorted(groups, key=lambda place: ("bits" not in groups[place], place))
+        fitting = (place for place in near if not other_bits(groups[place], here))
+        found[at] = place = next(fitting, at)
+        groups[place] = _together(groups.get(place, here), here)
+    _, first, group = np.unique(found, return_index=True, return_inverse=True)
+    return first[group]
+
+
+def fullest(environments: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The first of those that tell the most of what bits depend on.
+
+    Example:
+        >>> fullest([{"torch": "1"}, {"bits": {"torch": "1"}}])
+        {'bits': {'torch': '1'}}
+    """
+    return max(environments, key=_how_much)
+
+
+def _how_much(environment: Mapping[str, Any]) -> tuple[bool, int]:
+    bits = environment.get("bits")
+    return (FIRST_STEPS in bits, len(bits)) if isinstance(bits, Mapping) else (False, 0)
+
+
+def _together(group: Mapping[str, Any], here: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a group tells, and one more of it; what format 3 told of itself is not only bits."""
+    known, more = group.get("bits"), here.get("bits")
+    if not (isinstance(known, Mapping) and isinstance(more, Mapping)):
+        return group
+    return {**group, "bits": {**more, **known}}
 
 
 def _flat(environment: Mapping[str, Any]) -> dict[str, Any]:

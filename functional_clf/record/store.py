@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from functional_clf.record.contents import check_curves, check_params, joined, unpacked
 from functional_clf.record.database import Database
-from functional_clf.record.environments import alike, other_bits
+from functional_clf.record.environments import alike, fullest, other_bits
 from functional_clf.record.errors import StoreError
 from functional_clf.record.rows import (
     CURVES,
@@ -159,7 +159,8 @@ class Store(Database):
         """What these seeds were trained in: each environment, and its seeds in order.
 
         Returns:
-            In order of their first sessions; those of equal bits are one.
+            In order of their first sessions; those of equal bits are one. Of several, each is
+            told by the session that tells the most.
         """
         sessions = self._sessions()
         told = [environment for _, environment in sessions]
@@ -169,9 +170,8 @@ class Store(Database):
             return [(told[0], np.setdiff1d(seeds, self.missing_seeds(seeds)))]
         found = []
         for place in distinct:
-            own = [
-                session for (session, _), at in zip(sessions, places, strict=True) if at == place
-            ]
+            members = [sessions[at] for at in np.flatnonzero(places == place)]
+            own = [session for session, _ in members]
             trained = self._numbers(
                 "SELECT DISTINCT seed FROM replicate JOIN chunk ON chunk = chunk.id "
                 "WHERE seed BETWEEN ? AND ? AND session IN (SELECT value FROM json_each(?)) "
@@ -179,7 +179,7 @@ class Store(Database):
                 (seeds.start, seeds.stop - 1, json.dumps(own)),
             )
             if len(trained):
-                found.append((told[place], trained))
+                found.append((dict(fullest([one for _, one in members])), trained))
         return found
 
     def _sessions(self) -> list[tuple[int, dict[str, Any]]]:
@@ -197,13 +197,16 @@ class Store(Database):
             environment: this one, as plain values (JSON).
 
         Raises:
-            StoreError: when all of it was trained where the bits of results may be others.
+            StoreError: when all of it was trained where the bits of results may be others. A
+                session that says little vouches for nobody whom a fuller one contradicts.
         """
         here = json.loads(json.dumps(environment))
-        different = [other_bits(there, here) for _, there in self._sessions()]
-        if different and all(different):
+        told = [there for _, there in self._sessions()]
+        *there, place = alike([*told, here]).tolist()
+        if told and place not in there:
+            different = next(words for one in told if (words := other_bits(one, here)))
             raise StoreError(
-                f"{self.folder} was trained elsewhere: {different[0]}. Go on there, give another "
+                f"{self.folder} was trained elsewhere: {different}. Go on there, give another "
                 "--out, or have each seed marked by where it was trained: --other-environment"
             )
 
@@ -227,6 +230,7 @@ class Store(Database):
         rows = stored_rows(result)
         digest = chunk_digest(rows, curves, params, self._environment)
         with self._errors(), self._transaction():
+            self._mark_format()
             session = self._session or self._begun_session()
             (chunk,) = self._database.execute(
                 "INSERT INTO chunk (session, curves, params, digest) VALUES (?, ?, ?, ?) "
@@ -246,11 +250,12 @@ class Store(Database):
         (session,) = self._database.execute(
             "INSERT INTO session (environment) VALUES (?) RETURNING id", (self._environment,)
         ).fetchone()
-        if (
-            self._pragma("user_version") != FORMAT
-        ):  # from now on there is what older ones cannot read
-            self._database.execute(f"PRAGMA user_version = {FORMAT}")
         return session
+
+    def _mark_format(self) -> None:
+        """Say, in the transaction that writes a digest, that older versions cannot read it."""
+        if self._pragma("user_version") != FORMAT:
+            self._database.execute(f"PRAGMA user_version = {FORMAT}")
 
     def chunks_without_params(self, seeds: range) -> list[list[int]]:
         """The seeds of each chunk that has no weights and has one of these seeds, lane by lane."""
@@ -285,6 +290,7 @@ class Store(Database):
                 "its weights cannot be added; give another --out"
             )
         with self._errors(), self._transaction():
+            self._mark_format()
             self._database.execute(
                 "UPDATE chunk SET params = ?, digest = ? WHERE id = ?",
                 (params, chunk_digest(rows, curves, params, environment), chunk),

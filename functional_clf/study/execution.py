@@ -191,7 +191,8 @@ class Execution:
                 return 0
             trainer = self._trainer(device, job)
             own = self._job(self._configuration(identity, trainer, str(job.get("engine"))))
-            if (different := differences(job, own)) or own["engine"] not in ENGINES:
+            asked = {name: value for name, value in job.items() if name != "environment"}
+            if (different := differences(asked, own)) or own["engine"] not in ENGINES:
                 what = different or f"engine is {short(own['engine'])}"
                 raise RankError(f"rank {rank.index} runs another study than rank 0: {what}")
             data, engine = trainer.draw(plan.seeds[:1]), ENGINES[own["engine"]]

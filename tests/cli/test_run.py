@@ -183,7 +183,6 @@ def test_an_out_that_cannot_be_a_folder_is_one_line(tmp_path, capsys):
         ("results.json", "folder"),
         ("seeds.csv", "folder"),
         ("plots/data.png", "folder"),
-        ("plots/.curves.png.part", "folder"),
         ("params/model_1.safetensors", "folder"),
     ],
 )

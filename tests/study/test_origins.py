@@ -13,6 +13,7 @@ import torch
 from functional_clf import Study, circles, model_0, model_1
 from functional_clf import run as command_line
 from functional_clf.engines import machine
+from functional_clf.engines.fused import engine
 from functional_clf.record.database import StoreError
 from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import chunk_digest
@@ -84,7 +85,7 @@ def test_a_moved_folder_goes_on(tmp_path):
 @needs_gcc
 def test_another_compiler_is_refused_where_it_makes_the_programs(tmp_path, monkeypatch):
     run_study(tmp_path, 4, engine="fused")
-    monkeypatch.setattr(machine, "_version", lambda command: "gcc 99")
+    monkeypatch.setattr(engine, "c_facts", lambda: {"c_compiler": "gcc 99"})
     with pytest.raises(StoreError, match=r"c_compiler is '.*' there, 'gcc 99' here"):
         run_study(tmp_path, 5, engine="fused")
 
@@ -150,27 +151,38 @@ def test_options_that_a_compiler_does_not_tell_show_in_its_programs(
     assert all(not one.differences for one in replay(out, 6).models)
 
 
-def test_a_folder_of_format_3_goes_on_and_then_is_of_format_4(tmp_path, monkeypatch):
-    run_study(tmp_path, 4)
+def make_old(folder):
+    """Make a folder of one chunk what a version that wrote format 3 leaves; its environment."""
     old = json.dumps({"torch": machine.environment(machine.resolve_device("cpu"))["torch"]})
     columns = (
         "model, seed, data_seed, split_seed, init_seed, train_correct, n_train, test_correct, "
         "n_test, train_loss, test_loss, diverged, lane"
     )
-    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as database:
+    with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as database:
         rows = database.execute(f"SELECT {columns} FROM replicate ORDER BY model, lane").fetchall()
         blobs = database.execute("SELECT curves, params FROM chunk").fetchone()
         database.execute("UPDATE chunk SET digest = ?", (chunk_digest(rows, *blobs, None),))
         database.execute("UPDATE session SET environment = ?", (old,))
         database.execute("PRAGMA user_version = 3")
-    assert run_study(tmp_path, 4).environment == json.loads(old)
+    return json.loads(old)
+
+
+def format_of(folder):
+    with closing(sqlite3.connect(folder / FILE_NAME)) as database:
+        return database.execute("PRAGMA user_version").fetchone()[0]
+
+
+def test_a_folder_of_format_3_goes_on_and_then_is_of_format_4(tmp_path, monkeypatch):
+    run_study(tmp_path, 4)
+    old = make_old(tmp_path)
+    assert run_study(tmp_path, 4).environment == old
+    assert format_of(tmp_path) == 3
     with monkeypatch.context() as patch:
         elsewhere(patch, torch="1.0")
         with pytest.raises(StoreError, match=r"torch is '.*' there, '1\.0' here"):
             run_study(tmp_path, 5)
     assert run_study(tmp_path, 5, save_params=True).seeds.height == 10
-    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
-        assert database.execute("PRAGMA user_version").fetchone() == (4,)
+    assert format_of(tmp_path) == 4
     assert all(not one.differences for one in replay(tmp_path, 2).models)
 
 
@@ -190,3 +202,27 @@ def test_on_a_gpu_no_compiler_of_the_machine_is_asked_for(monkeypatch):
     monkeypatch.setattr(origins, "bits_of_torch", lambda device: {"torch": "x"})
     told = origins.origin(Plan(), ENGINES["compile"], torch.device("cuda"))
     assert told == {"bits": {"torch": "x"}}
+
+
+def test_a_folder_of_format_3_that_is_given_weights_is_of_format_4(tmp_path):
+    run_study(tmp_path, 4, save_params=False)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as database:
+        database.execute("UPDATE chunk SET params = NULL")
+    make_old(tmp_path)
+    assert len(run_study(tmp_path, 4, save_params=True).params["model_0"][0]) == 4
+    assert format_of(tmp_path) == 4
+
+
+@needs_gcc
+def test_an_old_session_does_not_vouch_for_another_compiler(wrapped_compiler, tmp_path):
+    out = tmp_path / "out"
+    run_study(out, 4, engine="fused")
+    make_old(out)
+    assert not run_study(out, 5, engine="fused").mixture  # nothing speaks against it
+    wrapped_compiler()
+    with pytest.raises(StoreError, match="programs that end in other bits"):
+        run_study(out, 7, engine="fused")
+    found = run_study(out, 7, engine="fused", other_environment=True)
+    assert "in 2 environments (5, 2 of them)" in found.mixture
+    assert "programs that end in other bits" in found.mixture
+    assert not run_study(out, 8, engine="fused").seeds.is_empty()  # where its last ones were
