@@ -142,8 +142,11 @@ def begin(store: dist.Store, secret: bytes | None) -> Session:
         RankError: when there is no private folder to keep the secret in.
     """
     name = secrets.token_hex(8)
-    file = None if secret else _folder() / name
-    session = Session(store, name, secret or _made(file), file)
+    if secret:
+        session = Session(store, name, secret)
+    else:
+        file = _folder() / name
+        session = Session(store, name, _made(file), file)
     store.set("session", name)
     return session
 
