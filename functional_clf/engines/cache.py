@@ -35,13 +35,14 @@ _MAX_LINKS = 40
 _choosing = threading.Lock()
 _asking = threading.Lock()
 _looked_through: set[Path] = set()
+_of_this_process: set[Path] = set()
 
 
 class CacheError(OSError):
     """There is no folder that only this user and root can write to."""
 
 
-def cache_folder(*below: str, for_torch: bool = False) -> Path:
+def cache_folder(*below: str, for_torch: bool = False, lasting: bool = False) -> Path:
     """Where what was compiled is kept: in torch's cache, so that both are cleared together.
 
     Where torch's cache cannot be written to, or another user could write to it or change where it
@@ -52,6 +53,7 @@ def cache_folder(*below: str, for_torch: bool = False) -> Path:
     Args:
         below: names of folders in it, where one of them is wanted.
         for_torch: whether torch is to use its cache now; then nothing in it may be another user's.
+        lasting: whether other processes of this user must find it, too: none of this process alone.
 
     Returns:
         A folder that this user can write to, and nobody else but root; without links.
@@ -65,9 +67,11 @@ def cache_folder(*below: str, for_torch: bool = False) -> Path:
     """
     with _choosing:
         refused = []
-        for place in (_wanted, _private, _temporary):
+        for place in (_wanted, _private) if lasting else (_wanted, _private, _temporary):
             try:
                 folder = torchs = _trusted(place())
+                if lasting and folder in _of_this_process:
+                    raise CacheError(f"{folder} is not used, since it goes with this process")
                 _check_what_torch_makes(torchs)
                 if for_torch:
                     _check_what_is_in(torchs)
@@ -149,6 +153,7 @@ def _private() -> Path:
 def _temporary() -> Path:
     folder = tempfile.mkdtemp(prefix=f"{NAME}_")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _of_this_process.add(Path(folder).resolve())
     return Path(folder)
 
 

@@ -68,7 +68,7 @@ class Leader:
         self._ended = False
         with _reached():
             self._session = sessions.begin(rank.store, rank.secret)
-            self._pulse = Pulse(self._session, "pulse/0", lambda: (0, 0, 0))
+            self._pulse = Pulse(self._session, "pulse/0", self._beat)
 
     def __enter__(self) -> Self:
         return self
@@ -86,6 +86,10 @@ class Leader:
             late = any(not self._session.has(f"join/{one}") for one in range(1, self.rank.size))
             if self.rank.secret is None and not late:
                 sessions.end(self._session)
+
+    def _beat(self) -> tuple[int, int, int]:
+        sessions.renew(self._session)
+        return 0, 0, 0
 
     def start(self, job: Mapping[str, Any]) -> None:
         """From now on, tell everyone who joins what the job is.

@@ -8,7 +8,9 @@ does not keep them from reading what is sent, nor from stopping the job.
 
 The secret is that of the environment. Without one, rank 0 makes one for each session, and keeps it
 in a file that is named after the session, in a folder that only this user can enter: the other
-ranks of the machine find it there.
+ranks of the machine find it there. All look for that folder by the same rule: it is in the cache of
+compiled code where that outlasts a process, else in `XDG_RUNTIME_DIR`, else in the folder for
+temporary files.
 """
 # torch documents the names of its stores, and does not export them:
 # pyright: reportPrivateImportUsage=false
@@ -18,19 +20,24 @@ import hmac
 import os
 import re
 import secrets
+import stat
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import torch.distributed as dist
 
-from functional_clf.engines.cache import CacheError, cache_folder, open_trusted
+from functional_clf.engines.cache import NAME, CacheError, cache_folder, open_trusted
+from functional_clf.support.text import printable
 from functional_clf.workers.launch import SECRET_VARIABLE, RankError
 
 PART_BYTES = 2**22
 """A longer value is written in parts: the store breaks with whoever sends it more than 8 MiB."""
 KEPT_SECONDS = 24 * 3600
-"""A rank 0 that was killed leaves its secret behind; a later one removes it when it is so old."""
+"""A rank 0 that was killed leaves its secret behind; a later one removes it when it is so old.
+
+That of a job that runs is never so old: rank 0 renews it with its pulse."""
 
 _TAG_BYTES = _DIGEST_BYTES = 32
 _LENGTH_BYTES = 8
@@ -43,6 +50,7 @@ class Session:
         store: torchrun's.
         name: of the session.
         secret: of those who may write in it.
+        file: where rank 0 keeps the secret, if it made it; None otherwise.
 
     Example:
         >>> store = dist.HashStore()
@@ -57,8 +65,10 @@ signed with this job's secret: FUNCTIONAL_CLF_JOB_SECRET differs between machine
 else writes to the store
     """
 
-    def __init__(self, store: dist.Store, name: str, secret: bytes) -> None:
-        self.name = name
+    def __init__(
+        self, store: dist.Store, name: str, secret: bytes, file: Path | None = None
+    ) -> None:
+        self.name, self.file = name, file
         self._store, self._secret = store, secret
 
     def set(self, name: str, value: bytes) -> None:
@@ -132,15 +142,27 @@ def begin(store: dist.Store, secret: bytes | None) -> Session:
         RankError: when there is no private folder to keep the secret in.
     """
     name = secrets.token_hex(8)
-    session = Session(store, name, secret or _made(name))
+    if secret:
+        session = Session(store, name, secret)
+    else:
+        file = _folder() / name
+        session = Session(store, name, _made(file), file)
     store.set("session", name)
     return session
 
 
+def renew(session: Session) -> None:
+    """Keep the secret that was made for a session, if one was, from getting old."""
+    if session.file is not None:
+        with suppress(OSError):
+            os.utime(session.file)
+
+
 def end(session: Session) -> None:
     """Remove the secret that was made for a session, if one was."""
-    with suppress(OSError, RankError):
-        (_folder() / session.name).unlink(missing_ok=True)
+    if session.file is not None:
+        with suppress(OSError):
+            session.file.unlink(missing_ok=True)
 
 
 def current(store: dist.Store, secret: bytes | None) -> Session | None:
@@ -172,15 +194,15 @@ def _n_parts(length: int) -> int:
     return max(1, -(-length // PART_BYTES))
 
 
-def _made(name: str) -> bytes:
-    folder, secret = _folder(), secrets.token_bytes(32)
+def _made(path: Path) -> bytes:
+    folder, secret = path.parent, secrets.token_bytes(32)
     try:
         for old in folder.iterdir():
             with suppress(FileNotFoundError):  # another job is at it, too
                 if time.time() - old.stat().st_mtime > KEPT_SECONDS:
                     old.unlink()
         flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with open(os.open(folder / name, flags, 0o600), "wb") as file:
+        with open(os.open(path, flags, 0o600), "wb") as file:
             file.write(secret)
     except OSError as error:
         raise RankError(
@@ -200,9 +222,61 @@ def _found(name: str) -> bytes | None:
 
 
 def _folder() -> Path:
-    try:
-        return cache_folder("jobs")
-    except CacheError as error:
-        raise RankError(
-            f"the job's secret can be kept nowhere ({error}); set {SECRET_VARIABLE}"
-        ) from error
+    """Where all ranks of this user on this machine look for the secret.
+
+    Raises:
+        RankError: when there is no private folder that all of them find.
+    """
+    refused = []
+    for place in (_in_cache, _in_runtime_folder, _in_temporary_folder):
+        try:
+            return place()
+        except OSError as error:
+            refused.append(str(error))
+    raise RankError(
+        f"the job's secret can be kept nowhere ({printable('; '.join(refused))}); "
+        f"set {SECRET_VARIABLE}"
+    )
+
+
+def _in_cache() -> Path:
+    return cache_folder("jobs", lasting=True)
+
+
+def _in_runtime_folder() -> Path:
+    told = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    if not told.is_absolute():  # as its specification has it
+        raise CacheError("XDG_RUNTIME_DIR is no whole path")
+    _check_private(told)
+    return _private_folder(told / f"{NAME}_jobs")
+
+
+def _in_temporary_folder() -> Path:
+    base = Path(tempfile.gettempdir()).absolute()
+    if not hasattr(os, "getuid"):  # Windows: a user's temporary folder is the user's own
+        return _private_folder(base / f"{NAME}_jobs")
+    about = base.stat()
+    if about.st_uid != os.geteuid() and not about.st_mode & stat.S_ISVTX:
+        raise CacheError(f"{base} is another user's, and not sticky")
+    return _private_folder(base / f"{NAME}_jobs_{os.geteuid()}")
+
+
+def _private_folder(folder: Path) -> Path:
+    with suppress(FileExistsError):  # looked at below
+        folder.mkdir(mode=0o700)
+    _check_private(folder)
+    return folder
+
+
+def _check_private(folder: Path) -> None:
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode):
+        raise CacheError(f"{folder} is no folder")
+    if not hasattr(os, "getuid"):
+        return
+    if about.st_uid != os.geteuid():
+        raise CacheError(f"{folder} is another user's")
+    if about.st_mode & 0o077:
+        raise CacheError(
+            f"others have rights to {folder} (its mode is {stat.S_IMODE(about.st_mode):03o})"
+        )

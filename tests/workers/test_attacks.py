@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -616,13 +617,124 @@ def test_a_helper_that_finds_no_secret_says_what_to_set(own_cache):
             helping_job.result(20)
 
 
-def test_where_no_folder_is_private_rank_0_says_what_to_set(own_cache, monkeypatch):
-    def nowhere(*below):
-        raise sessions.CacheError("others may write everywhere")
+def test_a_later_job_keeps_the_secret_of_one_that_runs_for_days(own_cache):
+    rank, _ = ranks(secret=None)
+    with Leader(rank) as leader:
+        file = own_cache / leader._session.name
+        os.utime(file, (time.time() - sessions.KEPT_SECONDS - 9,) * 2)
+        deadline = time.monotonic() + 5
+        while time.time() - file.stat().st_mtime > 60 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        sessions.begin(dist.HashStore(), None)
+        assert sessions.current(rank.store, None) is not None
+        file.unlink()
+        time.sleep(0.2)
+        assert leader._pulse._thread.is_alive()  # a file that is gone is no fault of the job
 
-    monkeypatch.setattr(sessions, "cache_folder", nowhere)
-    with pytest.raises(RankError, match=f"others may write everywhere.*{SECRET_VARIABLE}"):
-        Leader(ranks(secret=None)[0])
+
+@pytest.fixture
+def no_cache(tmp_path, monkeypatch):
+    """Where compiled code has no place but a temporary folder of each process."""
+    shared = tmp_path / "all users"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    monkeypatch.setattr(tempfile, "tempdir", str(shared))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", os.devnull)
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "")
+    return shared
+
+
+needs_modes = pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no other users")
+
+
+def another_process_finds(store, shared):
+    """Whether a process of its own cache finds the secret of the session."""
+    code = (
+        "import sys\n"
+        "from functional_clf.workers import session\n"
+        "print(session._found(sys.argv[1]).hex())"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code, store.get("session").decode()],
+        env={**os.environ, "TMPDIR": str(shared), "TORCHINDUCTOR_CACHE_DIR": os.devnull},
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    return bytes.fromhex(ran.stdout)
+
+
+@needs_modes
+@pytest.mark.parametrize("runtime", [True, False])
+def test_ranks_whose_caches_are_temporary_find_the_secret(no_cache, tmp_path, monkeypatch, runtime):
+    place = no_cache / f"functional-clf_jobs_{os.geteuid()}"
+    if runtime:
+        (tmp_path / "run").mkdir(mode=0o700)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+        place = tmp_path / "run" / "functional-clf_jobs"
+    before = os.umask(0o002)
+    try:
+        cache_folder()  # as every rank does: from now on its cache is one of its own
+        store = dist.HashStore()
+        session = sessions.begin(store, None)
+    finally:
+        os.umask(before)
+    assert session.file == place / session.name
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert another_process_finds(store, no_cache) == session._secret
+    sessions.end(session)
+    assert list(place.iterdir()) == []
+
+
+@needs_modes
+@pytest.mark.parametrize("wrong", ["a link", "open to others", "a file", "relative"])
+def test_a_runtime_folder_that_is_not_private_is_not_used(no_cache, tmp_path, monkeypatch, wrong):
+    told = tmp_path / "run"
+    (tmp_path / "private").mkdir(mode=0o700)
+    if wrong == "a link":
+        told.symlink_to(tmp_path / "private")
+    elif wrong == "a file":
+        told.touch(0o600)
+    else:
+        told.mkdir()
+        told.chmod(0o750 if wrong == "open to others" else 0o700)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "run" if wrong == "relative" else str(told))
+    assert sessions._folder() == no_cache / f"functional-clf_jobs_{os.geteuid()}"
+
+
+@needs_modes
+@pytest.mark.parametrize("wrong", ["a link", "open to others", "a file", "of another user"])
+def test_where_no_folder_is_private_every_rank_says_at_once_what_to_set(no_cache, tmp_path, wrong):
+    place = no_cache / f"functional-clf_jobs_{os.geteuid()}"
+    if wrong == "a link":
+        (tmp_path / "private").mkdir(mode=0o700)
+        place.symlink_to(tmp_path / "private")
+    elif wrong == "a file":
+        place.touch(0o600)
+    else:
+        place.mkdir(mode=0o700)
+        if wrong == "open to others":
+            place.chmod(0o770)
+        elif os.geteuid() != 0:
+            pytest.skip("needs root, to give a folder away")
+        else:
+            os.chown(place, 65534, 65534)
+    rank, other = ranks(secret=None)
+    with pytest.raises(RankError, match=f"kept nowhere.*{place.name}.*set {SECRET_VARIABLE}"):
+        Leader(rank)
+    other.store.set("session", "0" * 16)
+    with pytest.raises(RankError, match=f"kept nowhere.*set {SECRET_VARIABLE}"):
+        sessions.current(other.store, None)
+
+
+@needs_modes
+def test_a_temporary_folder_of_another_user_must_be_sticky(no_cache):
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give a folder away")
+    no_cache.chmod(0o777)
+    os.chown(no_cache, 65534, 65534)
+    with pytest.raises(RankError, match=f"not sticky.*set {SECRET_VARIABLE}"):
+        sessions._folder()
 
 
 # Two processes and somebody else, all at one store.
