@@ -141,7 +141,8 @@ def _check_disk(plan: Plan, n_missing: int, folder: Path) -> None:
     if place is None:
         return
     with suppress(OSError):
-        if (free := shutil.disk_usage(place).free) < n_missing * one:
+        total, _, free = shutil.disk_usage(place)
+        if total and free < n_missing * one:  # what is no disk has no room to tell of
             raise ValueError(
                 f"seeds is {len(plan.seeds)}; {n_missing} of them need at least "
                 f"{amount(n_missing * one)} on the disk of {place}, of which {amount(free)} are "

@@ -136,7 +136,7 @@ def test_a_wrong_argument_is_one_line_and_leaves_nothing(args, gist, tmp_path, c
     [
         ("", "out is '', which is empty"),
         ("file:x", "what begins with 'file:' is an address and no path"),
-        ("s3://bucket/x", "what begins with 's3:/' is an address and no path"),
+        ("s3://bucket/x", "what begins with 's3://' is an address and no path"),
         ("a/b/" + "x" * 300, "it is too long for a file system"),
         ("a/" * 2500, "it is too long for a file system"),
         ("file", "file is a file; it must be a folder, or not exist"),
