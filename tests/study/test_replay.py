@@ -87,7 +87,7 @@ def test_what_cannot_be_replayed_is_one_line(folder, tmp_path, capsys):
     study_on(2, contestants=(own,)).run(tmp_path / "own")
     for out, seed, gist in (
         (folder, 20, "seed is 20; "),
-        (folder, -1, "seed is -1; "),
+        (folder, -1, "replay is -1; it must be at least 0"),
         (tmp_path / "nothing", 0, "holds no study"),
         (
             tmp_path / "own",

@@ -197,8 +197,8 @@ def test_fused_programs_are_compiled_once_a_model_whatever_is_trained(tmp_path, 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     for seeds, settings in ((3, {}), (range(5, 40), {"threads": 2}), (4, {"chunk_size": 3})):
         study_of(seeds, engine="fused", **settings).run()
-    assert len(list(tmp_path.glob("functional_clf/fused/*.so"))) == 2
-    assert not list(tmp_path.glob("functional_clf/fused/tmp*"))
+    assert len(list(tmp_path.glob("functional-clf/fused/*.so"))) == 2
+    assert not list(tmp_path.glob("functional-clf/fused/tmp*"))
 
 
 def test_a_folder_goes_on_with_the_engine_it_has(tmp_path):

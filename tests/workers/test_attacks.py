@@ -1,6 +1,7 @@
 """Peers without the job's secret, who reach torchrun's store: nothing they write is believed."""
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -801,6 +802,7 @@ def test_a_store_that_goes_away_is_told_in_a_line(own_cache, tmp_path):
     with Leader(Rank(0, 2, 0, 2, store, secret=SECRET)) as leader:
         joined(leader._session)
     del leader, store
+    gc.collect()
     code, printed, complaint = outcome_of(job)
     assert (code, printed, complaint.count("\n")) == (1, "", 1), complaint
 
