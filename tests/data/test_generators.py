@@ -97,9 +97,9 @@ def test_the_number_of_many_classes_is_told():
         ({"n_classes": True}, TypeError, "n_classes is True; it must be a whole number, as in 2"),
         ({"n_samples": 5}, ValueError, "samples is 5; it must be at least 6, two for each class"),
         ({"n_samples": 9.5}, TypeError, "samples is 9.5; it must be a whole number, as in 1"),
-        ({"noise": -0.1}, ValueError, "noise is -0.1; it must be at least 0 and finite"),
-        ({"noise": np.inf}, ValueError, "noise is inf; it must be at least 0 and finite"),
-        ({"noise": np.nan}, ValueError, "noise is nan; it must be at least 0 and finite"),
+        ({"noise": -0.1}, ValueError, "noise is -0.1; it must be at least 0 and at most 1e+36"),
+        ({"noise": np.inf}, ValueError, "noise is inf; it must be at least 0 and at most 1e+36"),
+        ({"noise": np.nan}, ValueError, "noise is nan; it must be at least 0 and at most 1e+36"),
         ({"noise": "much"}, TypeError, "noise is 'much'; it must be a number, as in 0.01"),
     ],
 )
