@@ -98,7 +98,7 @@ STAGES = {
     "statistics": ("functional_clf.study.results:Results._compare", "kept"),
     "export": ("functional_clf.record.folder:write_whole", "kept"),
     "the last step of an export": ("os:replace", "kept"),
-    "pictures": ("functional_clf.reports.gathering:boundaries_picture", "kept plots"),
+    "pictures": ("functional_clf.reports.plots:write_plots", "kept plots"),
     "sending pictures": ("functional_clf.reports.draughtsmen:Draughtsmen.draw", "kept plots"),
     "pictures in this process": ("functional_clf.reports.drawing:png_of", "kept alone"),
     "import of matplotlib": ("matplotlib", "kept alone"),
