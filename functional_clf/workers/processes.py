@@ -5,7 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pickle import PicklingError
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -65,7 +65,7 @@ class Processes:
             self._is_over = True
             executor, self._executor = self._executor, None
         if executor is not None:
-            executor.shutdown(wait=True, kill_workers=True)
+            _end(executor)
 
     @property
     def have_started(self) -> bool:
@@ -100,6 +100,8 @@ class Processes:
             if futures is not None:
                 return [future.result() for future in futures]
         except (BrokenExecutor, PicklingError) as error:
+            if self._is_over:
+                raise RuntimeError("these processes have been ended") from None
             if type(error).__name__ == "TerminatedWorkerError":  # killed, or by a fault in C
                 raise FitProcessError(
                     "a process that fits models ended in the middle of its work; was there too "
@@ -166,3 +168,17 @@ def _executor(count: int) -> Any:
         initargs=(os.getpid(),),
         env=variables | dict.fromkeys(THREAD_VARIABLES, "1"),
     )
+
+
+def _end(executor: Any) -> None:
+    """End an executor's processes and what they started, whatever they are doing.
+
+    joblib's own `kill_workers` has its thread die with a traceback where calls wait or were
+    cancelled (loky 3.6), which a process that is found dead does not.
+    """
+    from joblib.externals.loky.backend.utils import kill_process_tree
+
+    for process in list(executor._processes.values()):
+        with suppress(ProcessLookupError):
+            kill_process_tree(process)
+    executor.shutdown(wait=True)

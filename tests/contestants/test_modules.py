@@ -16,6 +16,7 @@ from functional_clf.core.tasks import task_of
 from functional_clf.core.train import NOISE, ORDER
 from functional_clf.core.types import Batch
 from functional_clf.data.batches import ChunkData
+from functional_clf.engines.machine import one_torch_thread
 from functional_clf.registry import ENGINES
 
 CPU = torch.device("cpu")
@@ -172,7 +173,8 @@ def recipe_of(factory, n_classes=3, optimizer=None, epochs=2, **settings):
 def trained(recipe, data, engine="eager", seeds=None):
     seeds = range(len(data.train.y)) if seeds is None else seeds
     state = init_chunk(recipe, seeds, CPU)
-    return state, ENGINES[engine].train(recipe, state, data, recipe.epochs)[0]
+    with one_torch_thread():  # as a study; on several MKL splits a lone replicate's sums
+        return state, ENGINES[engine].train(recipe, state, data, recipe.epochs)[0]
 
 
 def reference(factory, batch, seed, n_classes=3, epochs=2):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,19 @@ def test_nothing_in_the_current_or_the_temporary_folder_is_run_or_read(tmp_path)
     )  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
     assert not (here / "ran").exists()
+
+
+def test_an_end_amid_calls_that_wait_is_silent(capfd):
+    class EndedError(Exception):
+        pass
+
+    def end():
+        raise EndedError
+
+    for _ in range(4):
+        with pytest.raises(EndedError), Processes(2) as processes:
+            processes.map(time.sleep, [(0.01,)] * 200, end)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_fit_that_ends_its_process_is_told_in_a_line(monkeypatch, capsys, tmp_path):
