@@ -158,7 +158,8 @@ class Execution:
         if watch is not None:
             stopping = watch.end()
             plan = replace(plan, seeds=plan.seeds[: stopping.n_seeds])
-        looks = store.look(plan.seeds, cast(float, plan.margin), plan.alpha, plan.metric)
+        # Of all that there may be: a study of just those that it took would be another look.
+        looks = store.look(self.plan.seeds, cast(float, plan.margin), plan.alpha, plan.metric)
         scores = {
             name: store.scores(name, plan.seeds) if plan.records_more else {} for name in plan.names
         }

@@ -14,7 +14,7 @@ from functional_clf import Study, blobs, circles, estimator, mlp_recipe, model_0
 from functional_clf.cli.main import main
 from functional_clf.record.store import Store
 from functional_clf.stats.time_uniform import first_settled
-from functional_clf.study.execution import Execution
+from functional_clf.study.chunks import ChunkTrainer
 from functional_clf.study.until import Stopping
 
 # Two models of which one is better by about 5 points: settled after some chunks.
@@ -23,8 +23,8 @@ HARD = {"n_samples": 200, "noise": 0.25}
 
 def study_of(**options):
     dataset = circles(**HARD)
-    models = (mlp_recipe("small", (4,), fc.adam(0.03), epochs=10),
-              mlp_recipe("large", (12,), fc.adam(0.03), epochs=25))  # fmt: skip
+    models = (mlp_recipe("small", hidden=(4,), activation="relu", optimizer=fc.adam(0.03), epochs=10),
+              mlp_recipe("large", hidden=(12,), activation="relu", optimizer=fc.adam(0.03), epochs=25))  # fmt: skip
     return Study(dataset, models, **{"margin": 0.02, **options})
 
 
@@ -92,7 +92,7 @@ def test_seeds_that_are_there_count_in_their_order(at_once, tmp_path, monkeypatc
     found = study_of().run_until_decided(tmp_path, 400)
     assert found.stopping == at_once.stopping
     assert found.conclusion == at_once.conclusion
-    monkeypatch.setattr(Execution, "_work", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(ChunkTrainer, "train", lambda *_, **__: pytest.fail("trained again"))
     again = study_of().run_until_decided(tmp_path, 400)
     assert_frame_equal(again.seeds, at_once.seeds, check_exact=True)
 
