@@ -18,6 +18,7 @@ import numpy as np
 import scipy
 import sklearn
 from numpy.typing import NDArray
+from scipy.stats import t as student
 from sklearn.datasets import make_moons
 from sklearn.tree import DecisionTreeClassifier
 
@@ -32,6 +33,7 @@ from functional_clf.stats import (
     score_t_interval,
     variance_components,
 )
+from functional_clf.stats.time_uniform import first_settled, rejected_after
 from functional_clf.stats.types import Interval
 
 SIZES = (8, 32)
@@ -489,6 +491,96 @@ def superiority(repetitions: int, rng: np.random.Generator) -> list[Row]:
     return rows
 
 
+def looked_at_as_they_come(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """The time-uniform interval may be looked at after each of 10 000 seeds."""
+    n, rows = 10_000, []
+    laws: dict[str, tuple[Callable[[], NDArray[np.float64]], float]] = {
+        "both Binomial(200, .995)": (
+            lambda: (rng.binomial(200, 0.995, n) - rng.binomial(200, 0.995, n)) / 200,
+            0.0,
+        ),
+        "2 % of seeds collapse to -.5, else 0": (
+            lambda: np.where(rng.random(n) < 0.02, -0.5, 0.0),
+            -0.01,
+        ),
+        "skewed: 2 Beta(.1, 2) - 1": (lambda: 2 * rng.beta(0.1, 2, n) - 1, 0.2 / 2.1 - 1),
+        "1 with probability .3, else -1": (lambda: np.where(rng.random(n) < 0.3, 1.0, -1.0), -0.4),
+    }
+    for name, (draw, mean) in laws.items():
+        missed = (bool(rejected_after(draw(), -1, 1, mean)[-1]) for _ in range(repetitions))
+        study = f"differences {name}, looked at after each of 10 000"
+        rows.append(count(study, "time-uniform interval ever misses", missed, high=0.05))
+    return rows
+
+
+def looked_at_naively(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """What the time-uniform interval is for: t at every number of seeds, until it tells."""
+    t = np.arange(1, 1001)
+    quantile = student.ppf(0.975, np.maximum(t - 1, 1))
+    alarms = []
+    for _ in range(repetitions):
+        d = (rng.binomial(200, 0.995, t.size) - rng.binomial(200, 0.995, t.size)) / 200
+        mean, square = np.cumsum(d) / t, np.cumsum(d**2) / t
+        error = np.sqrt(np.maximum(square - mean**2, 0) / np.maximum(t - 1, 1))
+        alarms.append(bool((np.abs(mean) > quantile * error)[9:].any()))
+    study = "null: both Binomial(200, .995), looked at after each of seeds 10 to 1000"
+    return [count(study, "plain t ever leaves out 0 (it must: teeth)", alarms, low=0.25)]
+
+
+def until_decided_at_the_margin(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """The true difference is the margin, so that any verdict that it stops at is wrong."""
+    rows = []
+    for name, draw in (
+        (
+            "Binomial(200, .99 and .98)",
+            lambda: rng.binomial(200, 0.99, 4096) / 200 - rng.binomial(200, 0.98, 4096) / 200,
+        ),
+        ("normal, sd 2 pp", lambda: np.clip(rng.normal(0.01, 0.02, 4096), -1, 1)),
+        (
+            "2 % of seeds collapse by 50 pp, else 2.04 pp",
+            lambda: np.where(rng.random(4096) < 0.02, -0.5, 0.02 / 0.98),
+        ),
+    ):
+        stops = (first_settled([draw()], 0.01, 0.05, 1.0) is not None for _ in range(repetitions))
+        study = f"until decided, true difference = margin of 1 pp: {name}, at most 4096 seeds"
+        rows.append(count(study, "stops at a verdict, a wrong one", stops, high=0.05))
+    return rows
+
+
+def seeds_until_decided(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """How many seeds a verdict takes against a margin of 1 pp, beside what was simulated once."""
+    rows = []
+    laws: list[tuple[str, int, Callable[[], NDArray[np.float64]]]] = [
+        (
+            f"{100 * mean:g} pp (sd {100 * sd:g})",
+            median,
+            lambda mean=mean, sd=sd: np.clip(rng.normal(mean, sd, 8000), -1, 1),
+        )
+        for mean, sd, median in (
+            (0.54, 0.02, 10),
+            (0.05, 0.03, 107),
+            (0.02, 0.02, 422),
+            (0.0, 0.02, 442),
+            (0.003, 0.01, 584),
+        )
+    ]
+    laws.append(
+        (
+            "both Binomial(200, .995)",
+            419,
+            lambda: (rng.binomial(200, 0.995, 8000) - rng.binomial(200, 0.995, 8000)) / 200,
+        )
+    )
+    for name, median, draw in laws:
+        stops = np.array(
+            [first_settled([draw()], 0.01, 0.05, 1.0) or 8000 for _ in range(repetitions)]
+        )
+        measured, error = np.median(stops) / median, 1.25 * stops.std() / len(stops) ** 0.5 / median
+        study = f"until decided, difference {name}: median of {np.median(stops):g} seeds"
+        rows.append(Row(study, f"median in per cent of {median}", measured, error, 0.8, 1.2))
+    return rows
+
+
 STUDIES: dict[Callable[[int, np.random.Generator], list[Row]], int] = {
     data_scope_at_the_ceiling: 4000,
     data_scope_at_the_margin: 4000,
@@ -506,6 +598,10 @@ STUDIES: dict[Callable[[int, np.random.Generator], list[Row]], int] = {
     split_scope_of_real_learners: 2000,
     errors_among_the_others: 10000,
     hard_and_easy_seeds: 4000,
+    looked_at_as_they_come: 2000,
+    looked_at_naively: 2000,
+    until_decided_at_the_margin: 2000,
+    seeds_until_decided: 2000,
 }
 
 

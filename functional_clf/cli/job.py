@@ -99,7 +99,7 @@ def _study(arguments: RunArguments, dataset: Dataset, models: Mapping[str, Named
     if arguments.baseline is None and len(models) > 2:
         options["baseline"] = next(iter(models))
     contestants = tuple(one.contestant for one in models.values())
-    return Study(dataset, contestants, arguments.seeds, **options)
+    return Study(dataset, contestants, arguments.all_seeds, **options)
 
 
 def data_of(arguments: RunArguments) -> Dataset:

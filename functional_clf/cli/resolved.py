@@ -87,6 +87,10 @@ def study_content(
         "device": results.device.partition(":")[0] if study.device == "auto" else study.device,
         "chunk_size": results.chunk_size,
     }
+    run["max_seeds"] = None
+    if results.stopping is not None:
+        run["max_seeds"] = results.stopping.max_seeds
+        del run["seeds"]
     if study.design == "crossed":
         del run["seeds"]
     else:

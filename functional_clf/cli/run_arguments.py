@@ -19,7 +19,7 @@ from functional_clf.data.seeds import MAX_SEED
 from functional_clf.record.names import check_place
 from functional_clf.registry import DATASETS, ENGINES
 from functional_clf.stats.metrics import ACCURACY, METRICS
-from functional_clf.study.options import STANDARD_SEEDS, Options
+from functional_clf.study.options import MAX_SEEDS, STANDARD_SEEDS, Options
 from functional_clf.support.arguments import names_differ, path_of, whole_number
 
 PROGRAM = "python -m functional_clf.run"
@@ -118,6 +118,8 @@ class RunArguments(Options, _SeedsFirst):
     Args:
         study: a TOML file that says the whole study; arguments beside it come before what it says.
         seeds: the replicates to train: a count, or a range of seeds.
+        max_seeds: with --until-decided, where to stop if nothing settles the verdict before.
+            Default: 4096.
         out: the run folder. Default: one under runs/, named after the settings.
         self_calibration: also show how often studies of fewer seeds, drawn from this one, would
             have ended with another verdict.
@@ -157,6 +159,8 @@ class RunArguments(Options, _SeedsFirst):
     )
     engine: Annotated[str, _one_of(["auto", *ENGINES])] = "auto"
     chunk_size: Annotated[int | None, tyro.conf.arg(aliases=["--chunk"])] = None
+    until_decided: bool = False
+    max_seeds: int | None = None
     out: Annotated[Path | None, _path("out")] = None
     self_calibration: bool = False
     fresh: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -202,6 +206,12 @@ class RunArguments(Options, _SeedsFirst):
             )
         super().__post_init__()
         seeds = self._check_design(self.seeds)
+        if self.max_seeds is not None and not self.until_decided:
+            raise ValueError(
+                f"max_seeds is {self.max_seeds}; it has a meaning with until_decided alone"
+            )
+        if self.until_decided:
+            seeds = self._check_until(seeds)
         for name, least in (("epochs", 1), ("samples", 1), ("classes", 2)):
             if (value := getattr(self, name)) is not None:
                 whole_number(name, value, least)
@@ -249,6 +259,24 @@ class RunArguments(Options, _SeedsFirst):
     def names(self) -> list[str]:
         """Of the models, in order."""
         return [one.name if isinstance(one, ModelSpec) else one[0] for one in self.models]
+
+    def _check_until(self, seeds: range) -> range:
+        """The seeds that there may be at most."""
+        if seeds != STANDARD_SEEDS:
+            raise ValueError(
+                f"seeds is {seeds.start}:{seeds.stop} and until_decided is True; say by max_seeds "
+                "how many there may be"
+            )
+        if self.self_calibration:
+            raise ValueError("self_calibration is True; it needs a number of seeds that was fixed")
+        most = MAX_SEEDS if self.max_seeds is None else self.max_seeds
+        self._set("max_seeds", whole_number("max_seeds", most, 1, MAX_SEED + 1))
+        return range(most)
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds that there are, or may be."""
+        return range(self.max_seeds or MAX_SEEDS) if self.until_decided else self.seeds
 
     def _check_models(self) -> None:
         own = {"model_0": (self.spec_0, self.model_0), "model_1": (self.spec_1, self.model_1)}

@@ -57,6 +57,7 @@ def results_dict(results: Results, calibration: SelfCalibration | None = None) -
         "comparisons": [comparison.to_dict() for comparison in results.comparisons()],
         "self_calibration": None if calibration is None else calibration.to_dict(),
         "conclusion": results.conclusion,
+        **({} if results.stopping is None else {"stopping": results.stopping._asdict()}),
     }
 
 

@@ -20,6 +20,7 @@ from .multiplicity import holm as holm
 from .rules import Rules as Rules
 from .score_limits import score_t_interval as score_t_interval
 from .several_models import compare_all as compare_all
+from .several_models import settled_after as settled_after
 from .sign_flips import SignFlipTest as SignFlipTest
 from .sign_flips import sign_flip_test as sign_flip_test
 from .small_studies import SelfCalibration as SelfCalibration

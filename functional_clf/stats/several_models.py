@@ -7,10 +7,12 @@ from typing import Unpack
 
 from numpy.typing import ArrayLike
 
-from functional_clf.stats import validation
+from functional_clf.stats import metrics, validation
 from functional_clf.stats.comparison import Comparison, compare
 from functional_clf.stats.multiplicity import holm
+from functional_clf.stats.pairs import paired
 from functional_clf.stats.rules import Rules, RuleSettings, chosen
+from functional_clf.stats.time_uniform import first_settled
 
 
 def compare_all(
@@ -67,12 +69,7 @@ def compare_all(
     unknown = set(diverged) - set(accuracies)
     if unknown:
         raise ValueError(f"diverged names {unknown.pop()!r}: it is not among accuracies")
-    if baseline is None:
-        pairs = list(itertools.combinations(accuracies, 2))
-    elif baseline in accuracies:
-        pairs = [(baseline, name) for name in accuracies if name != baseline]
-    else:
-        raise ValueError(f"baseline is {baseline!r}: it is not among accuracies")
+    pairs = _pairs(accuracies, baseline)
     validation.alpha_level(settings.get("alpha", Rules.alpha), len(pairs))
     rules = chosen("compare_all", rules, settings).for_each_of(len(pairs))
     comparisons = [
@@ -104,6 +101,56 @@ def compare_all(
         )
         for c, p, least in zip(comparisons, adjusted, smallest, strict=True)
     ]
+
+
+def settled_after(
+    accuracies: Mapping[str, ArrayLike],
+    rules: Rules,
+    *,
+    total: ArrayLike | None = None,
+    baseline: str | None = None,
+) -> int | None:
+    """Return after how many seeds the verdicts of `compare_all` are first all settled.
+
+    Args:
+        accuracies: (J,) column of each model by name, in the order of the seeds.
+        rules: as of `compare_all`, and sequential.
+        total: as of `compare_all`.
+        baseline: as of `compare_all`.
+
+    Returns:
+        A number of seeds, at most J; None where they are not enough.
+
+    Raises:
+        ValueError: for rules that are not sequential, or as `compare_all`.
+
+    Example:
+        >>> columns = {"a": [0.5] * 40, "b": [0.9] * 40}
+        >>> settled_after(columns, Rules(sequential=True))
+        13
+    """
+    if not rules.sequential:
+        raise ValueError("rules are not sequential: their verdicts hold at one number of seeds")
+    pairs, metric = _pairs(accuracies, baseline), metrics.named(rules.metric)
+    shared = rules.for_each_of(len(pairs))
+    gains = [
+        metric.gains(
+            paired("accuracies_a", accuracies[later], "accuracies_b", accuracies[earlier], total,
+                   metric=metric).differences
+        )
+        for earlier, later in pairs
+    ]  # fmt: skip
+    assert metric.upper is not None  # the rules have seen to it
+    return first_settled(gains, rules.settled_margin, shared.alpha, metric.upper)
+
+
+def _pairs(accuracies: Mapping[str, ArrayLike], baseline: str | None) -> list[tuple[str, str]]:
+    """The earlier and the later model of each comparison."""
+    if baseline is None:
+        return list(itertools.combinations(accuracies, 2))
+    if baseline not in accuracies:
+        raise ValueError(f"baseline is {baseline!r}: it is not among accuracies")
+    return [(baseline, name) for name in accuracies if name != baseline]
 
 
 def _holm(pvalues: Sequence[float | None]) -> list[float]:

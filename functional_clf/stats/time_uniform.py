@@ -62,6 +62,30 @@ def time_uniform_interval(
     return Interval(min(lower + width * low, mean), max(lower + width * high, mean))
 
 
+def rejected_after(
+    values: FloatArray, lower: float, upper: float, mean: float, alpha: float = 0.05
+) -> NDArray[np.bool_]:
+    """Return after which of some values a candidate for their mean is out for good.
+
+    Args:
+        values: (n,) in [lower, upper], in the order they were drawn.
+        lower: as of `time_uniform_interval`.
+        upper: as of `time_uniform_interval`.
+        mean: the candidate.
+        alpha: chance that the true mean is ever out.
+
+    Returns:
+        (n,) False as long as it is in.
+
+    Example:
+        >>> int(np.argmax(rejected_after(np.full(50, 0.9), 0, 1, mean=0.5))) + 1
+        13
+    """
+    x, m = (values - lower) / (upper - lower), (mean - lower) / (upper - lower)
+    bets = _bets(x, alpha)
+    return _is_rejected(x, bets, m, alpha) | _is_rejected(1 - x, bets, 1 - m, alpha)
+
+
 def settled_at(gains: FloatArray, margin: float, alpha: float, upper: float) -> NDArray[np.bool_]:
     """Return after which of some differences the time-uniform interval settles the verdict.
 

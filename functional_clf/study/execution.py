@@ -5,10 +5,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 
 from functional_clf.contestants.base import Training
@@ -19,6 +20,7 @@ from functional_clf.engines.base import Engine
 from functional_clf.engines.cache import CacheError, cache_folder
 from functional_clf.engines.choice import PLAIN, Job, choose, for_one_chunk
 from functional_clf.engines.machine import (
+    CPU_CHUNK,
     fitting_chunk_size,
     keep_freed_memory,
     one_torch_thread,
@@ -46,6 +48,7 @@ from functional_clf.study.results import (
     with_environments,
     with_scores,
 )
+from functional_clf.study.until import Watch
 from functional_clf.support.arguments import path_of, short
 from functional_clf.support.errors import one_line
 from functional_clf.support.forks import use_threads
@@ -60,6 +63,9 @@ logger = logging.getLogger("functional_clf")
 
 TOLD_WARNINGS = 5
 """So many kinds of warning of each model are logged; results.json has all."""
+
+EXPECTED_SEEDS = 512
+"""About as many settle a small difference, where seeds are trained until a verdict is settled."""
 
 UNKNOWN_WIDTH = 128
 """Taken for the width of a network whose params do not tell."""
@@ -96,7 +102,11 @@ class Execution:
             store = None
             if folder is not None and (folder / FILE_NAME).exists():
                 store = stack.enter_context(Store(folder))
-            is_complete = store is not None and self._is_complete(store)
+            watch = None
+            if self.plan.until_decided and store is not None and store.configuration is not None:
+                store.refuse_other({**store.configuration, **identity})
+                watch = Watch(self.plan, store)
+            is_complete = store is not None and self._is_complete(store, watch)
             if not is_complete:
                 self._check_room(store, folder)
                 with one_torch_thread():
@@ -106,7 +116,9 @@ class Execution:
                         check_fits(self.plan)
             device = self._device(is_complete)
             store = store or stack.enter_context(Store(folder))
-            return self._run(identity, device, store, on_progress, leader)
+            if self.plan.until_decided:
+                watch = watch or Watch(self.plan, store)
+            return self._run(identity, device, store, on_progress, leader, watch)
 
     def _check_room(
         self, store: Store | None, folder: Path | None, is_checked: bool = False
@@ -114,13 +126,21 @@ class Execution:
         """See that what is still to be trained has room."""
         plan = self.plan
         n_missing = len(plan.seeds if store is None else store.missing_seeds(plan.seeds))
+        if plan.until_decided:  # it may end with the first chunk
+            n_missing = min(n_missing, plan.chunk_size or CPU_CHUNK)
         check_room(plan, n_missing, folder, is_checked)
 
-    def _is_complete(self, store: Store) -> bool:
+    def _is_complete(self, store: Store, watch: Watch | None) -> bool:
         """Whether nothing is left to train, and there is nothing to warn of."""
         plan = self.plan
         has_warnings = not plan.is_own or bool(plan.dataset.notices)
-        return not has_warnings and not len(store.missing_seeds(plan.seeds))
+        return not has_warnings and not len(self._missing(store, watch))
+
+    def _missing(self, store: Store, watch: Watch | None) -> np.ndarray:
+        """The seeds that are still to be trained, in order."""
+        if watch is not None and watch.n_settled is not None:
+            return np.empty(0, dtype=np.int64)
+        return store.missing_seeds(self.plan.seeds)
 
     def _run(
         self,
@@ -129,11 +149,17 @@ class Execution:
         store: Store,
         on_progress: Callable[[Progress], None],
         leader: Leader | None,
+        watch: Watch | None,
     ) -> Results:
         plan, timings = self.plan, dict[str, float]()
         trainer = self._trainer(device, store.configuration)
-        engine = self._train_missing(identity, trainer, store, timings, on_progress, leader)
-        looks = store.look(plan.seeds, cast(float, plan.margin), plan.alpha, plan.metric)
+        engine = self._train_missing(identity, trainer, store, timings, on_progress, leader, watch)
+        stopping = None
+        if watch is not None:
+            stopping = watch.end()
+            plan = replace(plan, seeds=plan.seeds[: stopping.n_seeds])
+        # Of all that there may be: a study of just those that it took would be another look.
+        looks = store.look(self.plan.seeds, cast(float, plan.margin), plan.alpha, plan.metric)
         scores = {
             name: store.scores(name, plan.seeds) if plan.records_more else {} for name in plan.names
         }
@@ -165,6 +191,7 @@ class Execution:
             timings=timings,
             looks=looks,
             warnings=warnings,
+            stopping=stopping,
         )
         if results.mixture:
             logger.warning("%s", results.mixture)
@@ -316,6 +343,7 @@ class Execution:
         timings: dict[str, float],
         on_progress: Callable[[Progress], None],
         leader: Leader | None,
+        watch: Watch | None,
     ) -> EngineReport:
         """Train the seeds that the store lacks, a transaction a chunk."""
         plan, known = self.plan, PLAIN.name
@@ -324,7 +352,7 @@ class Execution:
             wanted = begun_with if plan.engine == "auto" else plan.engine
             known = str(wanted if wanted in ENGINES else PLAIN.name)
             store.refuse_other(self._configuration(identity, trainer, known))
-        missing = store.missing_seeds(plan.seeds)
+        missing = self._missing(store, watch)
         bare = []
         if plan.save_params and self._has_weights(store):
             bare = store.chunks_without_params(plan.seeds)
@@ -364,7 +392,10 @@ class Execution:
                 with timed(timings, "data"):  # of a chunk's shape; it is drawn while training
                     data = trainer.draw(chunks[0][:1])
                 ranks = 1 if leader is None else leader.rank.size
-                job = Job(plan.recipes, data, -(-len(chunks) // ranks), workers.threads)
+                n_chunks = len(chunks)
+                if watch is not None:  # most often they do not all come to be trained
+                    n_chunks = min(n_chunks, -(-EXPECTED_SEEDS // trainer.chunk_size))
+                job = Job(plan.recipes, data, -(-n_chunks // ranks), workers.threads)
             with timed(timings, "compile"):
                 engine, report = self._prepared_engine(workers, store, job, tick)
             configuration = self._configuration(identity, trainer, report.ran)
@@ -380,6 +411,10 @@ class Execution:
                 work = self._work(trainer, engine, processes)
                 for result in team.map(work, chunks, lambda: tick("training")):
                     seeds_done += keep(result)
+                    if watch is not None:
+                        watch.add(result)
+                        if watch.n_settled is not None:
+                            break
             if leader is not None:
                 leader.end(0)
         return report

@@ -18,6 +18,9 @@ Design = Literal["paired", "crossed"]
 
 STANDARD_SEEDS = range(64)
 
+MAX_SEEDS = 4096
+"""Where a study stops that goes on until its verdict is settled, unless something else is asked."""
+
 LEAST_ALPHA = 1e-9
 """Of still less no interval has finite ends."""
 
@@ -61,6 +64,9 @@ class Options:
         class_weight: balanced: in the training loss every class weighs the same, and a sample what
             n / (n_classes * n_c) says of its class in all rows but those of a test set apart (of
             data that are drawn, in the first draw); None: every sample weighs the same.
+        until_decided: train seeds in their order until the verdict is settled by an interval that
+            may be looked at after each (at most all of them): how many that takes is a property
+            of the study. Not of splits of one data set, nor of a crossed design.
         save_params: keep the weights of every seed, and export them; no result depends on it.
         other_environment: go on in a folder whose seeds were trained with another torch, processor
             or compiler, which round differently; each seed is marked by where it was trained.
@@ -90,6 +96,7 @@ class Options:
     alpha: float = 0.05
     failure_below: float | None = None
     class_weight: Literal["balanced"] | None = None
+    until_decided: bool = False
     save_params: bool = False
     other_environment: bool = False
 
@@ -101,7 +108,7 @@ class Options:
             raise TypeError(f"device is {short(self.device)}; it must be a text, as in 'cpu'")
         if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", self.device):
             raise ValueError(f"device is {self.device!r}; it must be auto, cpu, cuda or cuda:N")
-        for name in ("tf32", "save_params", "other_environment"):
+        for name in ("tf32", "until_decided", "save_params", "other_environment"):
             if not isinstance(value := getattr(self, name), bool | np.bool_):
                 raise TypeError(f"{name} is {short(value)}; it must be True or False")
             self._set(name, bool(value))
@@ -123,6 +130,8 @@ class Options:
             raise ValueError(
                 f"class_weight is {short(self.class_weight)}; it must be 'balanced' or None"
             )
+        if self.until_decided:
+            self._check_until_decided()
         if self.failure_below is not None:
             self._set("failure_below", real_number("failure_below", self.failure_below))
             if not 0 <= self.failure_below <= 1:
@@ -153,6 +162,21 @@ class Options:
             least = f"at least 0 and below {upper:g}"
             raise ValueError(f"margin is {margin}; of {metric.words} it must be {least}")
         return margin
+
+    def _check_until_decided(self) -> None:
+        """See that there is an interval that may be looked at after each seed."""
+        why = ""
+        if self.design == "crossed":
+            why = "design is 'crossed', which has as many cells as were asked for"
+        elif self.vary == "split":
+            why = "vary is 'split', and splits of one data set are no independent draws"
+        elif METRICS[self.metric].upper is None:
+            why = f"metric is {self.metric!r}, which has no upper bound"
+        if why:
+            raise ValueError(
+                f"until_decided is True, but {why}: no interval holds there at every number of "
+                "seeds; leave until_decided out"
+            )
 
     def _check_design(self, seeds: range) -> range:
         """The seeds of this design, where it is one."""

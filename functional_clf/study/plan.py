@@ -98,6 +98,10 @@ class Plan(Options):
         for one in self.contestants:
             check_metric(one, self.metric)
         self._check_scope()
+        if self.until_decided:
+            self._check_until_decided()  # once more: now it is known what varies
+            if len(self.contestants) < 2:
+                raise ValueError("until_decided is True, but one contestant is compared with none")
 
     def _check_scope(self) -> None:
         """Claim nothing of new data where there are none."""

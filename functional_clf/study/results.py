@@ -28,6 +28,7 @@ from functional_clf.stats.failing import worse_than
 from functional_clf.study.curves import Band
 from functional_clf.study.options import check_choice
 from functional_clf.study.plan import Plan
+from functional_clf.study.until import Stopping
 from functional_clf.support.forks import use_threads
 from functional_clf.support.text import printable, shortened
 
@@ -65,6 +66,7 @@ class Results:
             its seeds in order.
         timings: seconds by stage, of this run.
         looks: how the results were looked at before.
+        stopping: why there are as many seeds, where they were trained until a verdict was settled.
         warnings: by model, what its training warned of, and of how many seeds.
     """
 
@@ -81,6 +83,7 @@ class Results:
     _scores: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
     warnings: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     environments: Sequence[tuple[Mapping[str, Any], np.ndarray]] = ()
+    stopping: Stopping | None = None
 
     @property
     def seeds(self) -> pl.DataFrame:
@@ -267,8 +270,10 @@ class Results:
 
     @property
     def conclusion(self) -> str:
-        """The conclusion of each comparison, a line each."""
+        """The conclusion of each comparison, a line each, and why it stopped, where it did."""
         lines = [comparison.conclusion for comparison in self.comparisons()]
+        if self.stopping is not None:
+            lines.append(self.stopping.words)
         return "\n".join(lines) or "One model: there is nothing to compare it with."
 
     def self_calibration(self, model: str, baseline: str) -> SelfCalibration:
@@ -281,6 +286,11 @@ class Results:
         """
         if self.study.design == "crossed":
             raise ValueError("design is 'crossed'; self-calibration needs a paired design")
+        if self.study.until_decided:
+            raise ValueError(
+                "until_decided is True; self-calibration draws studies of fixed sizes out of one "
+                "whose size was fixed, too"
+            )
         columns = [self._scored(name, self.study.metric) for name in (model, baseline)]
         return self_calibration(*columns, rules=self.rules, total=self._total(self.study.metric))
 
@@ -304,7 +314,8 @@ class Results:
         if self.study.design == "crossed":
             interval = crossed_interval(self._grid(scores), self.study.alpha)
             return interval and Interval(max(interval.low, 0.0), min(interval.high, 1.0))
-        if not np.isfinite(scores).all():
+        has_none = self.study.until_decided and metrics.named(metric).upper is None
+        if has_none or not np.isfinite(scores).all():
             return None
         n_train, n_test = self.study.sizes
         step = 1 / (n_train if part == "train" else n_test) if is_accuracy else self._step(metric)
@@ -343,8 +354,9 @@ class Results:
             setting=str(study.dataset),
             first_margin=self.looks.first_margin,
             first_alpha=self.looks.first_alpha,
-            earlier_looks=self.looks.earlier,
+            earlier_looks=0 if study.until_decided else self.looks.earlier,
             first_metric=self.looks.first_metric,
+            sequential=study.until_decided,
         )
 
     def _references(self, metric: str) -> dict[str, float]:

@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from functional_clf.record.rows import ChunkResult
 from functional_clf.study.execution import Execution
+from functional_clf.study.options import MAX_SEEDS
 from functional_clf.study.plan import Plan
 from functional_clf.study.progress import Progress, no_progress
 from functional_clf.study.results import Results
+from functional_clf.support.arguments import LARGEST, whole_number
 from functional_clf.workers.ranks import Rank
 
 
@@ -58,6 +60,44 @@ class Study(Plan):
             KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
         """
         return Execution(self, rank).run(out, on_progress)
+
+    def run_until_decided(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        max_seeds: int = MAX_SEEDS,
+        on_progress: Callable[[Progress], None] = no_progress,
+        rank: Rank | None = None,
+    ) -> Results:
+        """Train seeds, in their order from this study's first, until the verdict is settled.
+
+        It is by an interval that holds at every number of seeds at once
+        (`stats.time_uniform_interval`), so one may look after each. How many seeds that takes
+        hangs neither on threads or chunks nor on where an earlier run was interrupted; of several
+        comparisons all must be settled.
+
+        Args:
+            out: as of `run`; a folder that has seeds already goes on from them.
+            max_seeds: where to stop if nothing settles it before, at least 1.
+            on_progress: as of `run`.
+            rank: as of `run`; the others `assist` a study of `range(max_seeds)` with
+                `until_decided=True`.
+
+        Returns:
+            The results of the seeds up to the stop, whose `stopping` says why.
+
+        Raises:
+            ValueError: for splits of one data set, a crossed design or a metric without an upper
+                bound; and as `run`.
+
+        Example:
+            >>> from functional_clf import circles
+            >>> results = Study(circles(200)).run_until_decided(max_seeds=32)
+            >>> results.stopping.is_settled, results.stopping.max_seeds
+            (True, 32)
+        """
+        first = self.seeds.start
+        seeds = range(first, first + whole_number("max_seeds", max_seeds, 1, LARGEST))
+        return replace(self, seeds=seeds, until_decided=True).run(out, on_progress, rank)
 
     def assist(self, rank: Rank) -> int:
         """Train chunks of this study for rank 0, until it ends the job; returns its exit code.
