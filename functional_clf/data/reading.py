@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import itertools
 import os
 import re
 import stat
@@ -85,6 +86,31 @@ def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
     if ending in DELIMITERS:
         return _named(_read_text(data, DELIMITERS[ending], shown), shown)
     return _named(_read_binary(data, ending, shown), shown)
+
+
+def line_of_row(path: str | os.PathLike[str], row: int) -> int | None:
+    r"""The line of a text file on which a row of its table begins; None of files without lines.
+
+    Args:
+        path: of a file that `read_table` has read.
+        row: its number, from 0.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "patients.csv")
+        ...     _ = file.write_text("age,sick\n31,no\n\n40,yes\n")
+        ...     line_of_row(file, 1)
+        4
+    """
+    given = os.fspath(path)
+    if (delimiter := DELIMITERS.get(_ending(given))) is None:
+        return None
+    text = _text(Path(given).read_bytes(), repr(given))
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    rows = (line for line, cells in _rows(text, delimiter, repr(given)) if "".join(cells).strip())
+    return next(itertools.islice(rows, row + 1, None), None)
 
 
 def as_values(words: pl.Series) -> pl.Series:
