@@ -171,8 +171,7 @@ def _numbers(source: ScoreFrame, column: pl.Series, rows: np.ndarray) -> FloatAr
         raise ValueError(
             f"{source.source}: the column {name!r} holds true and false; it must be scores"
         )
-    if column.dtype == pl.String or not (column.dtype.is_numeric() or column.dtype == pl.Null):
-        _tell_text(source, column, rows)
+    refuse_text(source, column, rows)
     missing = column.is_null()
     if column.dtype.is_float():
         missing |= column.is_nan().fill_null(True)
@@ -190,8 +189,19 @@ def _numbers(source: ScoreFrame, column: pl.Series, rows: np.ndarray) -> FloatAr
     return values
 
 
-def _tell_text(source: ScoreFrame, column: pl.Series, rows: np.ndarray) -> None:
-    """Say which cell is no number, and what it seems to be."""
+def refuse_text(source: ScoreFrame, column: pl.Series, rows: np.ndarray) -> None:
+    """Say which cell of a column is no number, and what it seems to be.
+
+    Raises:
+        ValueError: when the column holds anything but numbers.
+
+    Example:
+        >>> from functional_clf.score_tables.frames import frame_of
+        >>> source = frame_of({"a": [0.5, 0.6]})
+        >>> refuse_text(source, source.frame["a"], np.arange(2))
+    """
+    if column.dtype.is_numeric() or column.dtype in (pl.Null, pl.Boolean):
+        return
     if column.dtype != pl.String:
         raise ValueError(
             f"{source.source}: the column {column.name!r} holds {column.dtype}; it must be scores"

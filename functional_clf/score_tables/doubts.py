@@ -43,7 +43,9 @@ def doubts_of(table: ScoreTable) -> list[str]:
         for name, scores in columns.items():
             words += _repeated(table, name, scores, key)
     n_pairs = len(table)
-    if table.dataset is None and n_pairs < FEW_PAIRS:
+    if len(columns) == 1 and n_pairs < FEW_PAIRS:
+        words.append(f"there are {n_pairs} runs of {next(iter(columns))}, which are very few")
+    elif table.dataset is None and n_pairs < FEW_PAIRS:
         pairs = "1 pair is" if n_pairs == 1 else f"{n_pairs} pairs are"
         words.append(
             f"{pairs} very few: with fewer than {FEW_PAIRS} no sign-flip test can come below .05"

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from functional_clf.record.names import FILE_NAME
-from functional_clf.score_tables.cells import counts_of, labels_of, scores_of
+from functional_clf.score_tables.cells import counts_of, labels_of, refuse_text, scores_of
 from functional_clf.score_tables.folders import scores_of_folder
 from functional_clf.score_tables.frames import ScoreFrame, frame_of
 from functional_clf.score_tables.table import ScoreTable
@@ -264,6 +264,7 @@ class _Reader:
     def _long(self) -> dict[str, _Column]:
         score = self._score_column()
         self._learn_metric(score)
+        refuse_text(self.source, self.frame[score], np.arange(self.frame.height))
         if self.model is None:
             return {
                 self._only_name(): self._column(self.frame, np.arange(self.frame.height), score)
