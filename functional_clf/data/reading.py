@@ -252,6 +252,11 @@ def _parsed(data: bytes, delimiter: str) -> pl.DataFrame:
     the first rows tell, unless a later one does not fit, or they say nothing of a column.
     """
     read = functools.partial(pl.read_csv, data, separator=delimiter, null_values=list(MISSING))
+    mark = delimiter.encode()
+    # Of which later rows may hold some, and the first none: the types are others then.
+    odd = (mark + b" ", b" " + mark, b"\n ", b" \n", mark + b"+", b"\n+")
+    if any(one in data for one in odd):
+        return read(infer_schema_length=None)
     try:
         found = read(infer_schema_length=FIRST_ROWS)
         first = found.head(FIRST_ROWS)

@@ -39,7 +39,7 @@ def doubts_of(table: ScoreTable) -> list[str]:
                 f"{name} and {other_name} have the same score on every {key}: was one copied from "
                 "the other?"
             )
-    if not table.kind.is_count:
+    if not table.kind.is_count and table.identity is None:  # a record's seeds were all trained
         for name, scores in columns.items():
             words += _repeated(table, name, scores, key)
     n_pairs = len(table)
@@ -74,10 +74,14 @@ def _repeated(table: ScoreTable, name: str, scores: FloatArray, key: str) -> lis
         sets = table.dataset[np.flatnonzero(scores == value)[:2]].tolist()
         which = f"{key} {found[0]} of {sets[0]} and {key} {found[1]} of {sets[1]}"
     more = f" ({n_repeated} such repetitions)" if n_repeated > 1 else ""
-    fine = "; of a count, such as accuracy, that is usual: --metric accuracy says it"
+    fine = ""
+    if table.metric == SCORE.name:
+        fine = "; of a count, such as accuracy, that is usual: --metric accuracy says it"
+    elif table.kind.is_share:
+        fine = "; where test parts are small that can be chance"
     return [
         f"{which} of {name} have the same score to the last digit, {float(value)!r}{more}: was a "
-        f"run copied?{fine if table.metric == SCORE.name else ''}"
+        f"run copied?{fine}"
     ]
 
 

@@ -418,7 +418,8 @@ class _Reader:
         if self.dataset is None:
             return dict(zip(columns, keys, strict=True))
         labels = labels_of(self.source, self.dataset, "dataset")
-        numbers = labels.rank("dense").cast(pl.Int64).to_numpy() - 1
+        sets = labels.unique(maintain_order=True)
+        numbers = labels.replace_strict(sets, np.arange(len(sets))).to_numpy()
         distinct, places = np.unique(np.concatenate(keys), return_inverse=True)
         keys = np.split(places, np.cumsum([len(one) for one in keys])[:-1])
         return {
