@@ -306,7 +306,7 @@ def _on_data_sets(table: ScoreTable, rules: Rules, baseline: str | None) -> Data
     pairs: dict[str, Sequence[Any]] = {}
     for name in dict.fromkeys(labels.tolist()):
         own = labels == name
-        pair = [table.scores[later][own], table.scores[earlier][own]]
+        pair: list[Any] = [table.scores[later][own], table.scores[earlier][own]]
         if table.total is not None:
             pair.append(table.total if np.ndim(table.total) == 0 else np.asarray(table.total)[own])
         pairs[str(name)] = pair

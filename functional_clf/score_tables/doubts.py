@@ -57,7 +57,7 @@ def _repeated(table: ScoreTable, name: str, scores: FloatArray, key: str) -> lis
     """Two seeds with one score to the last of six digits or more, and more than by chance."""
     distinct, counts = np.unique(scores, return_counts=True)
     again = np.flatnonzero(counts > 1)
-    long = [at for at in again[:_LOOKED_AT].tolist() if len(_digits(distinct[at])) >= 6]
+    long = [at for at in again[:_LOOKED_AT].tolist() if len(_digits(float(distinct[at]))) >= 6]
     if not long:
         return []
     n_repeated = int((counts[again] - 1).sum())
@@ -87,4 +87,4 @@ def _repeated(table: ScoreTable, name: str, scores: FloatArray, key: str) -> lis
 
 def _digits(value: float) -> str:
     """The significant digits of a number, as Python writes it."""
-    return repr(float(value)).partition("e")[0].replace(".", "").strip("-0")
+    return repr(value).partition("e")[0].replace(".", "").strip("-0")

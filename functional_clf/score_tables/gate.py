@@ -140,7 +140,7 @@ def side_of(table: ScoreTable, model: str | None, option: str) -> Side:
         raise ValueError(
             f"{option} is {model!r}; it must be one of {names}, the models of {table.source}"
         )
-    return Side(table, model or table.models[0])
+    return Side(table, model or next(iter(table.scores)))
 
 
 def gate(run: Side, baseline: Side, **settings: Any) -> GateResult:
@@ -293,7 +293,8 @@ def _paired(
 ) -> GateResult:
     names = _labels(run, baseline)
     found = compare(
-        *(table.scores[name] for name in names),
+        table.scores[names[0]],
+        table.scores[names[1]],
         rules,
         total=table.total,
         names=names,

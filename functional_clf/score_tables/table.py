@@ -72,7 +72,7 @@ class ScoreTable:
         columns: dict[str, Any] = {f"scores of {name}": one for name, one in self.scores.items()}
         columns |= {f"diverged of {name}": one for name, one in self.diverged.items()}
         columns |= {"dataset": self.dataset, "majority": self.majority}
-        if np.ndim(self.total):
+        if isinstance(self.total, np.ndarray) and self.total.ndim:
             columns["total"] = self.total
         for name, column in columns.items():
             if column is not None and len(column) != len(self.keys):

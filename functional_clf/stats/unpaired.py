@@ -58,10 +58,10 @@ def unpaired_interval(
     alpha = validation.alpha_level(alpha)
     metric = Metric("score", "score", is_share=False, upper=upper)
     a, b = validation.scores({"scores_a": scores_a, "scores_b": scores_b}, metric)
-    own = [_own(one, alpha, step, upper) for one, step in ((a, step_a), (b, step_b))]
-    if own[0] is None or own[1] is None:
+    own_a, own_b = _own(a, alpha, step_a, upper), _own(b, alpha, step_b, upper)
+    if own_a is None or own_b is None:
         return None
-    (low_a, high_a), (low_b, high_b) = own
+    (low_a, high_a), (low_b, high_b) = own_a, own_b
     mean_a, mean_b = float(a.mean()), float(b.mean())
     below = math.hypot(mean_a - low_a, high_b - mean_b)
     above = math.hypot(high_a - mean_a, mean_b - low_b)
