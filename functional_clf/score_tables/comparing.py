@@ -200,7 +200,7 @@ def compare_table(
     doubts = (*doubts_of(table), *more)
     if table.dataset is not None:
         found = _on_data_sets(table, rules, baseline)
-        doubts += tuple(_data_set_doubts(found))
+        doubts += tuple(_data_set_doubts(table, found))
         return ScoreComparison(tuple(found.comparisons.values()), doubts, found, table.source)
     majority = None if rules.failure_below is not None else table.majority
     comparisons = compare_all(
@@ -282,6 +282,7 @@ def rules_of(
             first_alpha=looks.first_alpha if looks else None,
             first_metric=looks.first_metric if looks else None,
             earlier_looks=looks.earlier if looks else 0,
+            sequential=table.sequential,
         ),
         doubts,
     )
@@ -313,9 +314,13 @@ def _on_data_sets(table: ScoreTable, rules: Rules, baseline: str | None) -> Data
     return compare_on_data_sets(pairs, rules, names=(later, earlier))
 
 
-def _data_set_doubts(found: DataSetsComparison) -> list[str]:
+def _data_set_doubts(table: ScoreTable, found: DataSetsComparison) -> list[str]:
+    counts = {name: int(np.count_nonzero(which)) for name, which in table.diverged.items()}
+    diverged = ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
     alone = [name for name, one in found.comparisons.items() if one.n_pairs < 2]
-    words = []
+    words = (
+        [f"runs diverged, and count with the score they reached: {diverged}"] if diverged else []
+    )
     if alone:
         shown = ", ".join(alone[:5]) + (f" and {len(alone) - 5} more" if len(alone) > 5 else "")
         words.append(

@@ -252,6 +252,7 @@ def _joined(run: Side, baseline: Side, places: tuple[np.ndarray, np.ndarray] | N
         alpha=None,
         looks=None,
         failure_below=run.table.failure_below,
+        sequential=any(side.table.sequential for side in sides),
         setting=" and ".join(dict.fromkeys(filter(None, (one.table.setting for one in sides)))),
         doubts=(),
         **sizes,
@@ -354,6 +355,11 @@ def _unpaired(
     estimate = float(np.round(a.mean() - b.mean(), 12)) + 0.0
     gain = metric.gain_interval(interval)
     outcome = _outcome(gain, margin)
+    if rules.sequential:
+        doubts += (
+            "the number of seeds hung on what was seen on the way, for which an interval of two "
+            "independent groups does not allow",
+        )
     more, advice = None, ""
     if outcome == "undecided":
         mean_gain = float(metric.gains(np.array(estimate)))

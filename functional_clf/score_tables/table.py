@@ -36,6 +36,7 @@ class ScoreTable:
         looks: how they were looked at before.
         identity: a run folder's configuration; None of anything else.
         has_seeds: whether keys are seeds, and not only places of rows.
+        sequential: whether the number of seeds hung on what was seen on the way; see `stats.Rules`.
         doubts: what a reader must know of them, a line each.
 
     Raises:
@@ -66,6 +67,7 @@ class ScoreTable:
     looks: Looks | None = None
     identity: Mapping[str, Any] | None = None
     has_seeds: bool = True
+    sequential: bool = False
     doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

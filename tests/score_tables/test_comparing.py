@@ -235,3 +235,20 @@ def test_it_is_shown_in_a_few_lines_and_in_a_notebook():
     assert len(repr(many).splitlines()) <= 8
     sets = compare_scores(on("x", "y"), dataset_column="data", scope="data")
     assert "b - a over 2 data sets" in repr(sets)
+
+
+def test_runs_that_diverged_on_a_data_set_are_told():
+    frame = on("x", "y").with_columns(diverged=pl.lit(False))
+    frame[0, "diverged"] = True
+    found = compare_scores(frame, dataset_column="data", scope="data")
+    assert "runs diverged, and count with the score they reached: 1 of a" in found.doubts
+
+
+def test_what_was_looked_at_as_it_came_keeps_its_time_uniform_interval(tmp_path):
+    from functional_clf.score_tables.comparing import compare_table
+    from functional_clf.score_tables.table import ScoreTable
+
+    scores = {"a": column(0.8, n=40), "b": column(0.9, 1, n=40)}
+    table = ScoreTable(scores, np.arange(40), "roc_auc", scope="data", sequential=True)
+    (one,) = compare_table(table).comparisons
+    assert (one.method, one.sequential) == ("time-uniform", True)
