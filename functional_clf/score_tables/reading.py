@@ -25,6 +25,7 @@ SEED_NAMES = (
     "seed", "split", "fold", "run", "replicate", "repeat", "trial", "iteration",
 )  # fmt: skip
 SCORE_NAMES = ("score", "value")
+METRIC_NAMES = ("metric", "measure", "scoring")
 DATASET_NAMES = ("dataset", "data_set", "data set", "dataset_name")
 NOT_SCORES = ("fit_time", "score_time", "n_train", "n_test", "test_correct", "train_correct")
 """Columns beside scores that are none; the latter are understood where they are needed."""
@@ -230,7 +231,7 @@ class _Reader:
 
     def _learn_metric(self, column: str) -> None:
         """What a column's name says of the scores in it."""
-        said = metric_of(column)
+        said = metric_of(column) or self._metric_in_cells()
         if column == "test_correct":
             said = (ACCURACY.name, False)
         if said is None:
@@ -239,11 +240,32 @@ class _Reader:
             self.metric, self.is_negated = said
         elif said[0] != self.metric:
             raise ValueError(
-                f"metric is {self.reading.metric!r}, and the scores are in the column {column!r}; "
-                "say the metric of that column, or another --score-column"
+                f"metric is {self.reading.metric!r}, and the scores in the column {column!r} are "
+                f"{said[0]}; say that metric, or another --score-column"
             )
         else:
             self.is_negated = said[1]
+
+    def _metric_in_cells(self) -> tuple[str, bool] | None:
+        """The metric that a column of its own names, the same in all rows."""
+        for name in self._others():
+            if name.strip().lower() not in METRIC_NAMES or self.frame[name].dtype != pl.String:
+                continue
+            found = self.frame[name].unique(maintain_order=True).to_list()
+            if len(found) > 1:
+                raise ValueError(
+                    f"the column {name!r} of {self.source.source} names {_few(found)}; keep the "
+                    "rows of one metric"
+                )
+            said = metric_of(str(found[0]))
+            if said is None and self.reading.metric is None:
+                raise ValueError(
+                    f"the column {name!r} of {self.source.source} names {found[0]!r}; the scores "
+                    f"must be one of {', '.join([*METRICS, *NEGATED])}: say by --metric which of "
+                    "these it is"
+                )
+            return said
+        return None
 
     def _refuse_crossed(self) -> None:
         """A grid of data seeds by initialisation seeds is no list of pairs."""

@@ -120,7 +120,7 @@ WRONG = {
     "neg_log_loss that is none": (
         PAIR.replace("accuracy", "neg_log_loss"), ["--margin", "0.1"], "neg_log_loss is at most 0"),
     "another metric than the column's": (
-        PAIR, ["--metric", "roc_auc", "--score-column", "accuracy"], "say the metric of that"),
+        PAIR, ["--metric", "roc_auc", "--score-column", "accuracy"], "are accuracy; say that"),
     "more correct than there are": (
         "model,seed,test_correct,n_test\na,0,9,10\na,1,8,10\nb,0,11,10\nb,1,8,10\n", [],
         "line 4 has 11 as 'test_correct'; a count lies between 0 and its n_test, 10"),
@@ -130,6 +130,14 @@ WRONG = {
     "test parts of unlike sizes in a pair": (
         "model,seed,test_correct,n_test\na,0,9,10\na,1,8,10\nb,0,10,12\nb,1,8,10\n", [],
         "n_test is 10 of 'a' and 12 of 'b' .line 2 and line 4."),
+    "rows of two metrics": (
+        "model,seed,metric,value\n" + "".join(
+            f"{m},{s},{k},0.9\n" for m in "ab" for s in range(3) for k in ("accuracy", "auc")), [],
+        "names 'accuracy', 'auc'; keep the rows of one metric"),
+    "a metric that is not known": (
+        "model,seed,metric,value\n" + "".join(
+            f"{m},{s},rmse,0.9\n" for m in "ab" for s in range(3)), [],
+        "names 'rmse'; the scores must be one of accuracy"),
     "splits of unknown sizes": (PAIR, ["--scope", "split"], "say --n-train and --n-test"),
     "a scope that is none": (PAIR, ["--scope", "all"], "invalid choice 'all' for argument"),
     "a baseline that is none": (PAIR, ["--baseline", "c"], "baseline is 'c'; it must be one"),

@@ -101,6 +101,9 @@ def test_the_metric_comes_from_the_column_and_losses_get_their_sign_back():
     named = read_scores({**LONG, "test_roc_auc": B + A}, Reading(metric="roc_auc"))
     assert (named.metric, of(named, "a")) == ("roc_auc", [1.0, 0.75, 0.875, 0.75])
     assert read_scores(LONG).metric == "score"
+    in_cells = {**LONG, "metric": ["neg_log_loss"] * 8, "score": [-x for x in A + B]}
+    told = read_scores(in_cells)
+    assert (told.metric, of(told, "b")) == ("log_loss", B)
 
 
 def test_a_file_of_seeds_is_read_by_its_counts_and_says_its_scope(tmp_path):
