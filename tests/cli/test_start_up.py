@@ -65,10 +65,24 @@ def test_help_and_wrong_arguments_load_nothing_large(args, code, tmp_path):
     assert not loaded(RUN, *args, folder=tmp_path, expect=code) & LARGE
 
 
-@pytest.mark.parametrize("args", [[], ["--help"], ["--version"], ["walk"], ["run", "--seeds", "0"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["--help"],
+        ["--version"],
+        ["walk"],
+        ["run", "--seeds", "0"],
+        ["compare", "--help"],
+        ["compare", "scores.csv", "--alpha", "2"],
+        ["check", "--help"],
+        ["check", "runs/new"],
+    ],
+    ids=" ".join,
+)
 def test_the_console_script_loads_nothing_large_either(args, tmp_path):
     code = REPORT + "from functional_clf.cli.main import main\nsys.exit(main())"
-    wrong = 2 if args and args[0] in ("walk", "run") else 0
+    wrong = 0 if "--help" in args or len(args) < 1 or args == ["--version"] else 2
     assert not loaded(code, *args, folder=tmp_path, expect=wrong) & LARGE
 
 
