@@ -23,8 +23,11 @@ HARD = {"n_samples": 200, "noise": 0.25}
 
 def study_of(**options):
     dataset = circles(**HARD)
-    models = (mlp_recipe("small", hidden=(4,), activation="relu", optimizer=fc.adam(0.03), epochs=10),
-              mlp_recipe("large", hidden=(12,), activation="relu", optimizer=fc.adam(0.03), epochs=25))  # fmt: skip
+    shared = {"activation": "relu", "optimizer": fc.adam(0.03)}
+    models = (
+        mlp_recipe("small", hidden=(4,), epochs=10, **shared),
+        mlp_recipe("large", hidden=(12,), epochs=25, **shared),
+    )
     return Study(dataset, models, **{"margin": 0.02, **options})
 
 
