@@ -30,6 +30,8 @@ from .student import paired_t_interval as paired_t_interval
 from .summaries import Distribution as Distribution
 from .summaries import Failures as Failures
 from .summaries import ModelSummary as ModelSummary
+from .time_uniform import first_settled as first_settled
+from .time_uniform import time_uniform_interval as time_uniform_interval
 from .types import Interval as Interval
 from .types import TTest as TTest
 from .types import Verdict as Verdict

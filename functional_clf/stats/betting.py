@@ -12,7 +12,7 @@ from functional_clf.stats.types import FloatArray, Interval
 # guarantee; the paper names 1/2 and 3/4. Values that all but agree (what accuracies do) are
 # bounded by this cap: 0.9 gives intervals 40 % shorter than 1/2 on them, and up to 15 %
 # longer ones on values that keep jumping between the two bounds.
-_LARGEST_STAKE = 0.9
+LARGEST_STAKE = 0.9
 _HALVINGS = 50
 
 
@@ -56,34 +56,45 @@ def betting_interval(
         >>> round(low, 3), round(high, 3)
         (0.468, 0.532)
     """
-    y = validation.numbers("values", values)
-    bounds = validation.numbers("lower and upper", [lower, upper])
-    alpha = validation.alpha_level(alpha)
-    if not bounds[0] < bounds[1]:
-        raise ValueError(f"lower is {lower} and upper {upper}: lower must be below upper")
-    outside = y[(y < bounds[0]) | (y > bounds[1])]
-    if outside.size:
-        raise ValueError(f"values hold {outside[0]}: they must lie in [{lower}, {upper}]")
-
-    width = bounds[1] - bounds[0]
-    x = (y - bounds[0]) / width
+    y, lower, upper, alpha = checked_values(values, lower, upper, alpha)
+    width = upper - lower
+    x = (y - lower) / width
     bets = _bets(x, alpha)
     low = _largest_rejected(x, bets, alpha)
     high = 1 - _largest_rejected(1 - x, bets, alpha)
     mean = float(y.mean())
-    return Interval(
-        min(float(bounds[0] + width * low), mean), max(float(bounds[0] + width * high), mean)
-    )
+    return Interval(min(lower + width * low, mean), max(lower + width * high, mean))
+
+
+def checked_values(
+    values: ArrayLike, lower: float, upper: float, alpha: float
+) -> tuple[FloatArray, float, float, float]:
+    """Return values, their bounds and alpha, checked."""
+    y = validation.numbers("values", values)
+    low, high = validation.numbers("lower and upper", [lower, upper]).tolist()
+    alpha = validation.alpha_level(alpha)
+    if not low < high:
+        raise ValueError(f"lower is {lower} and upper {upper}: lower must be below upper")
+    outside = y[(y < low) | (y > high)]
+    if outside.size:
+        raise ValueError(f"values hold {outside[0]}: they must lie in [{lower}, {upper}]")
+    return y, low, high, alpha
+
+
+def variances_before(x: FloatArray) -> FloatArray:
+    """Return the variance of the values in [0, 1] before each; the first sees none.
+
+    It is regularised as by one value at 1/2 and a variance of 1/4.
+    """
+    seen = np.arange(1, x.size + 1)
+    means = (0.5 + np.cumsum(x)) / (seen + 1)
+    variances = (0.25 + np.cumsum((x - means) ** 2)) / (seen + 1)
+    return np.concatenate([[0.25], variances[:-1]])
 
 
 def _bets(x: FloatArray, alpha: float) -> FloatArray:
     """Bet more the less the values seen so far have varied; the first bet sees none."""
-    n = x.size
-    seen = np.arange(1, n + 1)
-    means = (0.5 + np.cumsum(x)) / (seen + 1)
-    variances = (0.25 + np.cumsum((x - means) ** 2)) / (seen + 1)
-    before = np.concatenate([[0.25], variances[:-1]])
-    return np.sqrt(2 * math.log(2 / alpha) / (n * before))
+    return np.sqrt(2 * math.log(2 / alpha) / (x.size * variances_before(x)))
 
 
 def _largest_rejected(x: FloatArray, bets: FloatArray, alpha: float) -> float:
@@ -92,7 +103,7 @@ def _largest_rejected(x: FloatArray, bets: FloatArray, alpha: float) -> float:
     rejected, kept = 0.0, 1.0
     for _ in range(_HALVINGS):
         m = (rejected + kept) / 2
-        if np.log1p(np.minimum(bets, _LARGEST_STAKE / m) * (x - m)).sum() >= goal:
+        if np.log1p(np.minimum(bets, LARGEST_STAKE / m) * (x - m)).sum() >= goal:
             rejected = m
         else:
             kept = m

@@ -80,6 +80,21 @@ def more_seeds_words(needed: int | None) -> list[str]:
     ]
 
 
+def sequential_words(n_seeds: int, needed: int | None) -> list[str]:
+    """Return why looking on the way does no harm, and how many seeds would settle the verdict.
+
+    >>> sequential_words(40, 310)[1]
+    'Seeds like these would settle it at about 310'
+    """
+    words = [
+        "The time-uniform CI holds at every number of seeds at once, so it does no harm that they "
+        "were looked at as they came"
+    ]
+    if needed is not None and needed > n_seeds:
+        words.append(f"Seeds like these would settle it at {_about(needed)}")
+    return words
+
+
 def unbounded_words(
     interval: Interval | None, margin: float, n_seeds: int, alpha: float
 ) -> list[str]:

@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Unpack
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from functional_clf.stats import cautions, clauses, metrics, validation, wording
+from functional_clf.stats import cautions, clauses, metrics, time_uniform, validation, wording
 from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import Superiority, probability_of_superiority
 from functional_clf.stats.design import paired_design
@@ -30,11 +31,18 @@ from functional_clf.stats.summaries import (
     describe_model,
     plain,
 )
+from functional_clf.stats.time_uniform import time_uniform_interval, with_time_uniform_rate
 from functional_clf.stats.types import Interval, Verdict
 from functional_clf.stats.verdicts import decide, settled, verdict_words
 
 _OWN_NAMES = {"accuracy": "scores"}  # of a model's summary, where the metric is another
-_OF_METRICS = ("metric", "step", "majority", "first_metric")  # last in JSON, as they came last
+_OF_METRICS = (
+    "metric",
+    "step",
+    "majority",
+    "first_metric",
+    "sequential",
+)  # last in JSON, as they came last
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,6 +95,7 @@ class Comparison:
         majority: the scores of always predicting the majority class, below which a run failed;
             None where they were not given.
         first_metric: metric of the first look.
+        sequential: whether all intervals hold at every number of pairs at once, as `Rules` says.
     """
 
     model_a: ModelSummary
@@ -128,10 +137,14 @@ class Comparison:
     step: float | None = None
     majority: Distribution | None = None
     first_metric: str | None = None
+    sequential: bool = False
 
     @property
     def pvalue(self) -> float | None:
-        """The p value that fits the scope: sign-flip, or for splits that of the interval."""
+        """The p value that fits the scope: sign-flip, or for splits that of the interval.
+
+        None where pairs were looked at as they came.
+        """
         return self.sign_flip_pvalue if self.scope.independent else self.interval_pvalue
 
     @property
@@ -207,7 +220,9 @@ class Comparison:
             self.margin,
             self._metric,
         )
-        details = [*self._interval_words(), self._p_words()]
+        details = self._interval_words()
+        if not self.sequential:
+            details.append(self._p_words())
         if not self.scope.counts_reach:
             details.append(self._count_words())
         return (
@@ -220,6 +235,9 @@ class Comparison:
         if self.n_comparisons > 1:
             together = f" over all {self.n_comparisons} comparisons together"
         words = []
+        if self.sequential and self.interval is not None:
+            ends = clauses.ends(self.interval, self.estimate, self.margin, self._metric)
+            return [f"{level.removesuffix('CI')}time-uniform CI{together} {ends}"]
         if self.standard_error is None:
             reason = (
                 "one pair shows no spread" if self.n_pairs == 1 else "all differences are equal"
@@ -266,6 +284,8 @@ class Comparison:
 
     def _cautions(self) -> list[str]:
         gain = self._gain
+        if self.sequential:
+            return cautions.sequential_words(self.n_pairs, self.seeds_needed)
         if not self.scope.independent:
             words = cautions.one_data_set_words(gain, self.margin, self.n_pairs, self.alpha)
             if self.interval and self.n_train is not None and self.n_test is not None:
@@ -312,6 +332,9 @@ def compare(
     interval are left out of the split scope: both would speak of one data set only. Whatever the
     words claim and no bounded interval settles has its caution: a collapse rarer than these seeds
     can show may overturn it.
+
+    Where pairs were looked at as they came (`rules.sequential`), the time-uniform interval alone
+    decides, and the limits of rates and counts are time-uniform, too.
 
     Scores of `rules.metric` other than accuracy are compared likewise. Bounded ones get every
     interval. Log loss has no upper bound, so t's interval stands alone, and nothing guarantees it.
@@ -380,8 +403,11 @@ def compare(
     score_t = score_t_interval(pairs.a, pairs.b, alpha, factor, design.step, upper)
     bounded = None  # this and `gain` have the sign that says "better" where it is plus
     if independent and upper is not None:
-        bounded = betting_interval(gains, -upper, upper, alpha)
-    if score_t is not None:
+        of_bounded = time_uniform_interval if rules.sequential else betting_interval
+        bounded = of_bounded(gains, -upper, upper, alpha)
+    if rules.sequential:
+        gain, method = bounded, "time-uniform"
+    elif score_t is not None:
         gain = metric.gain_interval(possible(score_t, upper))
         method = f"{'paired' if independent else 'corrected'} t"
         method += "" if upper is None else " with score limits"
@@ -395,7 +421,10 @@ def compare(
     else:
         claims = settled(gain, margin)
     needed = None
-    if bounded is not None and upper is not None and not claims <= settled(bounded, margin):
+    if rules.sequential and upper is not None:
+        if decide(gain, margin) == "inconclusive":
+            needed = time_uniform.seeds_to_settle(gains, margin, alpha, upper)
+    elif bounded is not None and upper is not None and not claims <= settled(bounded, margin):
         needed = cautions.seeds_to_settle(gains, claims, margin, alpha, upper)
     interval_pvalue = None
     if not independent:
@@ -403,10 +432,23 @@ def compare(
         if score_t is not None:
             estimates = paired_estimates(pairs.a, pairs.b, factor, design.step, upper)
         interval_pvalue = limits_pvalue(estimates) if estimates else test.pvalue
-    sign_flip = sign_flip_test(d, seed=rules.seed) if independent else None
+    has_p = independent and not rules.sequential
+    sign_flip = sign_flip_test(d, seed=rules.seed) if has_p else None
+    summaries = (
+        describe_model(name_a, pairs.a, mask_a, failing.a, alpha),
+        describe_model(name_b, pairs.b, mask_b, failing.b, alpha),
+    )
+    superiority = probability_of_superiority(gains, alpha)
+    if rules.sequential:
+        summaries = (
+            with_time_uniform_rate(summaries[0], mask_a | failing.a, alpha),
+            with_time_uniform_rate(summaries[1], mask_b | failing.b, alpha),
+        )
+        wins = np.where(gains == 0, 0.5, gains > 0)
+        superiority = superiority._replace(interval=time_uniform_interval(wins, 0, 1, alpha))
     return Comparison(
-        model_a=describe_model(name_a, pairs.a, mask_a, failing.a, alpha),
-        model_b=describe_model(name_b, pairs.b, mask_b, failing.b, alpha),
+        model_a=summaries[0],
+        model_b=summaries[1],
         scope=design.scope,
         setting=rules.setting,
         n_pairs=d.size,
@@ -415,13 +457,13 @@ def compare(
         method=method,
         standard_error=test.standard_error,
         df=test.df,
-        t_statistic=test.statistic,
-        t_pvalue=test.pvalue,
+        t_statistic=None if rules.sequential else test.statistic,
+        t_pvalue=None if rules.sequential else test.pvalue,
         interval_pvalue=interval_pvalue,
         sign_flip_pvalue=sign_flip.pvalue if sign_flip else None,
         smallest_pvalue=sign_flip.smallest if sign_flip else None,
         bounded_interval=metric.gain_interval(bounded),
-        superiority=probability_of_superiority(gains, alpha),
+        superiority=superiority,
         differences=describe(d),
         correlation=pairs.correlation,
         variance_ratio=pairs.variance_ratio,
@@ -441,4 +483,5 @@ def compare(
         step=design.step or None,
         majority=None if failing.majority is None else describe(failing.majority),
         first_metric=rules.first_metric,
+        sequential=rules.sequential,
     )

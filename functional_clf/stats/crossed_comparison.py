@@ -223,6 +223,11 @@ def compare_crossed(
             f"rules have metric {rules.metric!r}: a crossed design is compared by accuracy alone"
         )
     name_a, name_b = validation.model_names(names)
+    if rules.sequential:
+        raise ValueError(
+            "rules are sequential: a crossed design has as many cells as were asked for; leave "
+            "sequential out"
+        )
     pairs = paired("table_a", table_a, "table_b", table_b, total, ndim=2)
     d = pairs.differences
     test = crossed_t_test(d, rules.alpha)

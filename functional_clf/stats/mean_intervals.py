@@ -9,6 +9,7 @@ from functional_clf.stats import metrics, validation
 from functional_clf.stats.design import paired_design
 from functional_clf.stats.rules import Rules
 from functional_clf.stats.score_limits import limits, paired_estimates
+from functional_clf.stats.time_uniform import time_uniform_interval
 from functional_clf.stats.types import Interval
 
 
@@ -16,7 +17,8 @@ def mean_interval(scores: ArrayLike, rules: Rules) -> Interval | None:
     """Return the interval of one model's mean score, which reaches as far as the rules' scope.
 
     It is that of the difference from a score of 0 everywhere (see `score_t_interval`), cut to what
-    a score can be. Where the metric has no upper bound it is t's alone.
+    a score can be. Where the metric has no upper bound it is t's alone; where runs were looked at
+    as they came, it is the time-uniform one.
 
     Args:
         scores: (J,) scores of `rules.metric`, one a replicate; no counts.
@@ -40,6 +42,8 @@ def mean_interval(scores: ArrayLike, rules: Rules) -> Interval | None:
     """
     metric = metrics.named(rules.metric)
     (values,) = validation.scores({"scores": scores}, metric)
+    if rules.sequential and metric.upper is not None:
+        return time_uniform_interval(values, 0, metric.upper, rules.alpha)
     design = paired_design(rules, None, values.shape)
     factor = design.variance_factor(values.size)
     if np.ptp(np.round(values, validation.DECIMALS)) == 0:

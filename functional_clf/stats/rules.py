@@ -43,6 +43,10 @@ class Rules:
             bound over `n_test`, where that is known. A metric that averages over classes changes by
             more with a sample of a small class, which has to be given. None for log loss, of which
             one sample can change anything.
+        sequential: whether the number of pairs hangs on what was seen on the way, as where one
+            stops at a verdict. All intervals then hold at every number of pairs at once, the
+            verdict is decided on the time-uniform one, and there is no p value. Pairs come in the
+            order they were drawn. Of independent replicates and bounded metrics alone.
         first_metric: the metric of the first look; where it differs from `metric`, the conclusion
             says that the metric was changed after looking, and nothing of a changed margin.
 
@@ -71,6 +75,7 @@ class Rules:
     metric: str = metrics.ACCURACY.name
     step: float | None = None
     first_metric: str | None = None
+    sequential: bool = False
 
     def __post_init__(self) -> None:
         optional = validation.optional
@@ -104,6 +109,18 @@ class Rules:
             raise ValueError(
                 f"failure_below is {self.failure_below}: it is an accuracy, and the metric is "
                 f"{metric.words}; say by majority= of compare what a failed run is"
+            )
+        if not isinstance(self.sequential, bool):
+            raise TypeError(f"sequential is {validation.shown(self.sequential)}: True or False")
+        if self.sequential and not scopes.named(self.scope).independent:
+            raise ValueError(
+                f"scope is {self.scope!r}: splits of one data set are no independent draws, so "
+                "no interval holds at every number of them; leave sequential out"
+            )
+        if self.sequential and metric.upper is None:
+            raise ValueError(
+                f"metric is {self.metric!r}: {metric.words} has no upper bound, so no interval "
+                "holds at every number of pairs; leave sequential out"
             )
         for name, value in checked.items():
             object.__setattr__(self, name, value)
@@ -156,6 +173,7 @@ class RuleSettings(PairedSettings, CrossedSettings, total=False):
     """All rules as arguments, so that a type checker knows them: the fields of `Rules`."""
 
     seed: int
+    sequential: bool
 
 
 def _first_metric(name: str) -> metrics.Metric:

@@ -43,7 +43,8 @@ def compare_all(
         settings: in place of `rules`, its fields one by one, as in `compare`.
 
     Returns:
-        One `Comparison` a pair, with `n_comparisons`, `holm_pvalue` and `smallest_holm_pvalue` set.
+        One `Comparison` a pair, with `n_comparisons` set, and where there are p values, with
+        `holm_pvalue` and `smallest_holm_pvalue`.
 
     Raises:
         ValueError: for fewer than two models, a baseline that is none of them, or as `compare`.
@@ -89,6 +90,8 @@ def compare_all(
     ]
     if len(pairs) == 1:
         return comparisons
+    if rules.sequential:
+        return [dataclasses.replace(c, n_comparisons=len(pairs)) for c in comparisons]
     adjusted = _holm([c.pvalue for c in comparisons])
     # Holm's p rises with each p it adjusts, so it is smallest where each of them is.
     smallest = _holm([c.smallest_pvalue for c in comparisons])

@@ -134,6 +134,10 @@ def self_calibration(
     repetitions = validation.integer("repetitions", repetitions, 1)
     rng = np.random.default_rng(validation.integer("seed", seed, 0))
     rules = chosen("self_calibration", rules, settings, PairedSettings.__optional_keys__)
+    if rules.sequential:
+        raise ValueError(
+            "rules are sequential: studies of fixed sizes are drawn; leave sequential out"
+        )
     large = compare(accuracies_a, accuracies_b, rules, total=total)
     metric = metrics.named(rules.metric)
     pairs = paired("accuracies_a", accuracies_a, "accuracies_b", accuracies_b, total, metric=metric)

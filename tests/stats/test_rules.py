@@ -36,7 +36,7 @@ CROSSED = {
     "earlier_looks": 2,
     "first_metric": "accuracy",
 }
-ALL = PAIRED | CROSSED | {"seed": 3}
+ALL = PAIRED | CROSSED | {"seed": 3, "sequential": False}
 
 CALLS = {
     "compare": lambda *rules, **one_by_one: compare(A, B, *rules, **one_by_one),
@@ -68,8 +68,8 @@ def test_rules_say_what_their_fields_say_one_by_one(name):
 def test_each_rule_is_heard(name):
     call, one_by_one = CALLS[name], SETTINGS[name]
     expected = call(Rules(**one_by_one))
-    # Those left are looked at below, and accuracy is what stands without a metric.
-    for left_out in set(one_by_one) - {"seed", "n_train", "n_test", "metric"}:
+    # Those left are looked at below (or in their own tests), and accuracy stands without a metric.
+    for left_out in set(one_by_one) - {"seed", "n_train", "n_test", "metric", "sequential"}:
         fewer = {rule: value for rule, value in one_by_one.items() if rule != left_out}
         assert call(Rules(**fewer)) != expected, left_out
     if name != "compare_crossed":
@@ -113,6 +113,12 @@ def test_an_unknown_name_is_refused_like_any_pythons(name):
         with pytest.raises(TypeError, match=expected) as caught:
             CALLS[name](**{wrong: 3})
         assert set(str(caught.value).split("its rules are ")[1].split(", ")) == known
+
+
+def test_fixed_designs_take_no_sequential_rules():
+    for name in ("compare_crossed", "self_calibration"):
+        with pytest.raises(ValueError, match=r"rules are sequential: .* leave sequential out"):
+            CALLS[name](Rules(sequential=True))
 
 
 @pytest.mark.parametrize("name", CALLS)
