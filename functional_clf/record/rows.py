@@ -66,6 +66,14 @@ class Looks(NamedTuple):
     first_metric: str = ACCURACY.name
 
 
+class Look(NamedTuple):
+    """By what rules results were looked at."""
+
+    margin: float
+    alpha: float
+    metric: str = ACCURACY.name
+
+
 def stored_rows(result: ChunkResult) -> list[tuple[Any, ...]]:
     """The rows as the database holds them, each with its position among those of its model.
 

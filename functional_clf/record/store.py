@@ -20,6 +20,7 @@ from functional_clf.record.rows import (
     SEED_COLUMNS,
     WARNED,
     ChunkResult,
+    Look,
     Looks,
     chunk_digest,
     differences,
@@ -115,10 +116,28 @@ class Store(Database):
             looks.append(this)
             if not self.is_read_only:
                 self._write_meta("looks", json.dumps(looks))
+        return self.looks(seeds, looks)
+
+    def looks(self, seeds: range, noted: list[list[Any]] | None = None) -> Looks:
+        """How the results of these seeds were looked at before, nothing being noted.
+
+        Args:
+            seeds: which ones.
+            noted: the looks there were; None for those that are noted here.
+        """
+        looks = self._looks() if noted is None else noted
+        if not looks:
+            return Looks()
         seen = list(dict.fromkeys((start, stop) for start, stop, *_ in looks))
         first_margin, first_alpha, *first_metric = looks[0][2:]
-        earlier = seen.index((seeds.start, seeds.stop))
+        this = (seeds.start, seeds.stop)
+        earlier = seen.index(this) if this in seen else len(seen)
         return Looks(first_margin, first_alpha, earlier, *first_metric)
+
+    def last_look(self) -> Look | None:
+        """By what rules the results were last looked at; None where nobody has looked."""
+        looks = self._looks()
+        return Look(*looks[-1][2:]) if looks else None
 
     def _looks(self) -> list[list[Any]]:
         """The looks that are noted, in order: first and last seed, margin, alpha, maybe metric."""
