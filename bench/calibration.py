@@ -67,11 +67,11 @@ HARD_AND_EASY = (  # the models' accuracies, test samples a run, runs
     (0.9895, 0.9995, 1000, 10),
     (0.98, 0.99, 1000, 10),
 )
-SHUFFLED = (  # a bundled data set, the metric, studies as a share of the repetitions
-    (load_breast_cancer, "balanced_accuracy", 1.0),
-    (load_wine, "balanced_accuracy", 1.0),
-    (load_iris, "accuracy", 1.0),  # its classes are of one size
-    (load_digits, "balanced_accuracy", 0.5),
+SHUFFLED = (  # a bundled data set, and the metric
+    (load_breast_cancer, "balanced_accuracy"),
+    (load_wine, "balanced_accuracy"),
+    (load_iris, "accuracy"),  # its classes are of one size
+    (load_digits, "balanced_accuracy"),
 )
 FEW_SEEDS = (3, 5, 10)
 REPORT = Path(__file__).parent / "results" / "CALIBRATION.md"
@@ -509,12 +509,12 @@ def shuffled_labels(repetitions: int, rng: np.random.Generator) -> list[Row]:
     every sample here, and so have no spread.
     """
     rows = []
-    for load, metric, share in SHUFFLED:
+    for load, metric in SHUFFLED:
         x, y = load(return_X_y=True)
         x = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
         order = learners.neighbours(x)
         n_test = -(-len(x) // 5)
-        studies = np.empty((round(repetitions * share), 3, 100))
+        studies = np.empty((repetitions, 3, 100))
         for study in studies:
             y = rng.permutation(y)
             train = learners.stratified(y, n_test, 100, rng)
@@ -691,6 +691,14 @@ def report(seed: int, scale: float = 1.0) -> str:
             "the luckier studies more often than it should. And where seeds may collapse, a small "
             "study often has seen no collapse: its interval then knows nothing of them; only the "
             "bounded one allows for them.",
+            "",
+            "Of real features with labels that mean nothing, on which no model is better than another "
+            "(four bundled data sets, a straight line by least squares against naive Bayes and "
+            "against the nearest neighbour, test share .2), the split scope's interval left out 0 "
+            "in at most 2.6 % of studies of 10, 30 and 100 splits, and the corrected t alone in at "
+            "most 5 %: there it is cautious. The naive t did in up to 70 %. For the mean over data "
+            "sets t keeps its level but where few of them carry most of the effect: of skewed "
+            "effects it covers 92.6 % over 5 data sets and 93.8 % over 20.",
             "",
             "| study | rate | bounds % | measured % | repetitions | |",
             "|---|---|---|---|---|---|",
