@@ -62,7 +62,9 @@ from .ensemble.seed_ensemble import SeedEnsembleClassifier as SeedEnsembleClassi
 from .record.database import StoreError as StoreError
 from .record.weights import load_seed as load_seed
 from .stats import Comparison as Comparison
+from .stats import SeedPlan as SeedPlan
 from .stats import compare as compare
+from .stats import plan as plan
 from .study.results import Results as Results
 from .study.study import Study as Study
 

@@ -81,3 +81,14 @@ def f_isf(q: float, df: float, df_below: float) -> float:
     10.6491
     """
     return 1 / f_ppf(q, df_below, df)
+
+
+def noncentral_t_cdf(value: float, df: float, shift: float) -> float:
+    """Return the probability that noncentral t falls to a value or below.
+
+    >>> round(noncentral_t_cdf(2.0345, 33, 2.9155), 3)
+    0.192
+    """
+    if df == float("inf"):
+        return float(scipy.special.ndtr(value - shift))
+    return float(scipy.special.nctdtr(df, shift, value))
