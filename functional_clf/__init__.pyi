@@ -61,6 +61,8 @@ from .data.tables import table as table
 from .ensemble.seed_ensemble import SeedEnsembleClassifier as SeedEnsembleClassifier
 from .record.database import StoreError as StoreError
 from .record.weights import load_seed as load_seed
+from .score_tables.comparing import ScoreComparison as ScoreComparison
+from .score_tables.comparing import compare_scores as compare_scores
 from .stats import Comparison as Comparison
 from .stats import SeedPlan as SeedPlan
 from .stats import compare as compare
@@ -68,5 +70,6 @@ from .stats import plan as plan
 from .study.results import Results as Results
 from .study.study import Study as Study
 
+COMMANDS: tuple[str, ...]
 STARTED_AT: float
 __version__: str

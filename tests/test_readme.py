@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from functional_clf import run
+from functional_clf import Study, circles, model_0, model_1, run
+from functional_clf.cli import check, compare, main
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,9 +69,31 @@ def test_continuous_integration_runs_the_two_commands_as_they_stand():
     assert "readme_command 2" in script
 
 
+def test_the_commands_for_scores_run_as_they_stand(tmp_path, monkeypatch, capsys):
+    commands = [line.split() for line in README.splitlines() if "-m functional_clf.c" in line]
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        f"{model},{seed},0.{5 + (seed + k) % 4}\n"
+        for k, model in enumerate("ab")
+        for seed in range(8)
+    ]
+    Path("scores.csv").write_text("model,seed,accuracy\n" + "".join(rows))
+    for name, epochs in (("old", 3), ("new", 40)):
+        models = model_0(epochs=3), model_1(epochs=epochs)
+        Study(circles(60), models, seeds=6, engine="eager", threads=1).run(f"runs/{name}")
+    names = []
+    for _, _, module, *args in commands:
+        names.append(module.rpartition(".")[2])
+        assert main.main([names[-1], *args]) in (0, 1, 3)
+        assert capsys.readouterr().err == ""
+    assert names == ["compare", "check"]
+    assert Path("gate.xml").exists()
+
+
 def test_every_option_it_names_exists(capsys):
-    with pytest.raises(SystemExit):
-        run.main(["--help"])
+    for command in (run.main, compare.main, check.main):
+        with pytest.raises(SystemExit):
+            command(["--help"])
     known = set(re.findall(r"--[a-z][-a-z0-9.]*", capsys.readouterr().out))
     of_ours = README.replace(COMMANDS[1], "").replace("--nproc-per-node", "")  # torchrun's own
     assert set(re.findall(r"(?<![-\w])--[a-z][-a-z0-9]*(?:\.[a-z-]+)?", of_ours)) <= known

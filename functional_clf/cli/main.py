@@ -8,11 +8,20 @@ from functional_clf.cli.ending import ended
 from functional_clf.cli.screen import complain
 from functional_clf.registry import Registry
 
-COMMANDS: Registry[Callable[..., int]] = Registry("command", {"run": "functional_clf.cli.run:main"})
+COMMANDS: Registry[Callable[..., int]] = Registry(
+    "command",
+    {
+        "run": "functional_clf.cli.run:main",
+        "compare": "functional_clf.cli.compare:main",
+        "check": "functional_clf.cli.check:main",
+    },
+)
 
 USAGE = """usage: functional-clf COMMAND ...
 
   run        train many seeds of two or more models and compare them; see run --help
+  compare    compare scores from anywhere: a table, or a run folder; see compare --help
+  check      a gate for pipelines: is a run worse than a baseline? see check --help
   --version  print the version"""
 
 

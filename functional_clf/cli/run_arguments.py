@@ -1,17 +1,16 @@
 """The arguments of the main job, parsed without importing torch: a wrong one is told at once."""
 
-import contextlib
-import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
+from functional_clf.cli.parsing import one_of, parsed
 from functional_clf.cli.study_file import StudyFile, read_study
 from functional_clf.contestants.settings import MODEL_0, MODEL_1, MlpSettings
 from functional_clf.contestants.specs import ModelSpec, named_spec, spec_of
@@ -60,19 +59,6 @@ SeedRange = Annotated[
         ],
     ),
 ]
-
-
-def _one_of(names: Iterable[str]) -> tyro.constructors.PrimitiveConstructorSpec[str]:
-    """An argument that is one of some names."""
-    choices = tuple(names)
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=1,
-        metavar=f"{{{','.join(choices)}}}",
-        instance_from_str=lambda texts: texts[0],
-        is_instance=lambda value: value in choices,
-        str_from_instance=lambda name: [name],
-        choices=choices,
-    )
 
 
 def _model(
@@ -155,7 +141,7 @@ class RunArguments(Options, _SeedsFirst):
     study: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="[STUDY.TOML]")] = (
         None
     )
-    engine: Annotated[str, _one_of(["auto", *ENGINES])] = "auto"
+    engine: Annotated[str, one_of(["auto", *ENGINES])] = "auto"
     chunk_size: Annotated[int | None, tyro.conf.arg(aliases=["--chunk"])] = None
     out: Annotated[Path | None, _path("out")] = None
     self_calibration: bool = False
@@ -163,7 +149,7 @@ class RunArguments(Options, _SeedsFirst):
     replay: int | None = None
     plots: bool = True
     json: tyro.conf.FlagCreatePairsOff[bool] = False
-    metric: Annotated[str, _one_of(METRICS)] = ACCURACY.name
+    metric: Annotated[str, one_of(METRICS)] = ACCURACY.name
     data: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "circles"
     target: Annotated[str | None, tyro.conf.arg(aliases=["--label"])] = None
     drop: tuple[str, ...] = ()
@@ -309,22 +295,7 @@ def parse(args: Sequence[str] | None, program: str = PROGRAM) -> RunArguments:
     file, args = _study_file(list(sys.argv[1:] if args is None else args))
     config = () if file else (tyro.conf.FlagCreatePairsOff,)
     defaults: dict[str, Any] = {"default": _said_by(file)} if file else {}
-    complaint = io.StringIO()
-    try:
-        is_help = not {"-h", "--help"}.isdisjoint(args)
-        columns = {} if is_help else {"COLUMNS": "100000"}  # else it would break a long word in two
-        with contextlib.redirect_stderr(complaint), _set(columns):
-            arguments = tyro.cli(
-                RunArguments,
-                prog=program,
-                args=args,
-                config=config,
-                **defaults,
-            )
-    except SystemExit as stop:
-        if stop.code:
-            raise ValueError(_one_line(complaint.getvalue())) from None
-        raise
+    arguments = parsed(RunArguments, args, program, config=config, **defaults)
     stratify = None if file is None else file.values.get("stratify")
     if stratify is None or arguments.stratify or arguments.no_stratify:
         return arguments
@@ -355,20 +326,6 @@ def _study_file(args: list[str]) -> tuple[StudyFile | None, list[str]]:
     ]  # fmt: skip
 
 
-@contextlib.contextmanager
-def _set(variables: Mapping[str, str]) -> Iterator[None]:
-    """Environment variables for a while."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
-
-
 def _said_by(file: StudyFile) -> RunArguments:
     """Defaults out of a file, unchecked: arguments beside it may change or complete them."""
     unchecked = object.__new__(RunArguments)
@@ -378,24 +335,3 @@ def _said_by(file: StudyFile) -> RunArguments:
         object.__setattr__(unchecked, one.name, file.values[one.name] if is_said else standard)
     object.__setattr__(unchecked, "model", file.models)
     return unchecked
-
-
-def _one_line(box: str) -> str:
-    r"""The gist of tyro's boxed complaint: its text up to the first rule, without the frame.
-
-    Example:
-        >>> print(_one_line("╭ Value error ──╮\n│ Error parsing --samples: │\n│ not a number │"))
-        --samples: not a number
-        >>> print(_one_line(" Value error \n ---- \n  not a number \n  ---- \n  See --help"))
-        not a number
-    """
-    lines = [line.strip("╭╮╰╯│ ") for line in box.splitlines()]
-    text = []
-    for line in lines[1:]:
-        if line.strip("─-"):  # the latter where the encoding is ASCII
-            text.append(line)
-        elif line and text:
-            break
-    gist = " ".join(" ".join(text).split())
-    # Where it was our own check that failed, its message already names the argument.
-    return re.sub(r"^Error parsing (?:\S+: (?=[\w.]+ is |model '))?", "", gist)

@@ -1,8 +1,10 @@
 """Tables out of files: a file that is no plain table is refused in one line, never half read."""
 
 import csv
+import functools
 import gzip
 import io
+import itertools
 import os
 import re
 import stat
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from functional_clf.support.errors import one_line
@@ -23,6 +26,9 @@ MISSING = ("", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "?")
 """What stands for a missing value in a text file."""
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+FIRST_ROWS = 10_000
+"""So many tell the types of a text file's columns, where the later ones agree."""
+
 ENDINGS = (".csv", ".tsv", ".parquet", ".arrow", ".feather", ".ipc")
 
 _NAMES = {",": "','", ";": "';'", "\t": "a tab", "|": "'|'"}
@@ -85,6 +91,31 @@ def read_table(path: str | os.PathLike[str]) -> pl.DataFrame:
     if ending in DELIMITERS:
         return _named(_read_text(data, DELIMITERS[ending], shown), shown)
     return _named(_read_binary(data, ending, shown), shown)
+
+
+def line_of_row(path: str | os.PathLike[str], row: int) -> int | None:
+    r"""The line of a text file on which a row of its table begins; None of files without lines.
+
+    Args:
+        path: of a file that `read_table` has read.
+        row: its number, from 0.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "patients.csv")
+        ...     _ = file.write_text("age,sick\n31,no\n\n40,yes\n")
+        ...     line_of_row(file, 1)
+        4
+    """
+    given = os.fspath(path)
+    if (delimiter := DELIMITERS.get(_ending(given))) is None:
+        return None
+    text = _text(Path(given).read_bytes(), repr(given))
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
+    rows = (line for line, cells in _rows(text, delimiter, repr(given)) if "".join(cells).strip())
+    return next(itertools.islice(rows, row + 1, None), None)
 
 
 def as_values(words: pl.Series) -> pl.Series:
@@ -200,12 +231,7 @@ def _read_text(data: bytes, delimiter: str, shown: str) -> pl.DataFrame:
     header = _header(text, delimiter, shown)
     blank = _blank_rows(text, delimiter, len(header), shown)
     try:
-        found = pl.read_csv(
-            text.encode(),
-            separator=delimiter,
-            infer_schema_length=None,
-            null_values=list(MISSING),
-        )
+        found = _parsed(text.encode(), delimiter)
     except (Exception, pl.exceptions.PanicException) as error:
         why = one_line(error).rstrip(".:")
         raise ValueError(f"{shown} cannot be read as a table: {why}") from error
@@ -217,6 +243,29 @@ def _read_text(data: bytes, delimiter: str, shown: str) -> pl.DataFrame:
     )
     found.columns = header
     return found
+
+
+def _parsed(data: bytes, delimiter: str) -> pl.DataFrame:
+    """A frame of the types that all rows allow.
+
+    Looking through all rows takes ten times as long as reading them by types that are known. So
+    the first rows tell, unless a later one does not fit, or they say nothing of a column.
+    """
+    read = functools.partial(pl.read_csv, data, separator=delimiter, null_values=list(MISSING))
+    mark = delimiter.encode()
+    # Of which later rows may hold some, and the first none: the types are others then.
+    odd = (mark + b" ", b" " + mark, b"\n ", b" \n", mark + b"+", b"\n+")
+    if any(one in data for one in odd):
+        return read(infer_schema_length=None)
+    try:
+        found = read(infer_schema_length=FIRST_ROWS)
+        first = found.head(FIRST_ROWS)
+        texts = [one for one in first.iter_columns() if one.dtype == pl.String]
+        if found.height <= FIRST_ROWS or all(one.null_count() < len(one) for one in texts):
+            return found
+    except pl.exceptions.PolarsError:
+        pass
+    return read(infer_schema_length=None)
 
 
 def _header(text: str, delimiter: str, shown: str) -> list[str]:
@@ -235,6 +284,8 @@ def _header(text: str, delimiter: str, shown: str) -> list[str]:
 def _blank_rows(text: str, delimiter: str, width: int, shown: str) -> list[int]:
     """Numbers of the rows without a cell, once every other one has a cell for each column."""
     blank, number = [], -1
+    if '"' not in text and _is_even(text, delimiter, width):
+        return []
     if '"' in text:
         counted = ((line, len(row), row) for line, row in _rows(text, delimiter, shown))
     else:  # much quicker
@@ -251,6 +302,21 @@ def _blank_rows(text: str, delimiter: str, width: int, shown: str) -> list[int]:
     if number < 0 or number + 1 == len(blank):
         raise ValueError(f"{shown} has a header and no rows")
     return blank
+
+
+def _is_even(text: str, delimiter: str, width: int) -> bool:
+    """Whether every line has a cell for each column, told a hundred times as fast as line by line.
+
+    False where it cannot be told so.
+    """
+    if width < 2 or not text.endswith("\n") or "\r" in text:
+        return False
+    data = np.frombuffer(text.encode(), np.uint8)
+    ends, marks = (np.flatnonzero(data == ord(mark)) for mark in ("\n", delimiter))
+    if len(ends) < 2 or len(marks) != len(ends) * (width - 1):
+        return False
+    first, last = marks[:: width - 1], marks[width - 2 :: width - 1]
+    return bool((last < ends).all() and (first[1:] > ends[:-1]).all())
 
 
 def _rows(text: str, delimiter: str, shown: str) -> Iterator[tuple[int, list[str]]]:

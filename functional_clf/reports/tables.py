@@ -3,31 +3,31 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from rich import box
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, Group, RenderableType
-from rich.measure import Measurement
-from rich.table import Table
+from rich.console import Group
 from rich.text import Text
 
 from functional_clf.record.folder import write_whole
+from functional_clf.reports.figures import (
+    FigureTable,
+    difference_of,
+    figure_of,
+    percent,
+    unit_of,
+)
 from functional_clf.stats import Comparison, CrossedComparison, SelfCalibration, wording
 from functional_clf.stats.metrics import METRICS, Metric
 from functional_clf.study.results import Results
 from functional_clf.support.files import open_plain
-from functional_clf.support.text import printable, shortened
+from functional_clf.support.text import printable
 
 FORMAT = 3
 """Of results.json; raised when a field changes its meaning or goes."""
 LARGEST_CLASS = "largest class"
-NAME_CELLS = 8
-"""A table does not cut names shorter; where it has less room, it becomes lines."""
 
 
 def results_dict(results: Results, calibration: SelfCalibration | None = None) -> dict[str, Any]:
@@ -99,9 +99,9 @@ def models_table(results: Results) -> Group:
             table.add_row(
                 name,
                 part,
-                _percent(accuracy["mean"]),
-                "-" if interval is None else " to ".join(map(_percent, interval)),
-                *(_percent(accuracy[key]) for key in ("min", "median", "max")),
+                percent(accuracy["mean"]),
+                "-" if interval is None else " to ".join(map(percent, interval)),
+                *(percent(accuracy[key]) for key in ("min", "median", "max")),
                 f"{summary['failed']} of {summary['seeds']}" if part == "test" else "",
             )
     return Group(_title(results), table)
@@ -117,19 +117,19 @@ def metrics_table(results: Results) -> Group:
             if summary is not None:
                 interval = summary["interval"]
                 figures = (summary[key] for key in ("mean", "min", "max"))
-                mean, *others = (_figure(figure, metric) for figure in figures)
+                mean, *others = (figure_of(figure, metric) for figure in figures)
                 ends = "-"
                 if interval is not None:
-                    ends = " to ".join(_figure(end, metric) for end in interval)
+                    ends = " to ".join(figure_of(end, metric) for end in interval)
                 undefined = summary["undefined"]
                 of = f"{name}, {undefined} seeds undefined" if undefined else name
-                table.add_row(f"{metric.words}{_unit(metric)}", of, mean, ends, *others)
+                table.add_row(f"{metric.words}{unit_of(metric)}", of, mean, ends, *others)
         if (majority := results.majority_scores(metric.name)) is not None and np.isfinite(
             majority
         ).all():
             table.add_row(
-                f"{metric.words}{_unit(metric)}", LARGEST_CLASS, _figure(majority.mean(), metric),
-                "", "", "",
+                f"{metric.words}{unit_of(metric)}", LARGEST_CLASS,
+                figure_of(majority.mean(), metric), "", "", "",
             )  # fmt: skip
     title = (
         "Test scores; of log loss and Brier score less is better. Largest class: that of the "
@@ -151,14 +151,14 @@ def comparisons_table(results: Results) -> Group:
 
     def mean_of(name: str) -> tuple[str, str]:
         interval = results.mean_interval(name, metric=metric.name)
-        ends = "-" if interval is None else " to ".join(_figure(end, metric) for end in interval)
-        return _figure(float(results.scores(name, metric.name).mean()), metric), ends
+        ends = "-" if interval is None else " to ".join(figure_of(end, metric) for end in interval)
+        return figure_of(float(results.scores(name, metric.name).mean()), metric), ends
 
     if is_one:
         table.add_row(baselines[0], *mean_of(baselines[0]), "", "", "", "baseline")
     for one in comparisons:
         names = (one.model_a.name,) if is_one else (one.model_a.name, one.model_b.name)
-        difference, ends = _difference(one, metric)
+        difference, ends = difference_of(one, metric)
         pvalue = one.pvalue if one.holm_pvalue is None else one.holm_pvalue
         words = "-" if one.pvalue is None else wording.p_value(pvalue)
         table.add_row(
@@ -171,29 +171,14 @@ def comparisons_table(results: Results) -> Group:
         )
     against = f" from {baselines[0]}" if is_one else "s"
     together = f" (CI of all {len(comparisons)} together)" if len(comparisons) > 1 else ""
-    title = f"Test {metric.words}{_unit(metric)}, and its difference{against}{together}"
+    title = f"Test {metric.words}{unit_of(metric)}, and its difference{against}{together}"
     return Group(Text(printable(title)), table)
-
-
-def _difference(one: Comparison, metric: Metric) -> tuple[str, str]:
-    """A difference and its interval, with as many decimals as its conclusion has."""
-    least = None
-    if one.interval is not None:
-        least = wording.decimals(one.interval, one.margin, metric)
-    shown = wording.decimals_shown(one.estimate, least, metric)
-
-    def signed(value: float) -> str:
-        figure = wording.amount(value, shown, metric)
-        return figure if figure.startswith("-") else f"+{figure}"
-
-    ends = "-" if one.interval is None else " to ".join(map(signed, one.interval))
-    return signed(one.estimate), ends
 
 
 def references_line(results: Results) -> str:
     """What accuracy the data allow at best, where that is known; else empty."""
     references = results.study.dataset.references()
-    known = [f"{name.replace('_', ' ')} {_percent(best)} %" for name, best in references.items()]
+    known = [f"{name.replace('_', ' ')} {percent(best)} %" for name, best in references.items()]
     return f"Reference accuracies: {', '.join(known)}." if known else ""
 
 
@@ -215,7 +200,7 @@ def components_table(results: Results) -> Group:
             table.add_row(
                 name,
                 "interaction + residual" if source == "interaction" else source,
-                _percent(math.sqrt(component.variance)),
+                percent(math.sqrt(component.variance)),
                 "-" if interval is None else " to ".join(_root(end) for end in interval),
                 "-" if component.share is None else f"{100 * component.share:.0f} %",
             )
@@ -259,82 +244,6 @@ def write_results(
 def results_text(results: Results, calibration: SelfCalibration | None = None) -> str:
     """What stands in results.json."""
     return json.dumps(results_dict(results, calibration), indent=2, allow_nan=False) + "\n"
-
-
-class FigureTable:
-    """A table for rich whose figures are whole on any screen: where it is narrow, names give way.
-
-    Args:
-        left: headings of what is named; the first column holds the models' names.
-        right: headings of the figures.
-
-    Example:
-        >>> table = FigureTable(("model",), ("mean", "max"))
-        >>> table.add_row("a_long_name_[1]", "50.79", "57.25")
-        >>> Console(width=20).print(table)
-        a_long_name_[1]
-          mean 50.79, max
-          57.25
-    """
-
-    def __init__(self, left: tuple[str, ...], right: tuple[str, ...]) -> None:
-        self._left, self._right = left, right
-        self._rows: list[tuple[str, ...]] = []
-
-    def add_row(self, *cells: str) -> None:
-        """Add a row: a text a column; a first one that repeats the row above is shown once."""
-        self._rows.append(cells)
-
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Iterator[RenderableType]:
-        names = list(dict.fromkeys(row[0] for row in self._rows)) if self._left else []
-        shown = [printable(name, options.encoding) for name in names]
-        longest = max(map(cell_len, shown), default=0)
-        excess = 0
-        for gap in (1, 0):
-            table = self._table(dict(zip(names, shown, strict=True)), gap)
-            unlimited = options.update(max_width=2**15)
-            excess = Measurement.get(console, unlimited, table).maximum - options.max_width
-            if excess <= 0:
-                yield table
-                return
-        ellipsis = "..." if options.ascii_only else "…"
-        if longest - excess >= NAME_CELLS:
-            short = shortened(shown, longest - excess, ellipsis)
-            yield self._table(dict(zip(names, short, strict=True)), gap=0)
-            return
-        beside = max(len(", ".join(["", *row[1 : len(self._left)]])) for row in self._rows)
-        short = shortened(shown, max(options.max_width - beside, NAME_CELLS), ellipsis)
-        yield from self._lines(dict(zip(names, short, strict=True)), console, options.max_width)
-
-    def _table(self, names: dict[str, str], gap: int) -> Table:
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0))
-        for heading in self._left:
-            table.add_column(heading, no_wrap=True)
-        for heading in self._right:
-            table.add_column(heading, justify="right", no_wrap=True)
-        above = None
-        for row in self._rows:
-            cells = list(row)
-            if names:
-                cells[0] = "" if row[0] == above else names[row[0]]
-                above = row[0]
-            table.add_row(*map(Text, cells))
-        return table
-
-    def _lines(self, names: dict[str, str], console: Console, width: int) -> Iterator[Text]:
-        """Each row as its names and, below them, its figures with their headings."""
-        n_left = len(self._left)
-        for row in self._rows:
-            if names:
-                yield Text(", ".join([names[row[0]], *row[1:n_left]]))
-            figures = zip(self._right, row[n_left:], strict=True)
-            text = ", ".join(f"{heading} {figure}" for heading, figure in figures if figure)
-            text = text.replace("\n", " ")
-            for line in Text(text).wrap(console, max(width - 2, NAME_CELLS)):
-                line.rstrip()
-                yield Text.assemble("  ", line)
 
 
 def _digest(path: Path) -> bytes | None:
@@ -403,14 +312,6 @@ def _score_dict(results: Results, model: str, metric: Metric) -> dict[str, Any] 
     }
 
 
-def _figure(score: float, metric: Metric) -> str:
-    return _percent(score) if metric.is_share else f"{score:.4f}"
-
-
-def _unit(metric: Metric) -> str:
-    return ", %" if metric.is_share else ""
-
-
 def _accuracy_dict(results: Results, model: str, part: Literal["train", "test"]) -> dict[str, Any]:
     accuracies = results.accuracies(model, part)
     interval = results.mean_interval(model, part)
@@ -437,8 +338,4 @@ def _title(results: Results) -> Text:
 
 def _root(variance: float | None) -> str:
     """A variance as a standard deviation in percentage points."""
-    return "-" if variance is None else _percent(math.sqrt(max(variance, 0.0)))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f}"
+    return "-" if variance is None else percent(math.sqrt(max(variance, 0.0)))

@@ -35,6 +35,7 @@ class ScoreTable:
         alpha: likewise.
         looks: how they were looked at before.
         identity: a run folder's configuration; None of anything else.
+        has_seeds: whether keys are seeds, and not only places of rows.
         doubts: what a reader must know of them, a line each.
 
     Raises:
@@ -64,13 +65,14 @@ class ScoreTable:
     alpha: float | None = None
     looks: Looks | None = None
     identity: Mapping[str, Any] | None = None
+    has_seeds: bool = True
     doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        columns = {f"scores of {name}": column for name, column in self.scores.items()}
-        columns |= {f"diverged of {name}": column for name, column in self.diverged.items()}
+        columns: dict[str, Any] = {f"scores of {name}": one for name, one in self.scores.items()}
+        columns |= {f"diverged of {name}": one for name, one in self.diverged.items()}
         columns |= {"dataset": self.dataset, "majority": self.majority}
-        if np.ndim(self.total):
+        if isinstance(self.total, np.ndarray) and self.total.ndim:
             columns["total"] = self.total
         for name, column in columns.items():
             if column is not None and len(column) != len(self.keys):

@@ -1,6 +1,7 @@
 """A guaranteed interval for the mean of bounded values, by betting against each candidate."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +15,7 @@ from functional_clf.stats.types import FloatArray, Interval
 # longer ones on values that keep jumping between the two bounds.
 LARGEST_STAKE = 0.9
 _HALVINGS = 50
+_MANY, _STEPS, _APART = 4096, 8, 1e-12  # of so many values each look at a candidate takes a while
 
 
 def betting_interval(
@@ -66,6 +68,35 @@ def betting_interval(
     return Interval(min(lower + width * low, mean), max(lower + width * high, mean))
 
 
+def bounds_tests(
+    values: ArrayLike, lower: float, upper: float, alpha: float = 0.05
+) -> tuple[Callable[[float], bool], Callable[[float], bool]]:
+    """Return whether all of the betting interval lies above a limit, and whether below one.
+
+    One look at one candidate tells, where the interval itself takes a hundred.
+
+    >>> is_above, is_below = bounds_tests([0.5] * 64, 0, 1)
+    >>> is_above(0.46), is_above(0.47), is_below(0.54)
+    (True, False, True)
+    """
+    y, lower, upper, alpha = checked_values(values, lower, upper, alpha)
+    x = (y - lower) / (upper - lower)
+    bets, mean = _bets(x, alpha), float(y.mean())
+
+    def excludes(x: FloatArray, share: float) -> bool:
+        # The next candidate above it that bisection would come to.
+        m = (math.floor(share * 2.0**_HALVINGS) + 1) / 2.0**_HALVINGS
+        return m <= 0 or (m < 1 and _excess(x, bets, alpha, m) >= 0)
+
+    def is_above(limit: float) -> bool:
+        return mean > limit and excludes(x, (limit - lower) / (upper - lower))
+
+    def is_below(limit: float) -> bool:
+        return mean < limit and excludes(1 - x, (upper - limit) / (upper - lower))
+
+    return is_above, is_below
+
+
 def checked_values(
     values: ArrayLike, lower: float, upper: float, alpha: float
 ) -> tuple[FloatArray, float, float, float]:
@@ -99,12 +130,53 @@ def _bets(x: FloatArray, alpha: float) -> FloatArray:
 
 def _largest_rejected(x: FloatArray, bets: FloatArray, alpha: float) -> float:
     """Bisect for the largest candidate that betting on a larger mean rejects; 0 if none."""
-    goal = math.log(2 / alpha)
+    surely_rejected, surely_kept = 0.0, 1.0
+    if x.size >= _MANY:
+        surely_rejected, surely_kept = _bracket(x, bets, alpha)
     rejected, kept = 0.0, 1.0
     for _ in range(_HALVINGS):
         m = (rejected + kept) / 2
-        if np.log1p(np.minimum(bets, LARGEST_STAKE / m) * (x - m)).sum() >= goal:
+        is_known = m <= surely_rejected or m >= surely_kept
+        if m <= surely_rejected if is_known else _excess(x, bets, alpha, m) >= 0:
             rejected = m
         else:
             kept = m
     return rejected
+
+
+def _excess(x: FloatArray, bets: FloatArray, alpha: float, m: float) -> float:
+    """Return by how much the log capital that bets against `m` end with exceeds its goal."""
+    capital = np.log1p(np.minimum(bets, LARGEST_STAKE / m) * (x - m)).sum()
+    return float(capital) - math.log(2 / alpha)
+
+
+def _bracket(x: FloatArray, bets: FloatArray, alpha: float) -> tuple[float, float]:
+    """Return a candidate that is rejected and one that is kept, close together.
+
+    The excess falls in m, nearly as a line, so false position finds its zero in a few steps, where
+    each halving takes a step. Where it does not, all that is known is that 0 is rejected and 1 is
+    kept.
+    """
+    kept = float(x.mean())
+    if not 0 < kept < 1:
+        return 0.0, 1.0
+    stakes = np.minimum(bets, LARGEST_STAKE / kept).sum()
+    rejected = kept - 4 * math.log(2 / alpha) / float(stakes)
+    if rejected <= 0:
+        return 0.0, 1.0
+    above, below = (_excess(x, bets, alpha, m) for m in (rejected, kept))
+    if above < 0 or below >= 0:
+        return 0.0, 1.0
+    for _ in range(_STEPS):
+        m = rejected + (kept - rejected) * above / (above - below)
+        # Beyond the zero, so that both ends come close to it.
+        for aim in (m - _APART, m + _APART):
+            if rejected < aim < kept:
+                excess = _excess(x, bets, alpha, aim)
+                if excess >= 0:
+                    rejected, above = aim, excess
+                else:
+                    kept, below = aim, excess
+        if kept - rejected <= 4 * _APART:
+            break
+    return rejected, kept

@@ -1,12 +1,12 @@
 """What a conclusion has to add: collapses nobody saw, approximations, and looks taken before."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from functional_clf.stats import wording
-from functional_clf.stats.betting import betting_interval
+from functional_clf.stats.betting import bounds_tests
 from functional_clf.stats.binomial import clopper_pearson
 from functional_clf.stats.metrics import ACCURACY, Metric, named
 from functional_clf.stats.more_splits import MOST_SPLITS, SplitSpread, splits_to_settle
@@ -40,8 +40,14 @@ def seeds_to_settle(
     """
 
     def enough(n: int) -> bool:
-        bounded = betting_interval(np.resize(differences, n), -upper, upper, alpha)
-        return claims <= settled(bounded, margin)
+        is_above, is_below = bounds_tests(np.resize(differences, n), -upper, upper, alpha)
+        truths: dict[Claim, Callable[[], bool]] = {
+            "better": lambda: is_above(0),
+            "worse": lambda: is_below(0),
+            "beyond the margin": lambda: is_above(margin) or is_below(-margin),
+            "within the margin": lambda: is_above(-margin) and is_below(margin),
+        }
+        return all(truths[claim]() for claim in claims)
 
     limit = max(_MOST_SEEDS, 2 * differences.size)
     too_few, n = 0, differences.size

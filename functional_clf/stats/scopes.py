@@ -79,12 +79,22 @@ CROSSED = Scope(
     unnamed_setting="the same source",
     independent=False,
 )
+UNSAID = Scope(
+    name="unsaid",
+    replicate="nobody said what each redraws",
+    claim_template="more runs made as these were, whatever each of them redrew",
+    unnamed_setting="",
+)
+"""Of scores from elsewhere, of which nobody says it: the least that pairs can claim."""
 
 _BY_NAME = {scope.name: scope for scope in (DATA, SPLIT, INIT, TEST_SET)}
+_UNLISTED = {UNSAID.name: UNSAID}
 
 
 def named(name: str) -> Scope:
     """Return the scope of a comparison of two columns."""
+    if isinstance(name, str) and name in _UNLISTED:
+        return _UNLISTED[name]
     if not isinstance(name, str) or name not in _BY_NAME:
         crossed = isinstance(name, str) and name == CROSSED.name
         hint = "; a crossed design needs compare_crossed" if crossed else ""

@@ -10,6 +10,9 @@ from functional_clf.stats import validation
 from functional_clf.stats.types import FloatArray
 
 _EXACT_UP_TO = 20  # 2^19 sums fit in 4 MiB
+_ALL_DRAWN_UP_TO = 32_768  # of more differences than these, some signs are not drawn one by one
+_LARGEST_DRAWN = 8_192
+_OFTEN, _MOST_OFTEN = 500, 100
 _COLUMNS = 64  # differences flipped at once: a block of 10 000 x 64 floats stays in the cache
 
 
@@ -42,7 +45,11 @@ def sign_flip_test(
 
         p = (1 + #{|sum d*| >= |sum d|}) / (B + 1)
 
-    Random signs are drawn a block of differences at a time, so memory does not grow with J.
+    Random signs are drawn a block of differences at a time, so memory does not grow with J. Of more
+    than 32 768 non-zero differences, those of one size that is there 500 times or more (the 100
+    most frequent sizes) get a binomial number of signs, which is the same law; of the rest the
+    8192 largest get a sign each, and the sum of all others is drawn from the normal law of its
+    variance, which is theirs to about 1 in 8192.
 
     Args:
         differences: (J,) independent paired differences; zeros are harmless.
@@ -77,7 +84,12 @@ def sign_flip_test(
     # only raise p.
     reached = abs(math.fsum(d)) - 1e-9 * float(np.abs(d).max())
     exact = d.size <= _EXACT_UP_TO
-    sums = _all_sums(d) if exact else _random_sums(d, resamples, seed)
+    if exact:
+        sums = _all_sums(d)
+    elif d.size <= _ALL_DRAWN_UP_TO:
+        sums = _random_sums(d, resamples, np.random.default_rng(seed))
+    else:
+        sums = _sums_of_many(d, resamples, np.random.default_rng(seed))
     extreme = int(np.count_nonzero(np.abs(sums) >= reached))
     if exact:
         return SignFlipTest(statistic, extreme / sums.size, True, 2**d.size, smallest=2 / 2**d.size)
@@ -93,8 +105,22 @@ def _all_sums(d: FloatArray) -> FloatArray:
     return sums
 
 
-def _random_sums(d: FloatArray, resamples: int, seed: int) -> FloatArray:
-    rng = np.random.default_rng(seed)
+def _sums_of_many(d: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:
+    sizes, places, counts = np.unique(np.abs(d), return_inverse=True, return_counts=True)
+    often = np.argsort(-counts, kind="stable")[:_MOST_OFTEN]
+    often = often[counts[often] >= _OFTEN]
+    sums = np.zeros(resamples)
+    for size, count in zip(sizes[often], counts[often].tolist(), strict=True):
+        sums += size * (2 * rng.binomial(count, 0.5, resamples) - count)
+    rest = np.sort(np.abs(d[~np.isin(places, often)]))[::-1]
+    if rest.size:
+        sums += _random_sums(rest[:_LARGEST_DRAWN], resamples, rng)
+        small = rest[_LARGEST_DRAWN:]
+        sums += math.sqrt(float((small**2).sum())) * rng.standard_normal(resamples)
+    return sums
+
+
+def _random_sums(d: FloatArray, resamples: int, rng: np.random.Generator) -> FloatArray:
     kept = np.zeros(resamples)  # sum of the differences whose sign is plus
     for start in range(0, d.size, _COLUMNS):
         block = d[start : start + _COLUMNS]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functional_clf.stats import betting_interval
+from functional_clf.stats import betting, betting_interval
+from functional_clf.stats.betting import bounds_tests
 
 
 def slow_interval(values, lower, upper, alpha, grid=2001):
@@ -100,3 +101,33 @@ def test_many_values_narrow_it():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         betting_interval(*arguments)
+
+
+@pytest.mark.parametrize("kind", ["agreeing", "spread", "two bounds", "rare collapse", "all 1"])
+@pytest.mark.parametrize("n", [4096, 5000])
+def test_the_quick_way_to_the_ends_gives_the_same_ends(kind, n, monkeypatch):
+    random = np.random.default_rng(n)
+    values = {
+        "agreeing": random.normal(0.01, 0.001, n),
+        "spread": random.uniform(-1, 1, n),
+        "two bounds": random.choice([-1.0, 1.0], n),
+        "rare collapse": np.where(random.random(n) < 0.002, -0.9, 0.02),
+        "all 1": np.ones(n),
+    }[kind]
+    quick = [betting_interval(values, -1, 1, alpha) for alpha in (0.05, 1e-6)]
+    monkeypatch.setattr(betting, "_MANY", n + 1)
+    assert quick == [betting_interval(values, -1, 1, alpha) for alpha in (0.05, 1e-6)]
+
+
+@pytest.mark.parametrize("n", [3, 64, 500])
+def test_one_look_at_a_limit_tells_what_the_interval_tells(n):
+    random = np.random.default_rng(n)
+    for _ in range(20):
+        values = np.clip(random.normal(random.uniform(-0.5, 0.5), 0.05, n), -1, 1)
+        interval = betting_interval(values, -1, 1)
+        is_above, is_below = bounds_tests(values, -1, 1)
+        for limit in (-0.99, -0.5, -0.01, 0.0, 0.01, 0.3, *interval, values.mean()):
+            near = [end for end in interval if abs(end - limit) < 1e-12]
+            if not near:
+                assert is_above(limit) == (interval.low > limit)
+                assert is_below(limit) == (interval.high < limit)

@@ -1,4 +1,5 @@
 import itertools
+import math
 import tracemalloc
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from functional_clf.stats import sign_flip_test
+from functional_clf.stats import sign_flip_test, sign_flips
 
 DARWIN = [6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75]
 
@@ -96,3 +97,26 @@ def test_wrong_arguments_are_named():
         sign_flip_test([float("inf")])
     with pytest.raises(TypeError, match="differences holds <U1 values"):
         sign_flip_test(["a"])
+
+
+@pytest.mark.parametrize("kind", ["continuous", "counts", "equal", "heavy"])
+def test_many_differences_give_the_p_value_that_all_signs_give(kind, monkeypatch):
+    """Sums of very many are drawn by another method, of the same law."""
+    random = np.random.default_rng(3)
+    n = 40_000
+    d = {
+        "continuous": random.normal(0, 0.02, n),
+        "counts": random.binomial(200, 0.5, n) / 200 - 0.5,
+        "equal": random.choice([-0.01, 0.01], n),
+        "heavy": random.standard_cauchy(n) / 1e5,
+    }[kind]
+    for shift in (0.0, 1.3, 2.2):  # in standard errors
+        moved = d - d.mean() + shift * math.sqrt((d**2).sum()) / n
+        if kind != "continuous":  # else all sizes would be other ones
+            moved = d.copy()
+            moved[np.flatnonzero(d < 0)[: round(shift * math.sqrt(n) / 2)]] *= -1
+        fast = sign_flip_test(moved, seed=1).pvalue
+        with monkeypatch.context() as patch:
+            patch.setattr(sign_flips, "_ALL_DRAWN_UP_TO", n)
+            slow = sign_flip_test(moved, seed=2).pvalue
+        assert abs(fast - slow) < 5 * math.sqrt(2 * slow * (1 - slow) / 10_000) + 1e-3
