@@ -171,22 +171,24 @@ class SeedPlan:
         power = self._words_of(self.for_power, seeds)
         percent = wording.threshold(self.power)
         sentences = [
-            f"{start}, a {level} t interval of ±{self._size(self.half_width)} needs {width}",
+            f"{start}, a {level} t interval of ±{self._size(self.half_width)} {width}",
             f"To tell a difference of {self._size(self.margin)} from none in {percent} % of "
-            f"studies needs {power}",
+            f"studies {power}",
         ]
         if not self.scope.independent and None in (self.for_half_width[0], self.for_power[0]):
             sentences.append(
-                f"No number of splits can do what none is named for: with {self.n_train} samples "
+                f"No number can: with {self.n_train} samples "
                 f"for training and {self.n_test} for testing, the standard error does not fall "
                 f"below {self._size(self.least_error)}; only more data would help"
             )
         return sentences
 
     def _words_of(self, needed: Needed, seeds: str) -> str:
-        words = f"{self._number(needed.estimate)} {'of ' if needed.estimate is None else ''}{seeds}"
         if needed.estimate is None:
-            return words
+            if self.scope.independent:
+                return f"needs {self._number(None)} {seeds}"
+            return f"is beyond any number of {seeds}"
+        words = f"needs {needed.estimate} {seeds}"
         if self.upper_standard_deviation is not None:
             words += f" ({self._number(needed.upper)} at that limit)"
         return words
