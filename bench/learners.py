@@ -99,7 +99,7 @@ def balanced_accuracies(predicted: Numbers, y: Numbers, train: Masks) -> Floats:
     return (right / (~train @ classes)).mean(1)
 
 
-def _best(x: Floats, weights: Floats, constants: Floats) -> Numbers:
+def _best(x: Floats, weights: NDArray[np.floating], constants: NDArray[np.floating]) -> Numbers:
     """The class of the largest score `x @ weights + constants`, of `(split, class, feature)`."""
     n_splits, n_classes, size = weights.shape
     scores = x @ weights.reshape(-1, size).T

@@ -55,9 +55,16 @@ class SplitSpread(NamedTuple):
             (-0.0002, 0.0397)
         """
         factor = 1 / n_splits + self.n_test / self.n_train
-        errors = [math.sqrt(factor) * sd for sd in (self.sd_a, self.sd_b, self.sd_difference)]
+        root = math.sqrt(factor)
         estimates = Estimates(
-            self.mean_a, self.mean_b, *errors, n_splits - 1, factor * self.step, self.upper
+            self.mean_a,
+            self.mean_b,
+            root * self.sd_a,
+            root * self.sd_b,
+            root * self.sd_difference,
+            df=n_splits - 1,
+            skewness=factor * self.step,
+            upper=self.upper,
         )
         return possible(limits(estimates, alpha), self.upper)
 

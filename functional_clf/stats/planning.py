@@ -134,7 +134,7 @@ class SeedPlan:
             (f"power {wording.threshold(self.power)} % at {self._size(self.margin)}",
              self.for_power),
         )  # fmt: skip
-        return [(goal, *(self._number(one) for one in needed)) for goal, needed in goals]
+        return [(goal, self._number(n.estimate), self._number(n.upper)) for goal, n in goals]
 
     def _repr_html_(self) -> str:
         head = "<tr><th></th><th>seeds</th><th>at the upper limit of the spread</th></tr>"
