@@ -696,8 +696,8 @@ def report(seed: int, scale: float = 1.0) -> str:
             "Bayes and against the nearest neighbour, test share .2), the split scope's interval "
             "left out 0 in at most 2.6 % of studies of 10, 30 and 100 splits, and the corrected t "
             "alone in at most 5 %: there it is cautious. The naive t did in up to 70 %. "
-            "For the mean over data sets t keeps its level but where few of them carry most of the effect: of skewed "
-            "effects it covers 92.6 % over 5 data sets and 93.8 % over 20.",
+            "For the mean over data sets t keeps its level but where few of them carry most of the "
+            "effect: of skewed effects it covers 92.6 % over 5 data sets and 93.8 % over 20.",
             "",
             "| study | rate | bounds % | measured % | repetitions | |",
             "|---|---|---|---|---|---|",
