@@ -19,10 +19,12 @@ import scipy
 import sklearn
 from numpy.typing import NDArray
 from scipy.stats import t as student
-from sklearn.datasets import make_moons
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_moons
 from sklearn.tree import DecisionTreeClassifier
 
+from bench import learners
 from functional_clf.stats import (
+    METRICS,
     betting_interval,
     compare,
     compare_crossed,
@@ -35,6 +37,7 @@ from functional_clf.stats import (
 )
 from functional_clf.stats.time_uniform import first_settled, rejected_after
 from functional_clf.stats.types import Interval
+from functional_clf.stats.verdicts import decide
 
 SIZES = (8, 32)
 MIXTURES = ((1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (0.0, 0.0, 1.0))  # sd of rows, columns, interaction
@@ -66,6 +69,13 @@ HARD_AND_EASY = (  # the models' accuracies, test samples a run, runs
     (0.9895, 0.9995, 1000, 10),
     (0.98, 0.99, 1000, 10),
 )
+SHUFFLED = (  # a bundled data set, and the metric
+    (load_breast_cancer, "balanced_accuracy"),
+    (load_wine, "balanced_accuracy"),
+    (load_iris, "accuracy"),  # its classes are of one size
+    (load_digits, "balanced_accuracy"),
+)
+FEW_SEEDS = (3, 5, 10)
 REPORT = Path(__file__).parent / "results" / "CALIBRATION.md"
 
 
@@ -581,6 +591,132 @@ def seeds_until_decided(repetitions: int, rng: np.random.Generator) -> list[Row]
     return rows
 
 
+def shuffled_labels(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """The split scope on real features with labels that mean nothing: no model is the better one.
+
+    Splits are stratified, so a test sample is of each class by a known chance, whatever a model
+    predicts: by balanced accuracy any two models are equal in truth, and by accuracy where the
+    classes are of one size. By accuracy of unequal classes they are not: who says the largest class
+    more often is better. Left out are trees of one split, which say the largest class of almost
+    every sample here, and so have no spread.
+    """
+    rows = []
+    for load, metric in SHUFFLED:
+        x, y = load(return_X_y=True)
+        x = (x - x.mean(0)) / np.where(x.std(0) > 0, x.std(0), 1)
+        order = learners.neighbours(x)
+        n_test = -(-len(x) // 5)
+        studies = np.empty((repetitions, 3, 100))
+        for study in studies:
+            y = rng.permutation(y)
+            train = learners.stratified(y, n_test, 100, rng)
+            predicted = (
+                learners.ridge(x, y, train),
+                learners.naive_bayes(x, y, train),
+                learners.nearest_of(order, y, train),
+            )
+            score = learners.accuracies
+            if metric != "accuracy":
+                score = learners.balanced_accuracies
+            study[:] = [score(one, y, train) for one in predicted]
+        step, of_classes = 1 / n_test, METRICS[metric].step
+        if of_classes is not None:
+            step = of_classes(np.floor(np.bincount(y) * n_test / len(x)))
+        name = load.__name__.removeprefix("load_")
+        for number, other in ((1, "naive Bayes"), (2, "nearest neighbour")):
+            for n_splits in (10, 30, 100):
+                what = (
+                    f"split scope, {name}, labels shuffled: ridge against {other}, J = {n_splits}"
+                )
+                factor = 1 / n_splits + n_test / (len(x) - n_test)
+                false, corrected, naive = [], [], []
+                for scores in studies[:, :, :n_splits]:
+                    a, b = scores[0], scores[number]
+                    interval = score_t_interval(a, b, variance_factor=factor, step=step)
+                    false.append(interval is not None and not covers(interval, 0))
+                    test = corrected_t_test(a - b, len(x) - n_test, n_test)
+                    corrected.append((test.pvalue or 0) < 0.05)
+                    naive.append(not covers(paired_t_interval(a - b), 0))
+                rows.append(count(what, "interval excludes 0", false, high=0.07))
+                rows.append(count(what, "corrected t alone rejects", corrected))
+                must = n_splits == 100
+                rate = f"naive t rejects{' (it must: teeth)' if must else ''}"
+                rows.append(count(what, rate, naive, low=0.25 if must else 0.0))
+    return rows
+
+
+def mean_over_data_sets(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """The t interval for the mean effect over data sets, which differ in effect and in noise."""
+    rows = []
+    for n_sets in (5, 20):
+        for law, effects in (
+            ("equal", np.zeros((repetitions, n_sets))),
+            ("normal, sd 2 pp", rng.normal(0, 0.02, (repetitions, n_sets))),
+            ("skewed, sd 2 pp", 0.02 * (rng.exponential(size=(repetitions, n_sets)) - 1)),
+        ):
+            noise = rng.choice([0.002, 0.005, 0.02], size=effects.shape)
+            seen = effects + noise * rng.normal(size=effects.shape)
+            study = f"mean over {n_sets} data sets, true effects {law}, standard errors .2 to 2 pp"
+            hits = [covers(paired_t_interval(row), 0) for row in seen]
+            low = 0.0 if law.startswith("skewed") else 0.935
+            rows.append(count(study, "t interval covers", hits, low))
+    return rows
+
+
+def few_seeds(repetitions: int, rng: np.random.Generator) -> list[Row]:
+    """Verdicts of very small studies: how often one is given that is wrong.
+
+    Where there is no difference, to say that one model is better is wrong, by more than the margin
+    or less; where the difference is the margin, it is wrong that it is more, and that it is less.
+    """
+    rows = []
+    within = ("equivalent", "better but negligible", "worse but negligible")
+    for n_runs, truth in itertools.product(FEW_SEEDS, (0.0, 0.01)):
+        for law, a, b in few_runs((repetitions, n_runs), truth, rng):
+            study = f"data scope, J = {n_runs}, {law}, true difference {100 * truth:g} pp"
+            intervals = decided_on(a / 1000, b / 1000, 1000)
+            verdicts = [decide(interval, 0.01) for interval in intervals]
+            if truth == 0:
+                wrong = [not covers(interval, 0) for interval in intervals]
+                rows.append(count(study, "better or worse is said, at all", wrong, high=0.065))
+                beyond = [verdict in ("better", "worse") for verdict in verdicts]
+                rows.append(count(study, 'verdict "better" or "worse"', beyond, high=0.05))
+            else:
+                better = [verdict == "better" for verdict in verdicts]
+                less = [verdict in within for verdict in verdicts]
+                high = 1.0 if law.startswith("skewed") else 0.0375
+                rows.append(count(study, 'verdict "better"', better, high=high))
+                rows.append(count(study, "verdict within the margin", less, high=high))
+    return rows
+
+
+def few_runs(
+    shape: tuple[int, int], truth: float, rng: np.random.Generator
+) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+    """Counts of 1000 of two models by law, of which the first is the better one by `truth`.
+
+    Mean accuracies are about .9, at the ceiling .9995 for the first; error rates of .03 are
+    multiplied, seed by seed, by an exponential variable, which is the same for both models.
+    """
+    normal = rng.normal(0, 0.02, (2, *shape))
+    yield (
+        "normal, sd 2 pp",
+        rng.binomial(1000, np.clip(0.9 + normal[0] + truth, 0, 1)),
+        rng.binomial(1000, np.clip(0.9 + normal[1], 0, 1)),
+    )
+    yield (
+        "at the ceiling",
+        rng.binomial(1000, 0.9995, size=shape),
+        rng.binomial(1000, 0.9995 - truth, size=shape),
+    )
+    skewed = rng.exponential(size=shape)
+    yield (
+        "skewed: hard and easy seeds",
+        rng.binomial(1000, 1 - np.minimum(1, (0.03 - truth) * skewed)),
+        rng.binomial(1000, 1 - np.minimum(1, 0.03 * skewed)),
+    )
+
+
 STUDIES: dict[Callable[[int, np.random.Generator], list[Row]], int] = {
     data_scope_at_the_ceiling: 4000,
     data_scope_at_the_margin: 4000,
@@ -598,6 +734,9 @@ STUDIES: dict[Callable[[int, np.random.Generator], list[Row]], int] = {
     split_scope_of_real_learners: 2000,
     errors_among_the_others: 10000,
     hard_and_easy_seeds: 4000,
+    shuffled_labels: 2000,
+    mean_over_data_sets: 10000,
+    few_seeds: 10000,
     looked_at_as_they_come: 2000,
     looked_at_naively: 2000,
     until_decided_at_the_margin: 2000,
@@ -647,6 +786,14 @@ def report(seed: int, scale: float = 1.0) -> str:
             "the luckier studies more often than it should. And where seeds may collapse, a small "
             "study often has seen no collapse: its interval then knows nothing of them; only the "
             "bounded one allows for them.",
+            "",
+            "Of real features with labels that mean nothing, on which no model is better than "
+            "another (four bundled data sets, a straight line by least squares against naive "
+            "Bayes and against the nearest neighbour, test share .2), the split scope's interval "
+            "left out 0 in at most 2.6 % of studies of 10, 30 and 100 splits, and the corrected t "
+            "alone in at most 5 %: there it is cautious. The naive t did in up to 70 %. "
+            "For the mean over data sets t keeps its level but where few of them carry most of the "
+            "effect: of skewed effects it covers 92.6 % over 5 data sets and 93.8 % over 20.",
             "",
             "| study | rate | bounds % | measured % | repetitions | |",
             "|---|---|---|---|---|---|",

@@ -64,7 +64,9 @@ from .record.weights import load_seed as load_seed
 from .score_tables.comparing import ScoreComparison as ScoreComparison
 from .score_tables.comparing import compare_scores as compare_scores
 from .stats import Comparison as Comparison
+from .stats import SeedPlan as SeedPlan
 from .stats import compare as compare
+from .stats import plan as plan
 from .study.results import Results as Results
 from .study.study import Study as Study
 

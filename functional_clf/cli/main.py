@@ -14,6 +14,7 @@ COMMANDS: Registry[Callable[..., int]] = Registry(
         "run": "functional_clf.cli.run:main",
         "compare": "functional_clf.cli.compare:main",
         "check": "functional_clf.cli.check:main",
+        "plan": "functional_clf.cli.plan:main",
     },
 )
 
@@ -22,6 +23,7 @@ USAGE = """usage: functional-clf COMMAND ...
   run        train many seeds of two or more models and compare them; see run --help
   compare    compare scores from anywhere: a table, or a run folder; see compare --help
   check      a gate for pipelines: is a run worse than a baseline? see check --help
+  plan       how many seeds a study needs, from a pilot; see plan --help
   --version  print the version"""
 
 

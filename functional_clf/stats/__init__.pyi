@@ -17,6 +17,8 @@ from .mean_intervals import mean_interval as mean_interval
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .multiplicity import holm as holm
+from .planning import SeedPlan as SeedPlan
+from .planning import plan as plan
 from .rules import Rules as Rules
 from .score_limits import score_t_interval as score_t_interval
 from .several_models import compare_all as compare_all

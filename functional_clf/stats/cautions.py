@@ -9,6 +9,7 @@ from functional_clf.stats import wording
 from functional_clf.stats.betting import bounds_tests
 from functional_clf.stats.binomial import clopper_pearson
 from functional_clf.stats.metrics import ACCURACY, Metric, named
+from functional_clf.stats.more_splits import MOST_SPLITS, SplitSpread, splits_to_settle
 from functional_clf.stats.types import FloatArray, Interval
 from functional_clf.stats.verdicts import Claim, settled
 
@@ -155,6 +156,27 @@ def one_data_set_words(
         f"{_UNSEEN}: in at most {rate} % of the splits of this data set ({n_splits} seen), and in "
         "an unknown share of other data sets, as only this one was seen"
     ]
+
+
+def more_splits_words(
+    seen: SplitSpread, margin: float, alpha: float, n_splits: int, metric: Metric = ACCURACY
+) -> list[str]:
+    """Return whether more splits like these could settle a verdict that is still open.
+
+    The Nadeau-Bengio standard error has a floor. A larger test share would not lower it: where the
+    variance of a test score goes as 1 / n_test, as it does of correct predictions, the floor goes
+    as 1 / n_train; what training adds to the variance raises it further.
+    """
+    needed = splits_to_settle(seen, margin, alpha, n_splits)
+    if needed is None:
+        size = f"{100 * seen.least_error:.2g} pp" if metric.is_share else f"{seen.least_error:.2g}"
+        return [
+            f"More splits cannot decide this: with {seen.n_train} samples for training and "
+            f"{seen.n_test} for testing, and a spread as seen here, the standard error does not "
+            f"fall below {size}, however many splits there are; only more data would help"
+        ]
+    splits = f"more than {MOST_SPLITS}" if math.isinf(needed) else _about(int(needed))
+    return [f"More splits could decide this: if they show the same mean and spread, {splits} would"]
 
 
 def test_share_words(n_train: int, n_test: int) -> list[str]:

@@ -13,6 +13,7 @@ from functional_clf.stats.binomial import Superiority, probability_of_superiorit
 from functional_clf.stats.design import paired_design
 from functional_clf.stats.failing import failing_runs
 from functional_clf.stats.metrics import ACCURACY, Metric
+from functional_clf.stats.more_splits import SplitSpread
 from functional_clf.stats.pairs import paired
 from functional_clf.stats.rules import Rules, RuleSettings, chosen
 from functional_clf.stats.scopes import Scope
@@ -289,6 +290,7 @@ class Comparison:
         if not self.scope.independent:
             words = cautions.one_data_set_words(gain, self.margin, self.n_pairs, self.alpha)
             if self.interval and self.n_train is not None and self.n_test is not None:
+                words += self._more_splits_words(self.n_train, self.n_test)
                 words += cautions.test_share_words(self.n_train, self.n_test)
             return words
         bounded = self._metric.gain_interval(self.bounded_interval)
@@ -297,6 +299,22 @@ class Comparison:
         if self.method == "bounded":
             return cautions.more_seeds_words(self.seeds_needed) if self.n_pairs > 1 else []
         return cautions.bounded_words(gain, bounded, self.margin, self.seeds_needed)
+
+    def _more_splits_words(self, n_train: int, n_test: int) -> list[str]:
+        columns = self.model_a.accuracy, self.model_b.accuracy, self.differences
+        spreads = [column.standard_deviation for column in columns]
+        if self.verdict != "inconclusive" or None in spreads:
+            return []
+        seen = SplitSpread(
+            self.model_a.accuracy.mean,
+            self.model_b.accuracy.mean,
+            *(spread or 0.0 for spread in spreads),
+            n_train=n_train,
+            n_test=n_test,
+            step=self.step or 0.0,
+            upper=self._metric.upper,
+        )
+        return cautions.more_splits_words(seen, self.margin, self.alpha, self.n_pairs, self._metric)
 
 
 def compare(

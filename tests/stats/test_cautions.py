@@ -264,3 +264,74 @@ def test_holms_least_p_is_named_for_all_comparisons_together():
         assert "Holm-adjusted p = .094, the least that 6 non-zero differences" in result.conclusion
     more = {name: np.tile(column, 2) for name, column in models.items()}
     assert all("non-zero" not in result.conclusion for result in compare_all(more))
+
+
+def tiled(columns, n):
+    """Columns of n splits with the means, spreads and correlation of the given ones."""
+    size = columns.shape[1]
+    drawn = np.stack([np.resize(c, n) for c in columns - columns.mean(1, keepdims=True)])
+    assert n % size == 0
+    drawn *= np.sqrt((n - 1) / n * size / (size - 1))
+    return columns.mean(1, keepdims=True) + drawn
+
+
+@pytest.mark.parametrize("metric", ["balanced_accuracy", "brier_score", "log_loss"])
+@pytest.mark.parametrize("n_train", [80, 800])
+def test_what_is_said_of_more_splits_is_true(metric, n_train):
+    rng = np.random.default_rng(n_train)
+    rules = {
+        "scope": "split", "n_train": n_train, "n_test": 20, "margin": 0.02, "metric": metric,
+    }  # fmt: skip
+    seen = {"never": 0, "at some number": 0}
+    for gain in np.linspace(-0.06, 0.06, 25):
+        columns = rng.normal([[0.6 + gain], [0.6]], rng.choice([0.005, 0.02, 0.05]), (2, 10))
+        result = compare(*columns, **rules)
+        never = "More splits cannot decide this" in result.conclusion
+        some = "More splits could decide this" in result.conclusion
+        assert never + some == (result.verdict == "inconclusive")
+        if never:
+            assert f"with {n_train} samples for training and 20 for testing" in result.conclusion
+            seen["never"] += 1
+            for n in (100, 3000, 100_000):
+                assert compare(*tiled(columns, n), **rules).verdict == "inconclusive"
+        if some:
+            seen["at some number"] += 1
+            words = result.conclusion.split("mean and spread, ")[1].split(" would")[0]
+            n = int(words.removeprefix("about "))  # two digits, rounded up
+            assert compare(*tiled(columns, -(-n // 10) * 10), **rules).verdict != "inconclusive"
+            fewer = int(0.85 * n) // 10 * 10
+            assert fewer <= 10 or (
+                compare(*tiled(columns, fewer), **rules).verdict == "inconclusive"
+            )
+    assert seen["never" if n_train == 80 else "at some number"]
+
+
+def test_the_least_standard_error_has_the_unit_of_its_metric():
+    columns = np.array([[0.5, 0.7, 0.6, 0.5], [0.6, 0.5, 0.6, 0.4]])
+    rules = {"scope": "split", "n_train": 80, "n_test": 20, "margin": 0.01}
+    least = np.diff(columns, axis=0).std(ddof=1) / 2
+    share = compare(*columns, **rules).conclusion
+    assert f"does not fall below {100 * least:.2g} pp, however many splits" in share
+    loss = compare(*columns, metric="log_loss", **rules).conclusion
+    assert f"does not fall below {least:.2g}, however many splits" in loss
+    assert "only more data would help" in loss
+
+
+def test_nothing_is_said_of_more_splits_where_there_are_none_or_no_spread():
+    for columns in ([[0.5], [0.6]], [[0.5, 0.6], [0.6, 0.7]]):
+        said = compare(*columns, scope="split", n_train=80, n_test=20).conclusion
+        assert "More splits" not in said
+    rng = np.random.default_rng(0)
+    assert "More splits" not in compare(*rng.uniform(size=(2, 9)), scope="data").conclusion
+
+
+def test_a_larger_test_share_does_not_lower_the_floor():
+    # Two rules that err on their own tenth of all points, whatever they are trained on.
+    rng = np.random.default_rng(0)
+    wrong = rng.random((2, 1000)) < 0.1
+    floors = []
+    for n_test in (200, 500):
+        tested = rng.permuted(np.tile(np.arange(1000), (2000, 1)), axis=1)[:, :n_test]
+        d = wrong[1, tested].mean(1) - wrong[0, tested].mean(1)
+        floors.append(np.sqrt(n_test / (1000 - n_test)) * d.std(ddof=1))
+    assert floors[1] > floors[0]
