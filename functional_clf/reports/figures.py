@@ -100,7 +100,7 @@ def difference_of(one: Comparison | MeanOverDataSets, metric: Metric) -> tuple[s
     >>> from functional_clf.stats import METRICS, compare
     >>> one = compare([0.9, 0.8, 0.9], [0.7, 0.7, 0.8])
     >>> difference_of(one, METRICS["accuracy"])
-    ('+13.3', '-1.0 to +27.7')
+    ('+13.3', '-4.0 to +27.7')
     """
     least = None
     if one.interval is not None:
