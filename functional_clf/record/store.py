@@ -88,6 +88,16 @@ class Store(Database):
                 "settings it has"
             )
 
+    @property
+    def is_sequential(self) -> bool:
+        """Whether seeds were ever trained here until a verdict was settled."""
+        return "sequential" in self._meta
+
+    def mark_sequential(self) -> None:
+        """Note that how many seeds there are hangs on what was seen of them."""
+        if not (self.is_sequential or self.is_read_only):
+            self._write_meta("sequential", "true")
+
     def look(self, seeds: range, margin: float, alpha: float, metric: str = ACCURACY.name) -> Looks:
         """Note that the results of these seeds are looked at, by these rules.
 

@@ -281,7 +281,7 @@ def rules_of(
             first_margin=looks.first_margin if looks else None,
             first_alpha=looks.first_alpha if looks else None,
             first_metric=looks.first_metric if looks else None,
-            earlier_looks=looks.earlier if looks else 0,
+            earlier_looks=looks.earlier if looks and not table.sequential else 0,
             sequential=table.sequential,
         ),
         doubts,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +73,10 @@ def scores_of_folder(path: str | os.PathLike[str], metric: str | None = None) ->
         table = store.seeds(every)
         names = [str(name) for name in identity["models"]]
         recorded = {name: store.scores(name, every) for name in names}
-        looks = store.looks(every)
+        looks, is_sequential = store.looks(every), store.is_sequential
     try:
-        return _table(folder, identity, table, recorded, metric, last, looks)
+        found = _table(folder, identity, table, recorded, metric, last, looks)
+        return replace(found, sequential=is_sequential)
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise StoreError(
             f"{folder} does not say of its study what any run says ({error!r}); it was not made by "

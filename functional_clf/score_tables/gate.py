@@ -16,6 +16,7 @@ from functional_clf.stats.betting import bounds_tests
 from functional_clf.stats.metrics import SCORE, Metric, named
 from functional_clf.stats.quantiles import t_isf
 from functional_clf.stats.summaries import plain
+from functional_clf.stats.time_uniform import time_uniform_interval
 from functional_clf.stats.types import FloatArray
 from functional_clf.stats.unpaired import unpaired_interval
 
@@ -351,15 +352,16 @@ def _unpaired(
     sides = (run, baseline)
     a, b = (side.table.shares(side.model) for side in sides)
     steps = [_step(side.table, metric, settings.get("n_test")) for side in sides]
-    interval = unpaired_interval(a, b, rules.alpha, *steps, upper=metric.upper)
+    if rules.sequential and metric.upper is not None:  # two that hold at every number of seeds
+        of_a, of_b = (
+            time_uniform_interval(one, 0, metric.upper, rules.alpha / 2) for one in (a, b)
+        )
+        interval = Interval(of_a.low - of_b.high, of_a.high - of_b.low)
+    else:
+        interval = unpaired_interval(a, b, rules.alpha, *steps, upper=metric.upper)
     estimate = float(np.round(a.mean() - b.mean(), 12)) + 0.0
     gain = metric.gain_interval(interval)
     outcome = _outcome(gain, margin)
-    if rules.sequential:
-        doubts += (
-            "the number of seeds hung on what was seen on the way, for which an interval of two "
-            "independent groups does not allow",
-        )
     more, advice = None, ""
     if outcome == "undecided":
         mean_gain = float(metric.gains(np.array(estimate)))

@@ -6,7 +6,7 @@ give.
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,7 +90,17 @@ def read_scores(source: Any, reading: Reading | None = None) -> ScoreTable:
         return _of_folder(Path(source), reading)
     if isinstance(source, str | os.PathLike) and Path(source).name == FILE_NAME:
         return _of_folder(Path(source).parent, reading)
-    return _Reader(frame_of(source), reading).table()
+    table = _Reader(frame_of(source), reading).table()
+    if (
+        isinstance(source, str | os.PathLike)
+        and (folder := Path(source).parent / FILE_NAME).exists()
+    ):
+        doubt = (
+            f"{source} lies in a run folder, whose record tells more, as whether its seeds were "
+            f"looked at as they came; {folder.parent} in its place compares that"
+        )
+        table = replace(table, doubts=(*table.doubts, doubt))
+    return table
 
 
 def metric_of(name: str) -> tuple[str, bool] | None:

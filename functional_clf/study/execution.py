@@ -404,6 +404,8 @@ class Execution:
                 here = workers.call(lambda: self._with_first_steps(here, engine, trainer))
                 self._check_origin(store, here)
             store.adopt(configuration, here)
+            if watch is not None:
+                store.mark_sequential()
             if leader is not None:
                 leader.start({**self._job(configuration), "environment": here})
 

@@ -13,7 +13,7 @@ import functional_clf as fc
 from functional_clf import Study, blobs, circles, estimator, mlp_recipe, model_0
 from functional_clf.cli.main import main
 from functional_clf.record.store import Store
-from functional_clf.stats.time_uniform import first_settled
+from functional_clf.stats.time_uniform import first_settled, time_uniform_interval
 from functional_clf.study.chunks import ChunkTrainer
 from functional_clf.study.until import Stopping
 
@@ -224,3 +224,24 @@ def test_wrong_arguments_are_one_line(arguments, message, capsys, tmp_path):
     assert told.count("\n") == 1
     assert message in told
     assert not (tmp_path / "out").exists()
+
+
+def test_the_folder_is_compared_and_gated_as_what_was_looked_at(at_once, tmp_path):
+    from functional_clf.score_tables.folders import scores_of_folder
+    from functional_clf.score_tables.gate import gate, side_of
+
+    study_of().run_until_decided(tmp_path / "until", 400)
+    found = fc.compare_scores(tmp_path / "until").comparisons[0]
+    assert found.sequential
+    assert found.earlier_looks == 0
+    study_of(seeds=range(200, 220)).run(tmp_path / "fixed")
+    tables = [scores_of_folder(tmp_path / name) for name in ("until", "fixed")]
+    result = gate(side_of(tables[0], "large", "--model"), side_of(tables[1], "small", "--model"))
+    a, b = (table.shares(name) for table, name in zip(tables, ("large", "small"), strict=True))
+    own = [time_uniform_interval(one, 0, 1, 0.025) for one in (a, b)]
+    assert not result.is_paired
+    assert result.interval == (own[0].low - own[1].high, own[0].high - own[1].low)
+    at_once.seeds.write_csv(tmp_path / "until" / "seeds.csv")
+    (doubt,) = [one for one in fc.compare_scores(tmp_path / "until" / "seeds.csv").doubts
+                if "lies in a run folder" in one]  # fmt: skip
+    assert "looked at as they came" in doubt
