@@ -795,6 +795,10 @@ def report(seed: int, scale: float = 1.0) -> str:
             "For the mean over data sets t keeps its level but where few of them carry most of the "
             "effect: of skewed effects it covers 92.6 % over 5 data sets and 93.8 % over 20.",
             "",
+            "Whoever looks after each seed and stops at a verdict needs the time-uniform interval: it "
+            "hardly ever misses at any of 10 000 numbers of seeds, where plain t sees a difference "
+            "that is not there in nearly every second study of at most 1000.",
+            "",
             "| study | rate | bounds % | measured % | repetitions | |",
             "|---|---|---|---|---|---|",
             *lines,
@@ -805,7 +809,7 @@ def report(seed: int, scale: float = 1.0) -> str:
 
 def bounds(row: Row) -> str:
     low, high = f"{100 * row.low:.3g}", f"{100 * row.high:.3g}"
-    if row.low > 0 and row.high < 1:
+    if row.low > 0 and row.high != 1:
         return f"{low} to {high}"
     if row.high < 1:
         return f"at most {high}"
