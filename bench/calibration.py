@@ -795,9 +795,9 @@ def report(seed: int, scale: float = 1.0) -> str:
             "For the mean over data sets t keeps its level but where few of them carry most of the "
             "effect: of skewed effects it covers 92.6 % over 5 data sets and 93.8 % over 20.",
             "",
-            "Whoever looks after each seed and stops at a verdict needs the time-uniform interval: it "
-            "hardly ever misses at any of 10 000 numbers of seeds, where plain t sees a difference "
-            "that is not there in nearly every second study of at most 1000.",
+            "Whoever looks after each seed and stops at a verdict needs the time-uniform interval: "
+            "it hardly ever misses at any of 10 000 numbers of seeds, where plain t sees a "
+            "difference that is not there in nearly every second study of at most 1000.",
             "",
             "| study | rate | bounds % | measured % | repetitions | |",
             "|---|---|---|---|---|---|",

@@ -1,6 +1,7 @@
 """What a study found: its table of seeds, and what may be said of it."""
 
 import functools
+import html
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -129,6 +130,17 @@ class Results:
         if self.mixture:
             lines.append(self.mixture)
         return "\n".join(shortened([printable(line)], REPR_CELLS)[0] for line in lines)
+
+    def _repr_html_(self) -> str:
+        """The same for a notebook, with the conclusions."""
+        head, *verdicts = repr(self).split("\n")
+        about = verdicts[0]
+        paragraphs = verdicts[1:]
+        with suppress(ValueError, RuntimeError):
+            if len(self.comparisons()) <= REPR_LINES:
+                paragraphs = [*self.conclusion.split("\n"), *filter(None, [self.mixture])]
+        told = "".join(f"<p>{html.escape(printable(line))}</p>" for line in paragraphs)
+        return f"<div><p><b>{html.escape(head)}</b><br>{html.escape(about)}</p>{told}</div>"
 
     def of(self, model: str) -> pl.DataFrame:
         """The rows of one model, in order of seed.

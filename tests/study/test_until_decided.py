@@ -1,5 +1,6 @@
 """Training until the verdict is settled: where it stops is a property of the study."""
 
+import html
 import json
 import tomllib
 
@@ -58,6 +59,14 @@ def test_it_stops_at_the_first_seed_that_settles_it(at_once):
     assert at_once.self_calibration is not None
     with pytest.raises(ValueError, match="until_decided is True; self-calibration draws"):
         at_once.self_calibration("large", "small")
+
+
+def test_a_notebook_shows_the_conclusion_and_why_it_stopped(at_once):
+    shown = at_once._repr_html_()
+    assert shown.startswith("<div><p><b>Results of small, large</b><br>on circles(200")
+    for line in at_once.conclusion.split("\n"):
+        assert html.escape(line) in shown
+    assert len(shown) < 2000
 
 
 @pytest.mark.parametrize("options", [{"threads": 2}, {"threads": 1}])
