@@ -84,8 +84,8 @@ def test_a_disk_that_fills_is_one_line_and_the_same_command_continues(tmp_path, 
     assert full.stdout == ""
     assert re.fullmatch(
         r"error: \S+study.sqlite: .*; finished chunks are kept, and the same command continues "
-        r"once there is room\n",
-        full.stderr,
+        r"once there is room",
+        full.stderr.splitlines()[-1],  # on a slow machine progress is told before it
     )
     after_full = kept(tmp_path / "out")
     assert 0 < after_full < 300
