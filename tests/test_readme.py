@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from functional_clf import Study, circles, model_0, model_1, run
-from functional_clf.cli import check, compare, main
+from functional_clf.cli import check, compare, main, plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ def test_the_commands_for_scores_run_as_they_stand(tmp_path, monkeypatch, capsys
 
 
 def test_every_option_it_names_exists(capsys):
-    for command in (run.main, compare.main, check.main):
+    for command in (run.main, compare.main, check.main, plan.main):
         with pytest.raises(SystemExit):
             command(["--help"])
     known = set(re.findall(r"--[a-z][-a-z0-9.]*", capsys.readouterr().out))

@@ -353,6 +353,7 @@ def test_nothing_in_the_package_can_turn_data_into_code():
         "from joblib import effective_n_jobs\n|from pickle import PicklingError\n"
         # Processes of our own, which are handed functions and what they return.
         "|from joblib.externals.loky import ProcessPoolExecutor\n"
+        "|from joblib.externals.loky.backend.utils import kill_process_tree\n"
         # Of a module; and the one place where a file is run that a user asks for, as FILE.py:NAME.
         r'|\.eval\(\)|exec\(compile\(source, str\(path\), "exec", dont_inherit=True\)'
     )

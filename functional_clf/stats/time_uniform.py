@@ -79,7 +79,7 @@ def rejected_after(
 
     Example:
         >>> int(np.argmax(rejected_after(np.full(50, 0.9), 0, 1, mean=0.5))) + 1
-        13
+        7
     """
     x, m = (values - lower) / (upper - lower), (mean - lower) / (upper - lower)
     bets = _bets(x, alpha)

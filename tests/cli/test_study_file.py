@@ -129,7 +129,7 @@ def test_stratify_is_one_word_in_a_file(said, args, asked, tmp_path):
 
 
 WRONG = [
-    ("seed = 3", "seed at the top is nothing that a study has; did you mean seeds?"),
+    ("seed = 3", "seed at the top is nothing that a study has; did you mean seeds or max_seeds?"),
     ("qqq = 3", "qqq at the top is nothing that a study has; it must be one of [run], [data], "),
     ("[model.a]\nspec = 'mlp:'", "nothing that a study has; did you mean models?"),
     ("[compare]\nbase = 'a'", "base in [compare] is nothing that a study has; did you mean"),
