@@ -25,8 +25,8 @@ import tyro
 
 from bench.contest import PROBE_SHARE
 from bench.job import TOLERANCE
-from bench.peers import MINIBATCH_PEERS, OURS, PEERS, Peer
-from bench.peers.minibatches import UNRECORDED, WHOLE_STUDY
+from bench.peers import JAX, MINIBATCH_PEERS, OURS, PEERS, Peer
+from bench.peers.minibatches import JAX_RECORDED, UNRECORDED, WHOLE_STUDY
 from bench.pictures import write_pictures
 from bench.runs import Run, read_runs, with_new, write_runs
 from bench.settings import Settings
@@ -339,11 +339,13 @@ def _minibatches(
         "rounding to grow beyond that). All get prepared tensors; the others also get the order of "
         "batches, and return "
         "weights. Ours is the engine that `auto` takes, on chunks of 16 seeds, a thread a core, as "
-        "a study trains them: it draws weights and order itself, and reads learning curves of all "
-        f"samples, which no other peer does. `{UNRECORDED.name}` is the same with only its end "
-        f"read, so closest to the others' work. `{WHOLE_STUDY.name}` also prepares the table for "
-        "each split, and stores the results. GFLOP are those of the products, three times those of "
-        "a forward pass.",
+        "a study trains them: it draws weights and order itself, and reads learning curves: loss "
+        "and accuracy of all training and test samples, at about 20 epochs. "
+        f"`{JAX_RECORDED.name}` reads the same curves; the classic loop and `{JAX.name}` do not, "
+        f"and `{UNRECORDED.name}` reads both ends of the training alone. The targets compare like "
+        f"with like. `{WHOLE_STUDY.name}` also prepares the table for each split, and stores the "
+        "results. GFLOP are those of the products of training, three times those of a forward "
+        "pass; those of learning curves are not counted.",
         *(["![Seconds of every peer](minibatches.png)"] if picture else []),
     ]
     for work, peers in jobs.items():

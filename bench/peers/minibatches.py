@@ -7,10 +7,12 @@ starts; this package draws it while it trains.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from itertools import product
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -81,7 +83,9 @@ def classic_loop(threads: int, style: str) -> Variant:
     return prepare
 
 
-def jax_scan(samples_last: bool, at_once: bool, width: int | None, threads: int) -> Variant:
+def jax_scan(
+    samples_last: bool, at_once: bool, width: int | None, threads: int, is_recorded: bool = False
+) -> Variant:
     """`lax.scan` over the epochs, and within it over the batches.
 
     Args:
@@ -89,19 +93,32 @@ def jax_scan(samples_last: bool, at_once: bool, width: int | None, threads: int)
         at_once: an epoch's samples are put in order before its steps; else each step takes its own.
         width: seeds in a call; None for all of them.
         threads: calls at the same time.
+        is_recorded: whether it reads the learning curves that this package reads.
     """
 
     def prepare(job: Job) -> Train:
-        x, y = job.data.train
-        y = y if job.data.task.n_classes == 2 else y.int()
-        inputs = (x.mT if samples_last else x, y, orders(job).int())
-        return in_chunks(job, _make_fit(job, samples_last, at_once), inputs, width, threads)
+        fit = jax_fit(job, samples_last, at_once, is_recorded)
+        return in_chunks(job, fit, jax_inputs(job, samples_last), width, threads)
 
     return prepare
 
 
-def _make_fit(job: Job, samples_last: bool, at_once: bool) -> Callable[..., dict[str, Any]]:
-    """The training of one replicate: `fit(params, x, y, orders) -> params`."""
+def jax_inputs(job: Job, samples_last: bool) -> list[torch.Tensor]:
+    """What `jax_fit` takes beside the weights."""
+    parts = []
+    for x, y in (job.data.train, job.data.test):
+        parts += [x.mT if samples_last else x, y if job.data.task.n_classes == 2 else y.int()]
+    return [*parts, orders(job).int()]
+
+
+def jax_fit(
+    job: Job, samples_last: bool, at_once: bool, is_recorded: bool
+) -> Callable[..., dict[str, Any]]:
+    """The training of one replicate: `fit(params, x, y, test_x, test_y, orders) -> params`.
+
+    With learning curves, `train_loss`, `train_correct`, `test_loss` and `test_correct` are there
+    too, a number for each epoch of the curves.
+    """
     import jax  # pyright: ignore[reportMissingImports] - optional
     import jax.numpy as jnp  # pyright: ignore[reportMissingImports] - optional
     import optax  # pyright: ignore[reportMissingImports] - optional
@@ -110,16 +127,29 @@ def _make_fit(job: Job, samples_last: bool, at_once: bool) -> Callable[..., dict
     size = job.recipe.batch_size or job.data.train.y.shape[1]
     names = sorted({key.partition(".")[0] for key in job.start}, key=int)
     optimizer = optax.adamw(settings["learning_rate"], weight_decay=settings["weight_decay"])
+    read_at = np.array(core_train.curve_epochs(job.recipe.epochs))
 
-    def loss(params: Any, x: Any, y: Any) -> Any:
+    def logits_of(params: Any, x: Any) -> Any:
         for name in names:
             weight, bias = params[f"{name}.weight"], params[f"{name}.bias"]
             x = x if name == names[0] else jax.nn.relu(x)
             x = weight @ x + bias[:, None] if samples_last else x @ weight.T + bias
         if is_binary:
-            return jnp.mean(optax.sigmoid_binary_cross_entropy(x.reshape(-1), y))
-        logits = x.T if samples_last else x
+            return x.reshape(-1)
+        return x.T if samples_last else x
+
+    def loss_of(logits: Any, y: Any) -> Any:
+        if is_binary:
+            return jnp.mean(optax.sigmoid_binary_cross_entropy(logits, y))
         return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, y))
+
+    def loss(params: Any, x: Any, y: Any) -> Any:
+        return loss_of(logits_of(params, x), y)
+
+    def metrics(params: Any, x: Any, y: Any) -> tuple[Any, Any]:
+        logits = logits_of(params, x)
+        guess = logits > 0 if is_binary else jnp.argmax(logits, -1)
+        return loss_of(logits, y), jnp.sum(guess == y)
 
     def step(carry: Any, x: Any, y: Any) -> Any:
         params, opt_state = carry
@@ -129,8 +159,11 @@ def _make_fit(job: Job, samples_last: bool, at_once: bool) -> Callable[..., dict
     def take(x: Any, rows: Any) -> Any:
         return x[:, rows] if samples_last else x[rows]
 
-    def fit(params: Any, x: Any, y: Any, orders: Any) -> Any:
+    def fit(params: Any, x: Any, y: Any, test_x: Any, test_y: Any, orders: Any) -> Any:
         whole, rest = divmod(len(y), size)
+
+        def read(carry: Any) -> tuple[Any, ...]:
+            return *metrics(carry[0], x, y), *metrics(carry[0], test_x, test_y)
 
         def one_by_one(carry: Any, order: Any) -> Any:
             batches = order[: whole * size].reshape(whole, size)
@@ -158,9 +191,26 @@ def _make_fit(job: Job, samples_last: bool, at_once: bool) -> Callable[..., dict
                 carry = step(carry, last, ordered_y[-rest:])
             return carry, None
 
+        take_epoch = in_order if at_once else one_by_one
+
+        def read_and_take(carry: Any, epoch: Any) -> Any:
+            order, is_read = epoch
+            nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(read, carry))
+            values = jax.lax.cond(is_read, read, lambda carry: nothing, carry)
+            return take_epoch(carry, order)[0], values
+
         carry = (params, optimizer.init(params))
-        (params, _), _ = jax.lax.scan(in_order if at_once else one_by_one, carry, orders)
-        return params
+        if not is_recorded:
+            (params, _), _ = jax.lax.scan(take_epoch, carry, orders)
+            return params
+        is_read = np.isin(np.arange(len(orders)), read_at)  # one for all replicates: no `vmap`
+        carry, curves = jax.lax.scan(read_and_take, carry, (orders, is_read))
+        ends = read(carry)
+        names = ("train_loss", "train_correct", "test_loss", "test_correct")
+        read_there = (
+            jnp.append(curve[read_at[:-1]], end) for curve, end in zip(curves, ends, strict=True)
+        )
+        return carry[0] | dict(zip(names, read_there, strict=True))
 
     return fit
 
@@ -236,7 +286,7 @@ def _classic_variants(device: str) -> Mapping[str, Variant]:
     }
 
 
-def _jax_variants(device: str) -> Mapping[str, Variant]:
+def _jax_variants(device: str, is_recorded: bool) -> Mapping[str, Variant]:
     cores, variants = _threads(device), {}
     widths = (8, 1, 16, 32, 4) if device == "cpu" else ()
     calls: dict[str, tuple[int | None, int]] = {
@@ -247,12 +297,14 @@ def _jax_variants(device: str) -> Mapping[str, Variant]:
         for width in widths
     }
     calls["one call"] = (None, 1)
-    for call, sizes in calls.items():
-        variants[f"rows of samples, ordered by epochs, {call}"] = jax_scan(False, True, *sizes)
-    for call, sizes in calls.items():
-        variants[f"rows of samples, taken by steps, {call}"] = jax_scan(False, False, *sizes)
-    for call, sizes in list(calls.items())[:1]:
-        variants[f"samples last, taken by steps, {call}"] = jax_scan(True, False, *sizes)
+    all_calls = list(calls.items())
+    for layout, samples_last, at_once, few in (
+        ("rows of samples, ordered by epochs", False, True, all_calls),
+        ("rows of samples, taken by steps", False, False, all_calls),
+        ("samples last, taken by steps", True, False, all_calls[:1]),
+    ):
+        for call, sizes in few:
+            variants[f"{layout}, {call}"] = jax_scan(samples_last, at_once, *sizes, is_recorded)
     return variants
 
 
@@ -272,7 +324,15 @@ EAGER_IN_BATCHES = Peer(
     VMAP_EAGER.name, lambda device: {"training": training(EAGER)}, epochs_share=0.2
 )
 CLASSIC_IN_BATCHES = Peer(CLASSIC.name, _classic_variants, seeds=4)
-JAX_IN_BATCHES = Peer(JAX.name, _jax_variants, why_not_jax, compiles=True)
+JAX_IN_BATCHES = Peer(
+    JAX.name, partial(_jax_variants, is_recorded=False), why_not_jax, compiles=True
+)
+JAX_RECORDED = Peer(
+    f"{JAX.name}, learning curves too",
+    partial(_jax_variants, is_recorded=True),
+    why_not_jax,
+    compiles=True,
+)
 
 MINIBATCH_PEERS: Mapping[str, Peer] = {
     peer.name: peer
@@ -282,6 +342,7 @@ MINIBATCH_PEERS: Mapping[str, Peer] = {
         WHOLE_STUDY,
         EAGER_IN_BATCHES,
         JAX_IN_BATCHES,
+        JAX_RECORDED,
         CLASSIC_IN_BATCHES,
     )
 }

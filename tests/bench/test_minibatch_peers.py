@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 import torch
 
 from bench.job import TOLERANCE, check_agreement, disagreement, make_job, reference
-from bench.peers.minibatches import classic_loop, jax_scan, training
+from bench.peers.minibatches import classic_loop, jax_fit, jax_inputs, jax_scan, training
 from bench.peers.vmapped import study
 from bench.works import MINIBATCH_WORKS
+from functional_clf.contestants.base import Training
+from functional_clf.core.train import CURVE_POINTS
 from functional_clf.engines.vmapped import EAGER
 
 SEEDS, EPOCHS = 4, 2
@@ -46,6 +49,7 @@ def test_jax_does_the_same_work(work, samples_last, at_once, width, threads):
     pytest.importorskip("jax")
     pytest.importorskip("optax")
     check(jax_scan(samples_last, at_once, width, threads), work)
+    check(jax_scan(samples_last, at_once, width, threads, is_recorded=True), work)
 
 
 def test_a_whole_study_does_the_same_work():
@@ -58,3 +62,26 @@ def test_other_batches_are_noticed():
     start, expected = reference("breast_cancer", SEEDS, EPOCHS, samples=SAMPLES["breast_cancer"])
     job = make_job("breast_cancer", SEEDS, EPOCHS, samples=SAMPLES["breast_cancer"] - 1)
     assert disagreement(classic_loop(1, "fused")(job)(), expected, start) > 100 * TOLERANCE
+
+
+@pytest.mark.parametrize("work", ["breast_cancer", "digits"])
+@pytest.mark.parametrize("samples_last", [False, True])
+def test_jax_reads_the_same_learning_curves(work, samples_last):
+    jax = pytest.importorskip("jax")
+    pytest.importorskip("optax")
+    epochs = CURVE_POINTS + 3  # some of them are not read
+    job = make_job(work, SEEDS, epochs, samples=SAMPLES[work])
+    fit = jax_fit(job, samples_last, at_once=True, is_recorded=True)
+    start = {key: value.numpy() for key, value in job.start.items()}
+    inputs = [part.numpy() for part in jax_inputs(job, samples_last)]
+    found = jax.jit(jax.vmap(fit))(start, *inputs)
+
+    curves = job.recipe.train(job.data, job.replicates, Training(EAGER, lambda steps: None)).curves
+    assert curves is not None
+    assert len(curves.epochs) < epochs
+    for part, expected in (("train", curves.train), ("test", curves.test)):
+        loss = np.asarray(found[f"{part}_loss"]).T
+        np.testing.assert_allclose(loss, expected.loss.numpy(), rtol=2e-3)
+        correct = np.asarray(found[f"{part}_correct"]).T
+        assert abs(correct - expected.correct.numpy()).max() <= 1
+        assert (correct == expected.correct.numpy()).mean() > 0.9

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.peers import CLASSIC, JAX, OURS
+from bench.peers.minibatches import JAX_RECORDED, UNRECORDED
 from bench.pictures import write_pictures
 from bench.report import Command, render, wall_lines
 from bench.runs import Run, read_runs, with_new, write_runs
@@ -62,6 +63,8 @@ def a_run():
     for n, ours in enumerate([1.0, 2.0, 1.5]):  # a machine that slows down slows all peers
         for peer, times in ((OURS, 1), (JAX, 2), (CLASSIC, 20)):
             records.append(job_record(peer.name, n, times * ours))
+            records += [batches_record(work, peer.name, n, times * ours) for work in IN_BATCHES]
+        for peer, times in ((UNRECORDED, 0.9), (JAX_RECORDED, 2)):
             records += [batches_record(work, peer.name, n, times * ours) for work in IN_BATCHES]
     for seeds, seconds in ((512, 5.12), (4096, 41.0)):
         records.append(
@@ -123,7 +126,7 @@ def test_every_target_is_met_by_the_good_run():
 @pytest.mark.parametrize(
     ("slow", "expected"),
     [
-        (lambda one: one.get("peer") == OURS.name, [0, 1, 8, 9, 11, 13]),
+        (lambda one: one.get("peer") == OURS.name, [0, 1, 8, 9, 12, 15]),
         (lambda one: one["section"] == "scaling" and one["seeds"] == 4096, [2]),
         (lambda one: (one.get("state"), one.get("engine")) == ("warm", "auto"), [4]),
         (lambda one: (one.get("state"), one.get("engine")) == ("cold", "auto"), [5]),
@@ -161,7 +164,7 @@ def test_the_report_shows_every_section(tmp_path):
     names = {path.stem for path in drawn}
     assert names == {"standard_job", "minibatches", "scaling", "process", "break_even"}
     text = render([a_run_of(records)], names)
-    assert text.count(" met |") == 14
+    assert text.count(" met |") == 17
     assert all(f"({name}.png)" in text for name in names)
     assert "no GPU was at hand" in text or "Not measured in this run" in text
     assert "**not met**" not in text
