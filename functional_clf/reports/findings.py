@@ -13,6 +13,8 @@ import numpy as np
 from functional_clf.stats import Comparison, CrossedComparison, Interval
 from functional_clf.stats.data_sets import MeanOverDataSets
 from functional_clf.stats.metrics import METRICS, Metric, named
+from functional_clf.stats.scopes import CROSSED, UNSAID, Scope
+from functional_clf.stats.scopes import named as scope_named
 from functional_clf.stats.summaries import Distribution, describe
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class Findings:
         data_sets: names of the data sets, one a comparison; empty where there is one data set.
         mean: of the pair over the data sets; None where there is one data set.
         best: what is known of the data, by name, as the accuracy of the best possible classifier.
+        scope: what each replicate redrew; known of one model, too.
     """
 
     source: str
@@ -76,6 +79,7 @@ class Findings:
     data_sets: tuple[str, ...] = ()
     mean: MeanOverDataSets | None = None
     best: tuple[tuple[str, float], ...] = ()
+    scope: Scope = UNSAID
 
     @property
     def title(self) -> str:
@@ -107,8 +111,9 @@ def findings_of(results: "Results") -> Findings:
         ('2 seeds', [2], ())
     """
     study = results.study
-    replicates = f"{len(study.seeds)} seeds"
+    replicates, scope = f"{len(study.seeds)} seeds", scope_named(results.rules.scope)
     if study.design == "crossed":
+        scope = CROSSED
         replicates = f"{study.data_seeds} data seeds x {study.init_seeds} initialisation seeds"
     comparisons = tuple(results.comparisons())
     return Findings(
@@ -125,6 +130,7 @@ def findings_of(results: "Results") -> Findings:
         best=tuple(
             (name.replace("_", " "), best) for name, best in study.dataset.references().items()
         ),
+        scope=scope,
     )
 
 
@@ -159,6 +165,7 @@ def findings_of_scores(table: "ScoreTable", found: "ScoreComparison") -> Finding
         doubts=tuple(found.doubts),
         data_sets=data_sets,
         mean=None if found.data_sets is None else found.data_sets.mean,
+        scope=first.scope,
     )
 
 
