@@ -120,7 +120,7 @@ def findings_of(results: "Results") -> Findings:
         source=str(study.dataset),
         replicates=replicates,
         metric=METRICS[study.metric],
-        margin=results.rules.margin,
+        margin=results.rules.settled_margin,
         alpha=study.alpha,
         models=tuple(_figures(results, name) for name in study.names),
         comparisons=comparisons,

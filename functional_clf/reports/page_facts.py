@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from functional_clf.reports.findings import Findings
 from functional_clf.reports.page_parts import Fact, listed, settings_of
-from functional_clf.stats import wording
+from functional_clf.stats import Rules, wording
 from functional_clf.stats.metrics import Metric, named
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def facts_of_study(results: "Results", told: Mapping[str, Any]) -> tuple[Fact, .
         told: from `tables.results_dict`.
     """
     study = results.study
+    rules = results.rules
     config, (n_train, n_test) = told["config"], study.sizes
     facts = [
         *_data_facts(config, f"{n_train} training and {n_test} test samples a seed"),
@@ -31,19 +32,14 @@ def facts_of_study(results: "Results", told: Mapping[str, Any]) -> tuple[Fact, .
         Fact("Loss", _loss(results)),
         Fact("Seeds", _seeds(results)),
         *_engine_facts(config, told["engine"]["ran"], results.device),
-        Fact(
-            "Rules",
-            _rules(
-                named(study.metric), results.rules.margin, study.alpha, len(results.comparisons())
-            ),
-        ),
+        Fact("Rules", _rules(named(study.metric), rules, len(results.comparisons()))),
         Fact("Looks", _looks(results)),
     ]
     for place, (environment, seeds) in enumerate(results.environments):
         where = "Trained on"
         if len(results.environments) > 1:
             where = f"Trained on, {place + 1}: {len(seeds)} of the seeds"
-        facts.append(Fact(where, settings=settings_of(environment)))
+        facts.append(Fact(where, settings=settings_of(environment, ("bits",))))
     return tuple(one for one in facts if one.text or one.settings)
 
 
@@ -67,12 +63,8 @@ def facts_of_scores(table: "ScoreTable", findings: Findings) -> tuple[Fact, ...]
         facts += _data_facts(config, " and ".join(sizes))
         facts += _model_facts(config)
         facts += _engine_facts(config, str(config.get("engine")), str(config.get("device")))
-    facts.append(
-        Fact(
-            "Rules",
-            _rules(findings.metric, findings.margin, findings.alpha, len(findings.comparisons)),
-        )
-    )
+    rules = Rules(margin=findings.margin, alpha=findings.alpha)
+    facts.append(Fact("Rules", _rules(findings.metric, rules, len(findings.comparisons))))
     return tuple(one for one in facts if one.text or one.settings)
 
 
@@ -133,10 +125,11 @@ def _seeds(results: "Results") -> str:
     return seeds + ("" if results.stopping is None else f". {results.stopping.words}")
 
 
-def _rules(metric: Metric, margin: float, alpha: float, n_comparisons: int) -> str:
+def _rules(metric: Metric, rules: Rules, n_comparisons: int) -> str:
     words = (
         f"compared by {metric.words}; a difference matters from "
-        f"{wording.margin_size(margin, metric)} on; intervals of {wording.threshold(1 - alpha)} %"
+        f"{wording.margin_size(rules.settled_margin, metric)} on; intervals of "
+        f"{wording.threshold(1 - rules.alpha)} %"
     )
     if n_comparisons > 1:
         words += f", which hold for all {n_comparisons} comparisons together"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from functional_clf.reports.figures import difference_of, figure_of, percent, unit_of
 from functional_clf.reports.findings import AnyComparison, Findings
@@ -11,9 +11,6 @@ from functional_clf.stats.data_sets import MeanOverDataSets
 from functional_clf.stats.metrics import METRICS, Metric
 from functional_clf.stats.scopes import CROSSED
 from functional_clf.stats.verdicts import verdict_words
-
-if TYPE_CHECKING:
-    from functional_clf.study.results import Results
 
 LISTED_SEEDS = 40
 """So many are named one by one; of more, how many there are."""
@@ -254,7 +251,9 @@ def listed(values: Sequence[object], most: int = LISTED_SEEDS) -> str:
     return shown + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
-def settings_of(told: Mapping[str, Any], without: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
+def settings_of(
+    told: Mapping[str, Any], without: Sequence[str] = ()
+) -> tuple[tuple[str, str], ...]:
     """Plain values as lines of name and text, those of inner mappings by their whole path.
 
     Example:
@@ -293,9 +292,7 @@ def _scope_of(one: AnyComparison) -> Any:
 def _sentence(
     name_a: str, name_b: str, one: AnyComparison | MeanOverDataSets, metric: Metric
 ) -> str:
-    words = verdict_words(
-        metric.gain_interval(one.interval), one.margin, name_a, name_b, metric
-    )
+    words = verdict_words(metric.gain_interval(one.interval), one.margin, name_a, name_b, metric)
     side, comma, rest = words.partition(",")
     if side in ("better", "worse"):
         return f"{name_a} is {side} than {name_b}{comma}{rest}"
