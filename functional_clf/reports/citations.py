@@ -91,6 +91,11 @@ def citations_of(findings: Findings, results: "Results | None" = None) -> tuple[
     return tuple(_citation(key, "; ".join(told), versions[key]) for key, told in purposes.items())
 
 
+def keys_of_means(findings: Findings) -> tuple[str, ...]:
+    """Return the sources of the intervals of the models' means; of scores there are none."""
+    return tuple(use.key for use in _of_means(findings))
+
+
 def _of_comparison(one: AnyComparison) -> Iterator[_Use]:
     if isinstance(one, CrossedComparison):
         yield from _of_crossed(one)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from functional_clf.stats import Comparison, CrossedComparison, Interval
+from functional_clf.stats import Comparison, CrossedComparison, Interval, clauses
 from functional_clf.stats.data_sets import MeanOverDataSets
 from functional_clf.stats.metrics import METRICS, Metric, named
 from functional_clf.stats.scopes import CROSSED, UNSAID, Scope
@@ -64,6 +64,7 @@ class Findings:
         mean: of the pair over the data sets; None where there is one data set.
         best: what is known of the data, by name, as the accuracy of the best possible classifier.
         scope: what each replicate redrew; known of one model, too.
+        failure: what a failed run is, as a sentence without its full stop; empty where nobody said.
     """
 
     source: str
@@ -80,6 +81,7 @@ class Findings:
     mean: MeanOverDataSets | None = None
     best: tuple[tuple[str, float], ...] = ()
     scope: Scope = UNSAID
+    failure: str = ""
 
     @property
     def title(self) -> str:
@@ -131,6 +133,11 @@ def findings_of(results: "Results") -> Findings:
             (name.replace("_", " "), best) for name, best in study.dataset.references().items()
         ),
         scope=scope,
+        failure=_failure(
+            study.failure_threshold,
+            results.majority_scores(study.metric) is not None,
+            METRICS[study.metric],
+        ),
     )
 
 
@@ -166,6 +173,7 @@ def findings_of_scores(table: "ScoreTable", found: "ScoreComparison") -> Finding
         data_sets=data_sets,
         mean=None if found.data_sets is None else found.data_sets.mean,
         scope=first.scope,
+        failure=_failure(first.failure_below, first.majority is not None, named(first.metric)),
     )
 
 
@@ -197,6 +205,12 @@ def _scored(table: "ScoreTable", found: "ScoreComparison", name: str) -> ModelFi
     diverged = sum(summary.failures.diverged for summary in summaries)
     scores = table.shares(name)
     return ModelFigures(name, len(scores), describe(scores), None, failed, diverged)
+
+
+def _failure(below: float | None, is_against_majority: bool, metric: Metric) -> str:
+    if below is None and is_against_majority:
+        return clauses.failure_against_majority(metric)
+    return "".join(clauses.failure_meaning(below))
 
 
 def _claim(comparisons: Sequence[AnyComparison]) -> str:
