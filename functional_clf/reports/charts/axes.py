@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from functional_clf.reports.charts.scales import Scale, Tick, ticks
-from functional_clf.reports.charts.svg import LINE, SIZE, element, fitted, label, text_width
+from functional_clf.reports.charts.svg import LINE, SIZE, WIDTH, element, fitted, label, text_width
 
 GAP = 10
 """Between two labels side by side."""
@@ -30,7 +30,9 @@ def below(scale: Scale, frame: Frame, name: str, *, has_grid: bool = True) -> st
         x = scale.place(tick.value)
         top = frame.top if has_grid else frame.bottom - 4
         parts.append(element("path", d=f"M{x:.1f} {top:.1f}V{frame.bottom:.1f}", class_="grid"))
-        parts.append(label(x, frame.bottom + SIZE + 2, tick.words, "middle", "soft tick-x"))
+        half = text_width(tick.words) / 2 + 1
+        at = min(max(x, half), WIDTH - half)  # a label at the very end stays on the chart
+        parts.append(label(at, frame.bottom + SIZE + 2, tick.words, "middle", "soft tick-x"))
     parts.append(_line(frame.left, frame.bottom, frame.right, frame.bottom))
     words, full = cut(name, frame.right - frame.left)
     middle = (frame.left + frame.right) / 2
@@ -71,7 +73,7 @@ def spread_ticks(scale: Scale, most: int = 7) -> list[Tick]:
 
 
 def overlap(found: Sequence[Tick], scale: Scale) -> bool:
-    """Whether labels of ticks side by side touch, or stand out at the sides."""
+    """Whether labels of ticks side by side touch."""
     ends = [
         (scale.place(tick.value) - text_width(tick.words) / 2,
          scale.place(tick.value) + text_width(tick.words) / 2)
