@@ -20,13 +20,15 @@ class Frame(NamedTuple):
     bottom: float
 
 
-def below(scale: Scale, frame: Frame, name: str, *, has_grid: bool = True) -> str:
+def below(
+    scale: Scale, frame: Frame, name: str, *, has_grid: bool = True, is_whole: bool = False
+) -> str:
     """A horizontal axis at the bottom of a frame, with its ticks and its name below.
 
     It needs 34 units below the frame.
     """
     parts = []
-    for tick in spread_ticks(scale):
+    for tick in spread_ticks(scale, is_whole):
         x = scale.place(tick.value)
         top = frame.top if has_grid else frame.bottom - 4
         parts.append(element("path", d=f"M{x:.1f} {top:.1f}V{frame.bottom:.1f}", class_="grid"))
@@ -34,9 +36,10 @@ def below(scale: Scale, frame: Frame, name: str, *, has_grid: bool = True) -> st
         at = min(max(x, half), WIDTH - half)  # a label at the very end stays on the chart
         parts.append(label(at, frame.bottom + SIZE + 2, tick.words, "middle", "soft tick-x"))
     parts.append(_line(frame.left, frame.bottom, frame.right, frame.bottom))
-    words, full = cut(name, frame.right - frame.left)
-    middle = (frame.left + frame.right) / 2
-    parts.append(label(middle, frame.bottom + 2 * LINE, words, "middle", "soft", full))
+    x, anchor, words = (frame.left + frame.right) / 2, "middle", name
+    if text_width(name) > frame.right - frame.left:
+        x, anchor, words = frame.right, "end", fitted([name], frame.right - 2, most=80)[0]
+    parts.append(label(x, frame.bottom + 2 * LINE, words, anchor, "soft", name))
     return "".join(parts)
 
 
@@ -63,13 +66,13 @@ def room_beside(scale: Scale, height: float) -> float:
     return max((text_width(tick.words) for tick in found), default=0.0) + 7
 
 
-def spread_ticks(scale: Scale, most: int = 7) -> list[Tick]:
+def spread_ticks(scale: Scale, is_whole: bool = False, most: int = 7) -> list[Tick]:
     """As many ticks of a horizontal axis as have room side by side."""
     for count in range(most, 1, -1):
-        found = ticks(scale, count)
+        found = ticks(scale, count, is_whole)
         if not overlap(found, scale):
             return found
-    return ticks(scale, 2)[:1]
+    return ticks(scale, 2, is_whole)[:1]
 
 
 def overlap(found: Sequence[Tick], scale: Scale) -> bool:

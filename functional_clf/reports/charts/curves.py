@@ -66,7 +66,7 @@ def _panel(picture: CurvesPicture, kind: str, heading: str, words: str) -> str:
     body = [label(2, LINE - 2, *_cut(heading), kind="bold"), beside(vertical, frame)]
     if epochs:
         across = linear(epochs, left, frame.right, room=0.02)
-        body.append(below(across, frame, "epoch", has_grid=False))
+        body.append(below(across, frame, "epoch", has_grid=False, is_whole=True))
     else:  # no model is trained in epochs: levels have no axis
         across = Scale(0, 1, left, frame.right)
         edge = f"M{left:.1f} {bottom:.1f}H{frame.right:.1f}"

@@ -62,6 +62,7 @@ def intervals_chart(findings: "Findings") -> str:
     rows = _rows(findings)
     if not rows:
         return ""
+    unit = 100 if findings.metric.is_share else 1
     margin = unit * findings.margin
     scale = _scale(rows, margin)
     pair = _pair(findings)

@@ -137,6 +137,8 @@ gap:1rem 1.5rem;align-items:start}}
 .chart svg text{{font-size:{SIZE}px;font-family:system-ui,-apple-system,"Segoe UI",Roboto,\
 "Noto Sans","DejaVu Sans",sans-serif;fill:var(--chart-ink);font-variant-numeric:tabular-nums}}
 .chart svg text.soft{{fill:var(--chart-soft)}}
+.chart svg text.over{{paint-order:stroke;stroke:var(--chart-paper);stroke-width:4px;\
+stroke-linejoin:round}}
 .chart svg text.bold{{font-weight:600}}
 .chart .grid{{stroke:var(--chart-grid);fill:none}}
 .chart .axis{{stroke:var(--chart-axis);fill:none}}

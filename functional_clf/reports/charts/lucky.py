@@ -182,7 +182,7 @@ def _shares_panel(lucky: LuckySeeds) -> _Panel:
     body = [
         label(2, LINE - 2, "Draws that are wrong (%)", kind="bold"),
         beside(vertical, frame),
-        below(across, frame, "seeds a draw", has_grid=False),
+        below(across, frame, "seeds a draw", has_grid=False, is_whole=True),
         element("path", d=area, class_=f"area {WRONG.color}"),
         element("path", d=path(points), class_=f"line {WRONG.color}"),
         element("path", d=path(dashed), class_=f"line dashed {HONEST.color}"),
@@ -214,7 +214,7 @@ def _widths_panel(lucky: LuckySeeds, metric: Metric) -> _Panel:
     body = [
         label(2, LINE - 2, f"Width of the honest interval{in_unit}", kind="bold"),
         beside(vertical, frame),
-        below(across, frame, "seeds a draw", has_grid=False),
+        below(across, frame, "seeds a draw", has_grid=False, is_whole=True),
     ]
     if difference > 0:
         y = vertical.place(difference)
@@ -225,7 +225,7 @@ def _widths_panel(lucky: LuckySeeds, metric: Metric) -> _Panel:
         x, anchor = (frame.left + 6, "start") if is_below else (frame.right, "end")
         at = y - 6 if y - top > 24 else y + 15
         body.append(element("path", d=line, class_="zero"))
-        body.append(label(x, at, words, anchor, "soft"))
+        body.append(label(x, at, words, anchor, "soft over"))
     drawn = [point for point in points if point is not None]
     if drawn:
         body.append(element("path", d=path(drawn), class_=f"line {HONEST.color}"))

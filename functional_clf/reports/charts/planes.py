@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from functional_clf.reports.charts.axes import Frame, below, beside, room_beside
 from functional_clf.reports.charts.contours import zero_lines
-from functional_clf.reports.charts.looks import Look, class_looks
+from functional_clf.reports.charts.looks import Look, class_looks, mark
 from functional_clf.reports.charts.png import CLEAR, Color, data_uri, rgba
 from functional_clf.reports.charts.scales import Scale, linear
 from functional_clf.reports.charts.svg import (
@@ -76,14 +76,14 @@ def data_chart(picture: DataPicture) -> str:
         frame, across, vertical = _frame(low, high, top, is_alike, room=0.05)
         body.append(beside(vertical, frame, picture.labels[1]))
     body.append(below(across, frame, picture.labels[0], has_grid=False))
-    mark = identity(title, described)
+    name = identity(title, described)
     for part, chosen in (("train", picture.train), ("test", picture.test)):
-        body += _samples(x, y, np.asarray(chosen, int), looks, across, vertical, mark, part)
+        body += _samples(x, y, np.asarray(chosen, int), looks, across, vertical, name, part)
     panel = svg(frame.bottom + 2 * LINE + 6, title, described, body)
     legend = [
         *_class_entries(classes, looks),
-        entry(_sample("train", Look("ko", "circle")), "train"),
-        entry(_sample("test", Look("ko", "circle")), "test"),
+        entry(_sample("train"), "train"),
+        entry(_sample("test"), "test"),
     ]
     return chart([panel], legend, _selection(picture), kind="chart-data")
 
@@ -130,9 +130,9 @@ def _decisions_panel(
         body.append(_borders(one.logits, chosen, frame))
     title = f"Decisions of {name} on {picture.dataset}, {told}"
     described = f"{_shares(chosen, picture)}. {len(rows)} test samples are drawn over it."
-    mark = identity(title, described)
+    name = identity(title, described)
     body += _samples(
-        one.x.astype(float), one.y.astype(int), rows, looks, across, vertical, mark, "halo"
+        one.x.astype(float), one.y.astype(int), rows, looks, across, vertical, name, "halo"
     )
     return svg(frame.bottom + 2 * LINE + 6, title, described, body)
 
@@ -250,10 +250,8 @@ def _regions(chosen: ndarray, shown: Sequence[int], n_classes: int) -> tuple[nda
     for one in range(len(shown) + 1):
         again, color = _color(one, len(shown))
         colors += [rgba(color, 0.35), rgba(color, 0.7 if again else 0.35)]
-    up, across = np.indices(chosen.shape)
-    is_hatched = (up + across) % 6 < 2
-    numbers = np.where(chosen < 0, 0, 1 + 2 * place[np.maximum(chosen, 0)] + is_hatched)
-    return numbers, colors
+    hatched = 1 + 2 * place[np.maximum(chosen, 0)] + _hatch(chosen.shape)
+    return np.where(chosen < 0, 0, hatched), colors
 
 
 def _votes(
@@ -265,7 +263,15 @@ def _votes(
         for one in range(len(shown) + 1)
         for level in range(LEVELS)
     ]
-    return place[winner] * LEVELS + np.rint(strength * (LEVELS - 1)).astype(int), colors
+    is_again = np.array([_color(one, len(shown))[0] for one in range(len(shown) + 1)])
+    is_paler = is_again[place[winner]] & _hatch(winner.shape)
+    levels = np.rint(np.where(is_paler, 0.5, 1.0) * strength * (LEVELS - 1)).astype(int)
+    return place[winner] * LEVELS + levels, colors
+
+
+def _hatch(shape: tuple[int, ...]) -> ndarray:
+    up, across = np.indices(shape)
+    return (up + across) % 6 < 2
 
 
 def _places(shown: Sequence[int], n_classes: int) -> ndarray:
@@ -294,7 +300,7 @@ def _image(drawn: tuple[ndarray, list[Color]], frame: Frame, kind: str) -> str:
 
 def _samples(
     x: ndarray, y: ndarray, rows: ndarray, looks: Sequence[Look], across: Scale, vertical: Scale,
-    mark: str, kind: str,
+    name: str, kind: str,
 ) -> list[str]:  # fmt: skip
     """Samples in the looks of their classes, those that are told apart above the others."""
     by_look: dict[Look, list[int]] = {}
@@ -306,7 +312,7 @@ def _samples(
             (across.place(float(x[row, 0])), vertical.place(float(x[row, 1])))
             for row in by_look[look]
         )
-        parts.append(_dotted(d, look, kind, f"{mark}-{kind}-{place}"))
+        parts.append(_dotted(d, look, kind, f"{name}-{kind}-{place}"))
     return parts
 
 
@@ -321,22 +327,23 @@ def _dotted(d: str, look: Look, kind: str, name: str) -> str:
     return element("g", defined + under + over, transform="scale(.5)")
 
 
-def _sample(kind: str, look: Look) -> str:
-    square = " square" if look.mark == "square" else ""
-    dot = element("path", d="M28 14h0", class_=f"dots {kind}{square} {look.color}")
-    under = element("path", d="M28 14h0", class_=f"dots {kind} under{square} {look.color}")
-    return element("g", dot if kind == "train" else under + dot, transform="scale(.5)")
+def _sample(kind: str) -> str:
+    dot = element("path", d="M0 0h0", class_=f"dots {kind} ko")
+    under = element("path", d="M0 0h0", class_=f"dots {kind} under ko")
+    return element(
+        "g", dot if kind == "train" else under + dot, transform="translate(14 7)scale(.8)"
+    )
 
 
 def _class_entries(classes: Sequence[str], looks: Sequence[Look]) -> list[str]:
     short = fitted(classes, 1e9, most=NAME_CELLS)
     found = [
-        entry(_sample("halo", look), short[place], classes[place])
+        entry(mark(look, 14, 7, 5), short[place], classes[place])
         for place, look in enumerate(looks)
         if look.color != "ko"
     ]
     if others := len(looks) - len(found):
-        found.append(entry(_sample("halo", Look("ko", "circle")), f"and {others} more"))
+        found.append(entry(mark(Look("ko", "circle"), 14, 7, 5), f"and {others} more"))
     return found
 
 

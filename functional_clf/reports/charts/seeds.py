@@ -347,9 +347,9 @@ def _legend(strips: Sequence[_Strip]) -> list[str]:
         shape = "dots odd square" if kind == "diverged" else "dots odd"
         sample = element(
             "g",
-            element("path", d="M28 14h0", class_=f"{shape} ko")
-            + element("path", d="M28 14h0", class_=f"{shape} hole"),
-            transform="scale(.5)",
+            element("path", d="M0 0h0", class_=f"{shape} ko")
+            + element("path", d="M0 0h0", class_=f"{shape} hole"),
+            transform="translate(14 7)scale(.8)",
         )
         found.append(entry(sample, f"{words}: {wording.plural(count, 'run')}"))
     lacking = sum(int((~np.isfinite(strip.values)).sum()) for strip in strips)
