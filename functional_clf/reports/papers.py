@@ -75,7 +75,7 @@ def table_tex(findings: Findings) -> str:
         >>> table = ScoreTable(scores, np.arange(3), source="scores.csv")
         >>> tex = table_tex(findings_of_scores(table, compare_table(table)))
         >>> print(tex.splitlines()[-4].strip())
-        deep & flat & $+33.3$ & $-0.1$ to $+62.0$ & .250 & inconclusive \\\\
+        deep & flat & $+33.3$ & $-0.1$ to $+62.0$ & .250 & inconclusive \\
     """
     tables = [_tex_rows(table) for table in _tables(findings)]
     caption = latex(_caption(findings))
