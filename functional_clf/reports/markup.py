@@ -38,6 +38,8 @@ _MARKDOWN = {
     ">": "&gt;",
     **{letter: "\\" + letter for letter in "\\`*_{}[]|~$^#@"},
 }
+_AT_START = re.compile(r"^(\d*)([-+=.)])|^ ")
+"""What begins a list, a rule, or code where a line does."""
 
 
 def latex(text: str) -> str:
@@ -63,13 +65,14 @@ def latex(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    r"""A text as Markdown shows it, in a paragraph or in a cell of a table.
+    r"""A text as Markdown shows it: in a paragraph, at its beginning or not, or in a table's cell.
 
     Example:
         >>> print(markdown("a_1 | <b>"))
         a\_1 \| &lt;b&gt;
     """
-    return "".join(_MARKDOWN.get(letter, letter) for letter in printable(text))
+    shown = "".join(_MARKDOWN.get(letter, letter) for letter in printable(text))
+    return _AT_START.sub(lambda found: f"{found[1]}\\{found[2]}" if found[2] else "&#32;", shown)
 
 
 def _ascii(text: str) -> str:
