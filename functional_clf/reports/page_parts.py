@@ -60,8 +60,9 @@ def verdicts_of(findings: Findings) -> tuple[Verdict, ...]:
         >>> from functional_clf.reports.findings import findings_of_scores
         >>> from functional_clf.score_tables.comparing import compare_table
         >>> from functional_clf.score_tables.table import ScoreTable
-        >>> deep = np.array([0.9, 0.8, 0.9, 0.9, 0.8, 0.9])
-        >>> table = ScoreTable({"flat": deep - 0.4, "deep": deep}, np.arange(6), scope="data")
+        >>> deep = np.arange(20) % 5 / 100 + 0.9
+        >>> scores = {"flat": deep[::-1] - 0.3, "deep": deep}
+        >>> table = ScoreTable(scores, np.arange(20), scope="data")
         >>> print(verdicts_of(findings_of_scores(table, compare_table(table)))[0].sentence)
         deep is better than flat, by more than the 1 pp margin.
     """

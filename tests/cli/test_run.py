@@ -273,7 +273,7 @@ def test_where_all_is_ascii_names_are_escaped_and_files_have_theirs(settings, tm
     assert done.returncode == 0
     assert re.sub(rb"training: .*\n", b"", done.stderr) == b""  # where the machine is slow
     out = tmp_path / "ré"
-    assert len(derived(out)) == 4 + 4 + 2
+    assert len(derived(out)) == 4 + 4 + 4 + 2
     assert pl.read_csv(out / "seeds.csv").height == pl.read_parquet(out / "seeds.parquet").height
     assert done.stdout.isascii()
     assert re.search(rb"\nFiles: r(\\xe9|\\udcc3\\udca9)/\n$", done.stdout)

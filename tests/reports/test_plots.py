@@ -8,7 +8,7 @@ from matplotlib.font_manager import fontManager
 
 from functional_clf import Study, circles, mlp_recipe
 from functional_clf.data.dataset import Dataset
-from functional_clf.reports import drawing, plots, signature
+from functional_clf.reports import drawing, gathering, plots, signature
 from functional_clf.reports.lettering import drawable, fonts_for
 
 FILES = {"data.png", "curves.png", "accuracies.png", "boundaries.png"}
@@ -158,7 +158,7 @@ def test_a_picture_that_failed_is_tried_again(tmp_path, monkeypatch):
         assert len(plots.write_plots(results, folder, "these")) == 3
     assert not signature.up_to_date(folder, "these")
     with monkeypatch.context() as patch:
-        patch.setitem(plots.GATHER, "data", fail)
+        patch.setitem(gathering.GATHER, "data", fail)
         assert len(plots.write_plots(results, folder, "these")) == 3
     assert not signature.up_to_date(folder, "these")
     assert len(plots.write_plots(results, folder, "these")) == 4
