@@ -6,8 +6,12 @@ from typing import NamedTuple
 from functional_clf.reports.charts.svg import SIZE, element
 from functional_clf.reports.colors import CLASS_COLORS, MODEL_COLORS, OTHERS_COLOR
 
-# On white, these need more ink to be seen: 3 to 1 is what WCAG 2.2 asks of graphics (1.4.11).
-_ON_WHITE = {"#E69F00": "#C48A00", "#56B4E9": "#3D9BD1", "#A8A8A8": "#8C8C8C"}
+# On white, some need more ink to be seen: 3 to 1 is what WCAG 2.2 asks of graphics (1.4.11). Then
+# others do, too, to stay as far apart, to colour-blind eyes as well; the hues are the same.
+_ON_WHITE = {
+    "#E69F00": "#C38600", "#009E73": "#006E4F", "#CC79A7": "#9E5C81", "#56B4E9": "#4694C0",
+    "#D55E00": "#A24600", "#A8A8A8": "#8C8C8C",
+}  # fmt: skip
 _ON_BLACK = {"#000000": "#F2F2F2"}
 _LIGHT = {
     "paper": "#FFFFFF", "ink": "#1B1F24", "soft": "#555B62", "grid": "#E3E6EA", "axis": "#7A828B",
@@ -17,6 +21,8 @@ _DARK = {
     "paper": "#15181C", "ink": "#EEF1F4", "soft": "#B3BAC2", "grid": "#2C323A", "axis": "#89929C",
     "band": "#2B333D", "heat": "#9BD3FF",
 }  # fmt: skip
+FIELD_COLOR = "#2F6FB3"
+"""Of cells that are one picture: seen on a light ground and on a dark one."""
 MARKS = ("circle", "square", "triangle", "diamond", "nabla", "plus", "cross", "ring")
 """One a model, so that no two of eight look alike whatever their colours."""
 
@@ -152,7 +158,7 @@ stroke-linejoin:round}}
 .chart .line{{stroke:var(--c);stroke-width:1.8;fill:none;stroke-linejoin:round}}
 .chart .dashed{{stroke-dasharray:5 3}}
 .chart .area{{fill:var(--c);fill-opacity:.18}}
-.chart .crowded .area{{fill-opacity:.07}}
+.chart.crowded .area{{fill-opacity:.07}}
 .chart .bar{{fill:var(--c);fill-opacity:.8}}
 .chart .join{{stroke:var(--chart-soft);stroke-width:.6;fill:none}}
 .chart .dots{{stroke:var(--c);stroke-width:10;stroke-linecap:round;fill:none}}
@@ -166,6 +172,7 @@ stroke-linejoin:round}}
 .chart .hole{{stroke:var(--chart-paper);stroke-width:6}}
 .chart .border{{stroke:var(--chart-ink);stroke-width:1.2;fill:none}}
 .chart .heat{{fill:var(--chart-heat)}}
+.chart .field{{fill:{FIELD_COLOR}}}
 .chart .frame{{stroke:var(--chart-axis);fill:none}}
 .chart-legend{{list-style:none;margin:.5rem 0 0;padding:0;display:flex;flex-wrap:wrap;\
 gap:.25rem 1.25rem;font-size:.9rem}}

@@ -6,6 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from functional_clf.reports.charts.axes import Frame, below
+from functional_clf.reports.charts.looks import FIELD_COLOR
 from functional_clf.reports.charts.png import CLEAR, data_uri, rgba
 from functional_clf.reports.charts.scales import Scale
 from functional_clf.reports.charts.svg import (
@@ -28,7 +29,7 @@ CELLS_WITH_NUMBERS = 12
 """Up to this many classes, each cell of a matrix of confusions has its number."""
 CELLS_WITH_DECIMALS = 7
 """Up to this many, the number has a decimal: more have no room for it on a phone."""
-CELLS_OF_THEIR_OWN = 30
+CELLS_OF_THEIR_OWN = 20
 """Above this many classes, the cells are one picture."""
 DEEPEST = 0.45
 """How opaque a cell of all samples is: letters are legible on it, in light and in dark."""
@@ -38,8 +39,6 @@ NAMES_WIDTH = 110
 BAR = 18
 BARS_HEIGHT = 420
 """Of all bars, where there are too many for a name each."""
-_FIELD_COLOR = "#2F6FB3"
-"""Of cells in one picture: seen on a light ground and on a dark one."""
 
 
 def confusion_chart(picture: ConfusionPicture) -> str:
@@ -58,7 +57,8 @@ def confusion_chart(picture: ConfusionPicture) -> str:
     )
     if np.isnan(picture.shares).any():
         note += " Crossed out: no seed tests samples of it."
-    return chart(panels, _scale_entries(), note, kind="chart-confusion")
+    is_field = len(columns) > CELLS_OF_THEIR_OWN
+    return chart(panels, _scale_entries(is_field), note, kind="chart-confusion")
 
 
 def classes_chart(picture: ClassesPicture) -> str:
@@ -139,7 +139,7 @@ def _cells(shares: ndarray, left: float, top: float, cell: float) -> str:
     n_rows, n_columns = shares.shape
     if max(n_rows, n_columns) > CELLS_OF_THEIR_OWN:
         levels = np.rint(255 * np.sqrt(np.clip(np.nan_to_num(shares), 0, 1))).astype(int)
-        colors = [CLEAR, *(rgba(_FIELD_COLOR, level / 255) for level in range(1, 256))]
+        colors = [CLEAR, *(rgba(FIELD_COLOR, level / 255) for level in range(1, 256))]
         return element(
             "image", href=data_uri(levels, colors), x=left, y=top, width=cell * n_columns,
             height=cell * n_rows, preserveAspectRatio="none", image_rendering="pixelated",
@@ -174,12 +174,14 @@ def _figures(shares: ndarray, left: float, top: float, cell: float) -> list[str]
     ]  # fmt: skip
 
 
-def _scale_entries() -> list[str]:
+def _scale_entries(is_field: bool) -> list[str]:
     found = []
     for percent in (0, 1, 10, 50, 100):
-        opacity = DEEPEST * (percent / 100) ** 0.5
-        drawn = element("rect", x=1, y=1, width=26, height=12, class_="heat",
-                        fill_opacity=f"{opacity:.3f}")  # fmt: skip
+        opacity = (1 if is_field else DEEPEST) * (percent / 100) ** 0.5
+        drawn = element(
+            "rect", x=1, y=1, width=26, height=12, fill_opacity=f"{opacity:.3f}",
+            class_="field" if is_field else "heat",
+        )  # fmt: skip
         frame = element("path", d="M1 1h26v12h-26z", class_="frame")
         found.append(entry(drawn + frame, f"{percent} %"))
     return found

@@ -76,9 +76,8 @@ def data_chart(picture: DataPicture) -> str:
         frame, across, vertical = _frame(low, high, top, is_alike, room=0.05)
         body.append(beside(vertical, frame, picture.labels[1]))
     body.append(below(across, frame, picture.labels[0], has_grid=False))
-    name = identity(title, described)
     for part, chosen in (("train", picture.train), ("test", picture.test)):
-        body += _samples(x, y, np.asarray(chosen, int), looks, across, vertical, name, part)
+        body += _samples(x, y, np.asarray(chosen, int), looks, across, vertical, title, part)
     panel = svg(frame.bottom + 2 * LINE + 6, title, described, body)
     legend = [
         *_class_entries(classes, looks),
@@ -130,9 +129,8 @@ def _decisions_panel(
         body.append(_borders(one.logits, chosen, frame))
     title = f"Decisions of {name} on {picture.dataset}, {told}"
     described = f"{_shares(chosen, picture)}. {len(rows)} test samples are drawn over it."
-    name = identity(title, described)
     body += _samples(
-        one.x.astype(float), one.y.astype(int), rows, looks, across, vertical, name, "halo"
+        one.x.astype(float), one.y.astype(int), rows, looks, across, vertical, title, "halo"
     )
     return svg(frame.bottom + 2 * LINE + 6, title, described, body)
 
@@ -186,17 +184,18 @@ def _frame(
     low: ndarray, high: ndarray, top: float, is_alike: bool, room: float
 ) -> tuple[Frame, Scale, Scale]:
     vertical = linear([float(low[1]), float(high[1])], top + HEIGHT, top, room=room)
-    left, right = room_beside(vertical, HEIGHT), WIDTH - 12.0
-    across = linear([float(low[0]), float(high[0])], left, right, room=room)
-    if not is_alike:
-        return Frame(left, top, right, top + HEIGHT), across, vertical
+    across = linear([float(low[0]), float(high[0])], 0, WIDTH - 12, room=room)
     ratio = (vertical.high - vertical.low) / (across.high - across.low)
-    height = min(max((right - left) * ratio, LOWEST), HIGHEST)
-    right = min(left + height / ratio, right)
+    left, right, height = 0.0, WIDTH - 12.0, float(HEIGHT)
+    for _ in range(3):  # a higher panel has other ticks, whose labels may be wider
+        left = max(left, room_beside(vertical, height))
+        if is_alike:
+            height = min(max((WIDTH - 12 - left) * ratio, LOWEST), HIGHEST)
+            right = min(left + height / ratio, WIDTH - 12.0)
     bottom = top + height
     return (
         Frame(left, top, right, bottom),
-        across._replace(end=right),
+        across._replace(start=left, end=right),
         vertical._replace(start=bottom),
     )
 
@@ -300,7 +299,7 @@ def _image(drawn: tuple[ndarray, list[Color]], frame: Frame, kind: str) -> str:
 
 def _samples(
     x: ndarray, y: ndarray, rows: ndarray, looks: Sequence[Look], across: Scale, vertical: Scale,
-    name: str, kind: str,
+    title: str, kind: str,
 ) -> list[str]:  # fmt: skip
     """Samples in the looks of their classes, those that are told apart above the others."""
     by_look: dict[Look, list[int]] = {}
@@ -312,7 +311,7 @@ def _samples(
             (across.place(float(x[row, 0])), vertical.place(float(x[row, 1])))
             for row in by_look[look]
         )
-        parts.append(_dotted(d, look, kind, f"{name}-{kind}-{place}"))
+        parts.append(_dotted(d, look, kind, f"{identity(title, d)}-{kind}-{place}"))
     return parts
 
 

@@ -168,9 +168,8 @@ def _strips_panel(
         body.append(_joins(strips, drawn, spread, scale))
     title = f"Test {metric.words} of each {replicate}" + (f" on {source}" if source else "")
     described = _told(strips, metric)
-    mark = identity(title, described)
     for place, strip in enumerate(strips):
-        body += _strip(strip, drawn, spread, scale, f"{mark}-{place}")
+        body += _strip(strip, drawn, spread, scale, f"{title} {place}")
         body += _named(strip, metric)
     return svg(frame.bottom + 2 * LINE + 6, title, described, body)
 
@@ -190,7 +189,10 @@ def _strip(strip: _Strip, drawn: ndarray, spread: ndarray, scale: Scale, mark: s
         if not kind:
             parts.append(element("path", d=d, transform="scale(.5)", class_=f"dots{many} {color}"))
             continue
-        name, shape = f"{mark}-{kind}", "dots odd square" if kind == "diverged" else "dots odd"
+        name, shape = (
+            f"{identity(mark, d)}-{kind}",
+            "dots odd square" if kind == "diverged" else "dots odd",
+        )
         parts.append(element("defs", element("path", d=d, id=name)))
         under = element("use", href=f"#{name}", class_=f"{shape} {color}")
         over = element("use", href=f"#{name}", class_=f"{shape} hole")

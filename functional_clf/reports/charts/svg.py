@@ -56,7 +56,7 @@ def element(tag: str, content: str = "", **attributes: object) -> str:
 
 
 def escape(text: str) -> str:
-    r"""A stranger's text, harmless in HTML and in SVG; its writing direction stays its own.
+    r"""A stranger's text, harmless in HTML and in SVG.
 
     Example:
         >>> escape('<b> & "x"'), escape("\x1b")
@@ -134,12 +134,13 @@ def svg(
     height: float, title: str, described: str, body: Iterable[str], width: float = WIDTH
 ) -> str:
     """A chart that scales with its width, and tells what it shows in words."""
-    mark = identity(title, described)
+    drawn = "".join(body)
+    mark = identity(title, described, drawn)
     return element(
         "svg",
         element("title", escape(title), id=f"{mark}-title")
         + element("desc", escape(described), id=f"{mark}-desc")
-        + "".join(body),
+        + drawn,
         viewBox=f"0 0 {number(width)} {number(height)}",
         role="img",
         aria_labelledby=f"{mark}-title",
@@ -167,7 +168,7 @@ def chart(panels: Sequence[str], legend: Sequence[str] = (), note: str = "", kin
 def entry(sample: str, words: str, full: str = "") -> str:
     """An entry of a legend: what is drawn, in 28 by 14 units around (14, 7), and what it is."""
     drawn = element("svg", sample, viewBox="0 0 28 14", aria_hidden="true") if sample else ""
-    title = full if full and full != words else ""
+    title = printable(full) if full != words else ""
     return element("li", drawn + element("span", escape(words), title=title))
 
 
