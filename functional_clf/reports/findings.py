@@ -34,6 +34,7 @@ class ModelFigures(NamedTuple):
     interval: of their mean; None where none can be given.
     failed: runs that diverged, or whose score is worse than the threshold.
     diverged: runs that diverged.
+    undefined: runs whose test samples do not define the score.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelFigures(NamedTuple):
     interval: Interval | None
     failed: int
     diverged: int
+    undefined: int = 0
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ def _figures(results: "Results", name: str) -> ModelFigures:
         results.mean_interval(name, metric=metric),
         failed,
         len(diverged),
+        len(scores) - len(defined),
     )
 
 

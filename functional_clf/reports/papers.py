@@ -111,7 +111,7 @@ def table_md(findings: Findings) -> str:
         >>> scores = {"flat": np.array([0.5, 0.6, 0.5]), "deep": np.array([0.9, 0.8, 0.9])}
         >>> table = ScoreTable(scores, np.arange(3))
         >>> print(table_md(findings_of_scores(table, compare_table(table))).splitlines()[0])
-        | model | accuracy, % | failed |
+        | model | accuracy, % |
     """
     tables = [_md_rows(table) for table in _tables(findings)]
     return "\n\n".join([*tables, markdown(_caption(findings))]) + "\n"
@@ -212,9 +212,12 @@ def _models(findings: Findings) -> _Table:
     rows = []
     for model in findings.models:
         mean = "-" if model.scores is None else figure_of(model.scores.mean, metric)
+        mean += f" ({model.undefined} undefined)" * bool(model.undefined)
         interval = (_ends(model.interval, metric),) if has_intervals else ()
-        rows.append((model.name, mean, *interval, _failures(model)))
-    headings = ("model", f"{metric.words}{unit_of(metric)}", *level, "failed")
+        failed = (_failures(model),) if _tells_failures(findings) else ()
+        rows.append((model.name, mean, *interval, *failed))
+    failed = ("failed",) if _tells_failures(findings) else ()
+    headings = ("model", f"{metric.words}{unit_of(metric)}", *level, *failed)
     return _Table(headings, "l" + "r" * (len(headings) - 1), rows)
 
 
@@ -297,6 +300,11 @@ def _ends(interval: Interval | None, metric: Metric) -> str:
     return "-" if interval is None else " to ".join(figure_of(end, metric) for end in interval)
 
 
+def _tells_failures(findings: Findings) -> bool:
+    """Whether anybody said what a failure is, or that a run diverged; else none was looked for."""
+    return bool(findings.failure) or any(model.diverged for model in findings.models)
+
+
 def _failures(model: ModelFigures) -> str:
     diverged = f" ({model.diverged} diverged)" if model.diverged else ""
     return f"{model.failed} of {model.n}{diverged}"
@@ -320,9 +328,11 @@ def _sentences(findings: Findings) -> Iterator[str]:
     if findings.data_sets:
         a, b = (model.name for model in _pair(findings))
         yield f"A is {a}, B is {b}; differences are A minus B"
-        failed = [f"{model.name} {_failures(model)}" for model in findings.models]
-        yield f"Failed runs: {', '.join(failed)}"
-    yield findings.failure or "Failed means diverged"
+        if _tells_failures(findings):
+            failed = [f"{model.name} {_failures(model)}" for model in findings.models]
+            yield f"Failed runs: {', '.join(failed)}"
+    if _tells_failures(findings):
+        yield findings.failure or "Failed means diverged"
     if not findings.comparisons:
         yield f"Scope: {_claim(findings)}"
         return
@@ -508,8 +518,8 @@ def _statistics(findings: Findings, cite: Callable[..., str]) -> Iterator[str]:
     if any(model.interval is not None for model in findings.models):
         each = ", for it alone" if len(findings.models) > 1 else ""
         yield f"The mean of a model has a {level} interval{cite(*keys_of_means(findings))}{each}."
-    if findings.failure:
-        yield f"{findings.failure}."
+    if _tells_failures(findings):
+        yield f"{findings.failure or 'Failed means diverged'}."
 
 
 def _pairing(
@@ -636,7 +646,8 @@ def _model_words(model: ModelFigures, findings: Findings) -> str:
         level = wording.confidence(findings.alpha)
         interval = f" ({level} {_ends(model.interval, metric)})"
     over = f" over {model.n} runs" + (" on all data sets" if findings.data_sets else "")
-    failed = f"; failed {_failures(model)}" if findings.failure or model.failed else ""
+    failed = f"; failed {_failures(model)}" if _tells_failures(findings) else ""
+    over += f", {model.undefined} of them without a defined score" * bool(model.undefined)
     mean = figure_of(model.scores.mean, metric)
     text = f"{model.name}: mean {metric.words} {mean}{unit}{interval}{over}{failed}"
     return findings.scope.sentence(text)

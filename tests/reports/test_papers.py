@@ -162,6 +162,26 @@ def test_figures_are_those_of_results_json_to_the_printed_digit(each_kind):
         assert not differences
 
 
+def test_failures_are_told_only_where_they_were_looked_for(made):
+    silent, results = made("score file")
+    assert results is None
+    assert "ailed" not in table_tex(silent) + table_md(silent) + methods_md(silent)
+    wild = silent.models[0]._replace(failed=2, diverged=2)
+    told = dataclasses.replace(silent, models=(wild, silent.models[1]))
+    cells = [row[-1] for row in tabulars(table_tex(told))[0]]
+    assert cells == ["failed", "2 of 12 (2 diverged)", "0 of 12"]
+    assert "Failed means diverged." in table_tex(told)
+    assert "Failed means diverged." in methods_md(told)
+
+
+def test_runs_without_a_score_are_told(made):
+    findings, results = made("one model")
+    lacking = findings.models[0]._replace(undefined=2)
+    told = dataclasses.replace(findings, models=(lacking,))
+    assert tabulars(table_tex(told))[0][1][1].endswith(" (2 undefined)")
+    assert "over 6 runs, 2 of them without a defined score" in methods_md(told, results)
+
+
 def check_scores(findings):
     told = [one.to_dict() for one in findings.comparisons]
     scale = 100 if findings.metric.is_share else 1
