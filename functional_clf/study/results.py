@@ -32,7 +32,7 @@ from functional_clf.study.options import check_choice
 from functional_clf.study.plan import Plan
 from functional_clf.study.until import Stopping
 from functional_clf.support.forks import use_threads
-from functional_clf.support.notebook import MOST_PARAGRAPHS, Table, panel
+from functional_clf.support.notebook import MOST_PARAGRAPHS, Bullets, Table, panel
 from functional_clf.support.text import printable, shortened
 
 AnyComparison = Comparison | CrossedComparison
@@ -136,10 +136,10 @@ class Results:
     def _repr_html_(self) -> str:
         """The same for a notebook, with the conclusions and tables of the figures."""
         head, about, *verdicts = repr(self).split("\n")
-        parts: list[str | Table] = [*verdicts]
+        parts: list[str | Table | Bullets] = [*verdicts]
         with suppress(ValueError, RuntimeError):  # as above
             found, conclusions = self.comparisons(), self.conclusion.split("\n")
-            parts = verdicts[:1] if len(found) == 1 else []
+            parts = [*verdicts[:1]] if len(found) == 1 else []
             if len(found) > 1:
                 parts.append(differences_of(found))
             if len(found) > MOST_PARAGRAPHS:
@@ -161,7 +161,7 @@ class Results:
             figures = (
                 [f(defined) for f in (np.mean, np.min, np.median, np.max)] if len(defined) else []
             )
-            mean, *others = [wording.score(one, metric) for one in figures] or ["-"] * 4
+            mean, *others = [wording.score(float(one), metric) for one in figures] or ["-"] * 4
             ends = "-"
             if interval is not None:
                 ends = " to ".join(wording.score(end, metric) for end in interval)
