@@ -15,7 +15,7 @@ CLAIMS = {
     "lesson": [
         ("`model_1` is **better**", r"^'better'$"),
         ("`model_0` fails with every seed", r"model_0 failed 16 of 16"),
-        ("A few say that it is no better", r"4\d seeds say that wide is better, [1-9] do not"),
+        ("A few say that it is no better", r"\n[34]\d seeds say that wide is better, [1-9]\d? do not"),
         ("or that `narrow` is", r" [1-9]\d? loss"),
         ("The verdict is **better**", r"wide against narrow\|Verdict: better"),
         ("new data from these circles", r"Scope: new data from circles\(400, noise 0.15"),
