@@ -12,9 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy import ndarray
 
+from functional_clf.reports.colors import CLASS_COLORS, OTHERS_COLOR, named_classes
 from functional_clf.reports.palette import (
-    CLASS_COLORS,
-    OTHERS_COLOR,
     SHARE_COLORS,
     Look,
     Words,
@@ -22,7 +21,6 @@ from functional_clf.reports.palette import (
     in_legend,
     lettered,
     looks,
-    named_classes,
     pale,
 )
 from functional_clf.reports.pictures import (

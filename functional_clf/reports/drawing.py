@@ -22,6 +22,7 @@ from functional_clf.reports.class_drawing import (
     confusion_figure,
     data_figure,
 )
+from functional_clf.reports.colors import DRAWN_SEEDS
 from functional_clf.reports.lettering import OWN_FONT
 from functional_clf.reports.palette import Style, Words, columns_of, in_legend, lettered, style_of
 from functional_clf.reports.pictures import (
@@ -34,8 +35,6 @@ from functional_clf.reports.pictures import (
     Picture,
 )
 
-DRAWN_SEEDS = 500
-"""Above this many seeds, the picture of accuracies draws an evenly spaced selection."""
 TICK_LETTERS = 36
 """What the names below the accuracies have room for side by side."""
 DPI = 120

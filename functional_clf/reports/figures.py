@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from functional_clf.stats import Comparison, wording
+from functional_clf.stats import Comparison, CrossedComparison, wording
 from functional_clf.stats.data_sets import MeanOverDataSets
 from functional_clf.stats.metrics import Metric
 from functional_clf.support.text import printable, shortened
@@ -94,7 +94,9 @@ class FigureTable:
                 yield Text.assemble("  ", line)
 
 
-def difference_of(one: Comparison | MeanOverDataSets, metric: Metric) -> tuple[str, str]:
+def difference_of(
+    one: Comparison | CrossedComparison | MeanOverDataSets, metric: Metric
+) -> tuple[str, str]:
     """A difference and its interval, with as many decimals as its conclusion has.
 
     >>> from functional_clf.stats import METRICS, compare

@@ -5,7 +5,6 @@ style.
 """
 
 import functools
-import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -13,25 +12,27 @@ import matplotlib
 from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 
+from functional_clf.reports.colors import (
+    CLASS_COLORS,
+    MODEL_COLORS,
+    NAME_CELLS,
+    OTHERS_COLOR,
+)
 from functional_clf.reports.lettering import drawable, fonts_for, no_formula
 from functional_clf.reports.pictures import Picture
 from functional_clf.support.text import shortened
 
 P = TypeVar("P", bound=Picture)
 
-CLASS_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 CLASS_MARKERS = ("o", "s")
 """Where there are more classes than colours."""
-OTHERS_COLOR = "#A8A8A8"
-"""Of all classes that are not told apart."""
-MODEL_COLORS = ("#CC79A7", "#009E73", "#56B4E9", "#D55E00", "#000000")
 MARKERS = ("", "o", "s", "^", "D", "v")
 """Where there are more models than colours."""
 SHARE_COLORS = LinearSegmentedColormap.from_list(
     "share", (CLASS_COLORS[0], "#FFFFFF", CLASS_COLORS[1])
 )
-NAME_CELLS, TITLE_CELLS = 24, 48
-"""Longer names of models, classes and data sets are cut; as wide as so many Latin letters."""
+TITLE_CELLS = 48
+"""Longer names of data sets are cut, as other names at `NAME_CELLS`."""
 LEGEND_LETTERS = 90
 """What the legend of a wide picture has room for side by side."""
 
@@ -121,17 +122,6 @@ def pale(color: str, strength: float) -> tuple[float, float, float]:
     """A colour mixed with white: at strength 0 white, at 1 itself."""
     red, green, blue = (1 - strength * (1 - part) for part in to_rgb(color))
     return red, green, blue
-
-
-def named_classes(names: Sequence[str]) -> list[str]:
-    """What classes are called where nothing around says that they are classes.
-
-    Example:
-        >>> named_classes(["0", "1"]), named_classes(["iris", "1"])
-        (['class 0', 'class 1'], ['iris', '1'])
-    """
-    is_number = all(re.fullmatch(r"[-+]?\d+(\.\d+)?", name) for name in names)
-    return [f"class {name}" if is_number else name for name in names]
 
 
 def in_legend(text: str) -> str:

@@ -8,9 +8,10 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from functional_clf.reports.colors import MODEL_COLORS
 from functional_clf.reports.drawing import DPI
 from functional_clf.reports.lettering import drawable, fonts_for, no_formula
-from functional_clf.reports.palette import MODEL_COLORS, columns_of
+from functional_clf.reports.palette import columns_of
 from functional_clf.stats.metrics import named
 from functional_clf.stats.planning import SeedPlan
 

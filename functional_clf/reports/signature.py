@@ -24,7 +24,7 @@ _HEADER_END = 33
 """A PNG file begins with 8 bytes that say what it is, and 25 of its header."""
 _DRAWN_BY = (
     *("plots", "pictures", "gathering", "decisions"),
-    *("drawing", "class_drawing", "palette", "lettering", "../support/text"),
+    *("drawing", "class_drawing", "palette", "colors", "lettering", "../support/text"),
 )
 """The modules whose source decides how a picture looks, from here."""
 

@@ -13,6 +13,8 @@ from .crossed import variance_components as variance_components
 from .crossed_comparison import CrossedComparison as CrossedComparison
 from .crossed_comparison import Spread as Spread
 from .crossed_comparison import compare_crossed as compare_crossed
+from .lucky_seeds import LuckySeeds as LuckySeeds
+from .lucky_seeds import lucky_seeds as lucky_seeds
 from .mean_intervals import mean_interval as mean_interval
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric

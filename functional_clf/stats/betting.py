@@ -68,6 +68,26 @@ def betting_interval(
     return Interval(min(lower + width * low, mean), max(lower + width * high, mean))
 
 
+def constant_intervals(
+    values: FloatArray, n: int, lower: float, upper: float, alpha: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of the betting intervals of each value `(k,)`, as often as n in a row.
+
+    Studies without spread have no other interval, and many of them are asked for at once.
+
+    >>> low, high = constant_intervals(np.array([0.5, 1.0]), 64, 0, 1, 0.05)
+    >>> low.round(3).tolist(), high.round(3).tolist()
+    ([0.468, 0.938], [0.532, 1.0])
+    """
+    y = np.repeat(values[:, None], n, axis=1)
+    width = upper - lower
+    x = (y - lower) / width
+    bets = _bets(x, alpha)
+    low, high = _all_rejected(x, bets, alpha), 1 - _all_rejected(1 - x, bets, alpha)
+    mean = y.mean(axis=1)
+    return np.minimum(lower + width * low, mean), np.maximum(lower + width * high, mean)
+
+
 def bounds_tests(
     values: ArrayLike, lower: float, upper: float, alpha: float = 0.05
 ) -> tuple[Callable[[float], bool], Callable[[float], bool]]:
@@ -113,19 +133,19 @@ def checked_values(
 
 
 def variances_before(x: FloatArray) -> FloatArray:
-    """Return the variance of the values in [0, 1] before each; the first sees none.
+    """Return the variance of the values in [0, 1] before each, along the last axis.
 
-    It is regularised as by one value at 1/2 and a variance of 1/4.
+    The first sees none. It is regularised as by one value at 1/2 and a variance of 1/4.
     """
-    seen = np.arange(1, x.size + 1)
-    means = (0.5 + np.cumsum(x)) / (seen + 1)
-    variances = (0.25 + np.cumsum((x - means) ** 2)) / (seen + 1)
-    return np.concatenate([[0.25], variances[:-1]])
+    seen = np.arange(1, x.shape[-1] + 1)
+    means = (0.5 + np.cumsum(x, axis=-1)) / (seen + 1)
+    variances = (0.25 + np.cumsum((x - means) ** 2, axis=-1)) / (seen + 1)
+    return np.concatenate([np.full((*x.shape[:-1], 1), 0.25), variances[..., :-1]], axis=-1)
 
 
 def _bets(x: FloatArray, alpha: float) -> FloatArray:
     """Bet more the less the values seen so far have varied; the first bet sees none."""
-    return np.sqrt(2 * math.log(2 / alpha) / (x.size * variances_before(x)))
+    return np.sqrt(2 * math.log(2 / alpha) / (x.shape[-1] * variances_before(x)))
 
 
 def _largest_rejected(x: FloatArray, bets: FloatArray, alpha: float) -> float:
@@ -141,6 +161,17 @@ def _largest_rejected(x: FloatArray, bets: FloatArray, alpha: float) -> float:
             rejected = m
         else:
             kept = m
+    return rejected
+
+
+def _all_rejected(x: FloatArray, bets: FloatArray, alpha: float) -> FloatArray:
+    """Bisect as `_largest_rejected` does, for each row."""
+    rejected, kept = np.zeros(len(x)), np.ones(len(x))
+    for _ in range(_HALVINGS):
+        m = (rejected + kept) / 2
+        capital = np.log1p(np.minimum(bets, LARGEST_STAKE / m[:, None]) * (x - m[:, None]))
+        is_rejected = capital.sum(axis=1) - math.log(2 / alpha) >= 0
+        rejected, kept = np.where(is_rejected, m, rejected), np.where(is_rejected, kept, m)
     return rejected
 
 

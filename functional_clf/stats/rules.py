@@ -148,7 +148,7 @@ class VerdictSettings(TypedDict, total=False):
 
 
 class PairedSettings(VerdictSettings, total=False):
-    """The rules that `self_calibration` takes one by one: what verdicts on pairs are made by."""
+    """The rules that `self_calibration` and `lucky_seeds` take one by one: those of verdicts."""
 
     scope: str
     n_train: int | None

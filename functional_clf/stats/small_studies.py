@@ -1,26 +1,24 @@
 """Would fewer seeds have said the same? Small studies drawn from one large run."""
 
 import dataclasses
-import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Unpack, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from functional_clf.stats import metrics, validation, wording
-from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.comparison import compare
-from functional_clf.stats.design import Design, paired_design
-from functional_clf.stats.metrics import ACCURACY, Metric
-from functional_clf.stats.pairs import Pairs, paired
+from functional_clf.stats.design import paired_design
+from functional_clf.stats.drawn_studies import drawn_intervals
+from functional_clf.stats.metrics import ACCURACY
+from functional_clf.stats.pairs import paired
 from functional_clf.stats.rules import PairedSettings, Rules, chosen
 from functional_clf.stats.scopes import Scope
-from functional_clf.stats.score_limits import Limits, limits, paired_estimates, possible
 from functional_clf.stats.summaries import plain
-from functional_clf.stats.types import Interval, Verdict
+from functional_clf.stats.types import Verdict
 from functional_clf.stats.verdicts import decide
 
 _DEFAULT_SIZES = (5, 10, 20, 50, 100, 200, 500)
@@ -146,7 +144,7 @@ def self_calibration(
     studies = []
     for size in _checked_sizes(sizes, n):
         drawn = np.stack([rng.choice(n, size, replace=False) for _ in range(repetitions)])
-        intervals = _intervals(pairs, drawn, design, metric, rules.alpha)
+        intervals = drawn_intervals(pairs, drawn, design, metric, rules.alpha)
         gains = map(metric.gain_interval, intervals)
         verdicts: list[Verdict] = [decide(gain, rules.settled_margin) for gain in gains]
         studies.append(_count(size, verdicts, large.verdict))
@@ -178,31 +176,6 @@ def _checked_sizes(sizes: ArrayLike | None, n_pairs: int) -> list[int]:
         if size > largest:
             raise ValueError(f"sizes hold {size}: at most half of {n_pairs} seeds, {largest}, fits")
     return wanted
-
-
-def _intervals(
-    pairs: Pairs, drawn: NDArray[np.int64], design: Design, metric: Metric, alpha: float
-) -> list[Interval | None]:
-    """Return what `compare` would decide each study on, a row of `drawn` being its seeds."""
-    differences, size = pairs.differences[drawn], drawn.shape[1]
-    intervals: list[Interval | None] = [None] * len(drawn)
-    varies = np.ptp(differences, axis=1) > 0
-    factor = design.variance_factor(size)
-    if varies.any():
-        a, b = (column[drawn[varies]] for column in (pairs.a, pairs.b))
-        found = limits(paired_estimates(a, b, factor, design.step, metric.upper), alpha)
-        for row, low, high in zip(np.flatnonzero(varies), *found, strict=True):
-            intervals[row] = possible(Limits(low, high), metric.upper)
-    if design.scope.independent and metric.upper is not None:
-        for row in np.flatnonzero(~varies):
-            value = float(differences[row, 0])
-            intervals[row] = _interval_without_spread(value, size, alpha, metric.upper)
-    return intervals
-
-
-@functools.lru_cache(maxsize=4096)
-def _interval_without_spread(value: float, size: int, alpha: float, upper: float) -> Interval:
-    return betting_interval([value] * size, -upper, upper, alpha)
 
 
 def _count(size: int, verdicts: Sequence[Verdict], answer: Verdict) -> SmallStudies:

@@ -15,11 +15,13 @@ from functional_clf.stats import (
     Comparison,
     CrossedComparison,
     Interval,
+    LuckySeeds,
     Rules,
     SelfCalibration,
     compare_all,
     compare_crossed,
     crossed_interval,
+    lucky_seeds,
     mean_interval,
     metrics,
     self_calibration,
@@ -324,15 +326,29 @@ class Results:
         Raises:
             ValueError: when there is no such model, the design is crossed, or seeds are few.
         """
+        columns = self._columns_to_draw_from("self-calibration", model, baseline)
+        return self_calibration(*columns, rules=self.rules, total=self._total(self.study.metric))
+
+    def lucky_seeds(self, model: str, baseline: str) -> LuckySeeds:
+        """How often one seed of this study, or a few, would have named another model than all do.
+
+        Raises:
+            ValueError: when there is no such model, the design is crossed, the number of seeds
+                hung on what was seen, or there is one seed.
+        """
+        columns = self._columns_to_draw_from("lucky seeds", model, baseline)
+        total = self._total(self.study.metric)
+        return lucky_seeds(*columns, rules=self.rules, total=total, names=(model, baseline))
+
+    def _columns_to_draw_from(self, what: str, model: str, baseline: str) -> list[Any]:
         if self.study.design == "crossed":
-            raise ValueError("design is 'crossed'; self-calibration needs a paired design")
+            raise ValueError(f"design is 'crossed'; {what} needs a paired design")
         if self.study.until_decided:
             raise ValueError(
-                "until_decided is True; self-calibration draws studies of fixed sizes out of one "
-                "whose size was fixed, too"
+                f"until_decided is True; {what} draws studies of fixed sizes out of one whose "
+                "size was fixed, too"
             )
-        columns = [self._scored(name, self.study.metric) for name in (model, baseline)]
-        return self_calibration(*columns, rules=self.rules, total=self._total(self.study.metric))
+        return [self._scored(name, self.study.metric) for name in (model, baseline)]
 
     def mean_interval(
         self, model: str, part: Literal["train", "test"] = "test", metric: str = "accuracy"

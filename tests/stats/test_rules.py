@@ -11,7 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functional_clf.stats import Rules, compare, compare_all, compare_crossed, self_calibration
+from functional_clf.stats import (
+    Rules,
+    compare,
+    compare_all,
+    compare_crossed,
+    lucky_seeds,
+    self_calibration,
+)
 from functional_clf.stats.rules import CrossedSettings, PairedSettings, RuleSettings, chosen
 
 A, B, C = [0.9, 0.8, 0.75, 0.7] * 5, [0.5, 0.6, 0.55, 0.5] * 5, [0.8, 0.6, 0.5, 0.5] * 5
@@ -47,12 +54,16 @@ CALLS = {
     "self_calibration": lambda *rules, **one_by_one: self_calibration(
         A, C, *rules, repetitions=20, **one_by_one
     ),
+    "lucky_seeds": lambda *rules, **one_by_one: lucky_seeds(
+        A, C, *rules, repetitions=20, **one_by_one
+    ),
 }
 SETTINGS = {
     "compare": ALL,
     "compare_all": ALL,
     "compare_crossed": CROSSED,
     "self_calibration": PAIRED,
+    "lucky_seeds": PAIRED,
 }
 
 
@@ -95,7 +106,7 @@ def test_the_arguments_that_checkers_know_are_the_fields():
     assert get_type_hints(RuleSettings) == hints
     assert RuleSettings.__required_keys__ == frozenset()
     assert [field.name for field in dataclasses.fields(Rules)] == list(hints)
-    for function in (compare, compare_all, compare_crossed, self_calibration):
+    for function in (compare, compare_all, compare_crossed, self_calibration, lucky_seeds):
         (parameters,) = [
             parameter
             for parameter in inspect.signature(function).parameters.values()
@@ -116,7 +127,7 @@ def test_an_unknown_name_is_refused_like_any_pythons(name):
 
 
 def test_fixed_designs_take_no_sequential_rules():
-    for name in ("compare_crossed", "self_calibration"):
+    for name in ("compare_crossed", "self_calibration", "lucky_seeds"):
         with pytest.raises(ValueError, match=r"rules are sequential: .* leave sequential out"):
             CALLS[name](Rules(sequential=True))
 

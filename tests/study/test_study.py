@@ -235,6 +235,20 @@ def test_self_calibration_asks_smaller_studies(tmp_path):
     json.dumps(report.results_dict(results, calibration), allow_nan=False)
 
 
+def test_lucky_seeds_are_drawn_from_the_study():
+    results = study_of(12).run()
+    lucky = results.lucky_seeds("model_1", "model_0")
+    assert (lucky.names, lucky.n_pairs, lucky.sizes) == (
+        ("model_1", "model_0"),
+        12,
+        (1, 2, 3, 4, 5, 6),
+    )
+    found = results.compare("model_1", "model_0")
+    assert (lucky.estimate, lucky.interval) == (found.estimate, found.interval)
+    with pytest.raises(ValueError, match="'model_2'"):
+        results.lucky_seeds("model_2", "model_0")
+
+
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [

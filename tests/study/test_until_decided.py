@@ -59,6 +59,8 @@ def test_it_stops_at_the_first_seed_that_settles_it(at_once):
     assert at_once.self_calibration is not None
     with pytest.raises(ValueError, match="until_decided is True; self-calibration draws"):
         at_once.self_calibration("large", "small")
+    with pytest.raises(ValueError, match="until_decided is True; lucky seeds draws"):
+        at_once.lucky_seeds("large", "small")
 
 
 def test_a_notebook_shows_the_conclusion_and_why_it_stopped(at_once):
