@@ -61,6 +61,7 @@ from .data.tables import table as table
 from .ensemble.seed_ensemble import SeedEnsembleClassifier as SeedEnsembleClassifier
 from .record.database import StoreError as StoreError
 from .record.weights import load_seed as load_seed
+from .reports.papers import to_latex as to_latex
 from .score_tables.comparing import ScoreComparison as ScoreComparison
 from .score_tables.comparing import compare_scores as compare_scores
 from .stats import Comparison as Comparison

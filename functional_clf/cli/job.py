@@ -16,7 +16,7 @@ from rich.console import Console
 import functional_clf
 from functional_clf.cli.imports import import_for_new_data
 from functional_clf.cli.interrupts import say_more
-from functional_clf.cli.resolved import check_study_file, write_study
+from functional_clf.cli.resolved import check_study_file, study_text, write_study
 from functional_clf.cli.run_arguments import RunArguments
 from functional_clf.cli.screen import shown_notices, shown_progress
 from functional_clf.contestants.mlp import mlp_recipe, of_settings
@@ -27,14 +27,16 @@ from functional_clf.data.dataset import Dataset
 from functional_clf.data.tables import table
 from functional_clf.record.environments import all_differences
 from functional_clf.record.files import can_be_written
-from functional_clf.record.folder import check_outputs, remove, start_over
+from functional_clf.record.folder import check_outputs, remove, start_over, write_whole
 from functional_clf.record.names import FILE_NAME, file_name
 from functional_clf.record.weights import write_params
 from functional_clf.registry import DATASETS
 from functional_clf.reports import tables as report
 from functional_clf.reports.draughtsmen import Draughtsmen
-from functional_clf.reports.outputs import derived_files, params_files, plot_files
+from functional_clf.reports.gathering import Gathered
+from functional_clf.reports.outputs import derived_files, params_files, plot_files, report_files
 from functional_clf.reports.plots import content_of, write_plots
+from functional_clf.reports.report_files import is_standing, made_of, report_of
 from functional_clf.stats import SelfCalibration
 from functional_clf.study.estimates import check_room
 from functional_clf.study.execution import timed
@@ -271,13 +273,44 @@ def _export(
             remove(folder, [] if study.save_params else params_files(folder, names))
         if study.save_params:
             write_params(folder, names, study.seeds)
+    study_file = study_text(results, arguments, models, folder)
     try:
-        with timed(results.timings, "plots"):
-            if arguments.plots:
-                write_plots(results, folder / "plots", content_of(results), artists)
+        _write_pictures(results, folder, arguments, study_file, artists)
     finally:
         report.write_results(results, folder, calibration)
-        write_study(results, arguments, models, folder)
+        write_study(study_file, folder)
+
+
+def _write_pictures(
+    results: Results,
+    folder: Path,
+    arguments: RunArguments,
+    study_file: str,
+    artists: Draughtsmen | None,
+) -> None:
+    """Write pictures and report; the report is made while others draw the pictures."""
+    gathered, content = Gathered(results), content_of(results)
+    told = report.results_dict(results)
+    mark = made_of(content, told, study_file)
+    is_up_to_date = is_standing(folder, mark)
+    made: dict[str, bytes] = {}
+
+    def make() -> None:
+        if arguments.report and not is_up_to_date and not made:
+            with timed(results.timings, "report"):
+                made.update(report_of(gathered, told, study_file, mark))
+
+    with timed(results.timings, "plots"):
+        if arguments.plots:
+            write_plots(results, folder / "plots", content, artists, gathered, make)
+    make()  # where no picture was drawn
+    if is_up_to_date:
+        return
+    for path in report_files(folder):
+        if path.name in made:
+            write_whole(path, made[path.name])
+        else:  # of other results, or asked for no more
+            remove(folder, [path])
 
 
 def _is_same(path: Path, other: Path | None) -> bool:

@@ -15,6 +15,7 @@ COMMANDS: Registry[Callable[..., int]] = Registry(
         "compare": "functional_clf.cli.compare:main",
         "check": "functional_clf.cli.check:main",
         "plan": "functional_clf.cli.plan:main",
+        "report": "functional_clf.cli.report:main",
     },
 )
 
@@ -24,6 +25,7 @@ USAGE = """usage: functional-clf COMMAND ...
   compare    compare scores from anywhere: a table, or a run folder; see compare --help
   check      a gate for pipelines: is a run worse than a baseline? see check --help
   plan       how many seeds a study needs, from a pilot; see plan --help
+  report     one page to send on, of a run folder or of scores; see report --help
   --version  print the version"""
 
 

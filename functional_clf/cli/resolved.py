@@ -44,28 +44,39 @@ def check_study_file(folder: Path) -> None:
         )
 
 
-def write_study(
-    results: Results, arguments: RunArguments, models: Mapping[str, Named], folder: Path
-) -> None:
+def write_study(text: str, folder: Path) -> None:
     """Write study.toml; it appears whole or not at all, and not where TOML cannot say the study.
 
     Args:
-        results: what the study found, and what was resolved on the way.
-        arguments: what it was asked by.
-        models: by name, in order.
+        text: from `study_text`.
         folder: the run folder.
 
     Raises:
         WriteError: when it cannot be written.
     """
     path = folder / STUDY_FILE
+    if not text:
+        remove(folder, [path])  # of an earlier run
+        return
+    write_whole(path, text.encode())
+
+
+def study_text(
+    results: Results, arguments: RunArguments, models: Mapping[str, Named], folder: Path
+) -> str:
+    """What study.toml says; empty where TOML cannot say the study.
+
+    Args:
+        results: what the study found, and what was resolved on the way.
+        arguments: what it was asked by.
+        models: by name, in order.
+        folder: the run folder.
+    """
     try:
         content = study_content(results, arguments, models, folder)
     except TypeError:
-        remove(folder, [path])  # of an earlier run
-        return
-    text = f"{HEADER}\n\n{tomli_w.dumps(content)}"
-    write_whole(path, text.encode())
+        return ""
+    return f"{HEADER}\n\n{tomli_w.dumps(content)}"
 
 
 def study_content(
@@ -83,6 +94,7 @@ def study_content(
         "seeds": f"{seeds.start}:{seeds.stop}" if seeds.start else seeds.stop,
         "out": ".",
         "plots": arguments.plots,
+        "report": arguments.report,
         "engine": results.engine.ran,
         "device": results.device.partition(":")[0] if study.device == "auto" else study.device,
         "chunk_size": results.chunk_size,

@@ -112,6 +112,7 @@ class RunArguments(Options, _SeedsFirst):
         fresh: start over: delete what earlier runs have left in the run folder.
         replay: train this one seed of the run folder's study again, and compare every bit.
         plots: draw the pictures; --no-plots skips them.
+        report: make report.html, a page to send on, and what is for papers; --no-report skips them.
         json: print results.json on standard output, and nothing else there.
         data: what to learn: a data set that is drawn anew with each seed (circles, moons, blobs,
             spirals), one of scikit-learn's tables (iris, wine, breast_cancer, digits), or the path
@@ -152,6 +153,7 @@ class RunArguments(Options, _SeedsFirst):
     fresh: tyro.conf.FlagCreatePairsOff[bool] = False
     replay: int | None = None
     plots: bool = True
+    report: bool = True
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     metric: Annotated[str, one_of(METRICS)] = ACCURACY.name
     data: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "circles"

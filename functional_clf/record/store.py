@@ -149,6 +149,11 @@ class Store(Database):
         looks = self._looks()
         return Look(*looks[-1][2:]) if looks else None
 
+    def last_seen(self) -> range | None:
+        """The seeds that were last looked at; None where nobody has looked."""
+        looks = self._looks()
+        return range(*looks[-1][:2]) if looks else None
+
     def _looks(self) -> list[list[Any]]:
         """The looks that are noted, in order: first and last seed, margin, alpha, maybe metric."""
         try:

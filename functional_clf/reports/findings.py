@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from functional_clf.stats import Comparison, CrossedComparison, Interval
+from functional_clf.stats import Comparison, CrossedComparison, Interval, clauses
 from functional_clf.stats.data_sets import MeanOverDataSets
 from functional_clf.stats.metrics import METRICS, Metric, named
+from functional_clf.stats.scopes import CROSSED, UNSAID, Scope
+from functional_clf.stats.scopes import named as scope_named
 from functional_clf.stats.summaries import Distribution, describe
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ class Findings:
         data_sets: names of the data sets, one a comparison; empty where there is one data set.
         mean: of the pair over the data sets; None where there is one data set.
         best: what is known of the data, by name, as the accuracy of the best possible classifier.
+        scope: what each replicate redrew; known of one model, too.
+        failure: what a failed run is, as a sentence without its full stop; empty where nobody said.
     """
 
     source: str
@@ -76,6 +80,8 @@ class Findings:
     data_sets: tuple[str, ...] = ()
     mean: MeanOverDataSets | None = None
     best: tuple[tuple[str, float], ...] = ()
+    scope: Scope = UNSAID
+    failure: str = ""
 
     @property
     def title(self) -> str:
@@ -107,15 +113,16 @@ def findings_of(results: "Results") -> Findings:
         ('2 seeds', [2], ())
     """
     study = results.study
-    replicates = f"{len(study.seeds)} seeds"
+    replicates, scope = f"{len(study.seeds)} seeds", scope_named(results.rules.scope)
     if study.design == "crossed":
+        scope = CROSSED
         replicates = f"{study.data_seeds} data seeds x {study.init_seeds} initialisation seeds"
     comparisons = tuple(results.comparisons())
     return Findings(
         source=str(study.dataset),
         replicates=replicates,
         metric=METRICS[study.metric],
-        margin=results.rules.margin,
+        margin=results.rules.settled_margin,
         alpha=study.alpha,
         models=tuple(_figures(results, name) for name in study.names),
         comparisons=comparisons,
@@ -124,6 +131,12 @@ def findings_of(results: "Results") -> Findings:
         doubts=(results.mixture,) if results.mixture else (),
         best=tuple(
             (name.replace("_", " "), best) for name, best in study.dataset.references().items()
+        ),
+        scope=scope,
+        failure=_failure(
+            study.failure_threshold,
+            results.majority_scores(study.metric) is not None,
+            METRICS[study.metric],
         ),
     )
 
@@ -159,6 +172,8 @@ def findings_of_scores(table: "ScoreTable", found: "ScoreComparison") -> Finding
         doubts=tuple(found.doubts),
         data_sets=data_sets,
         mean=None if found.data_sets is None else found.data_sets.mean,
+        scope=first.scope,
+        failure=_failure(first.failure_below, first.majority is not None, named(first.metric)),
     )
 
 
@@ -190,6 +205,12 @@ def _scored(table: "ScoreTable", found: "ScoreComparison", name: str) -> ModelFi
     diverged = sum(summary.failures.diverged for summary in summaries)
     scores = table.shares(name)
     return ModelFigures(name, len(scores), describe(scores), None, failed, diverged)
+
+
+def _failure(below: float | None, is_against_majority: bool, metric: Metric) -> str:
+    if below is None and is_against_majority:
+        return clauses.failure_against_majority(metric)
+    return "".join(clauses.failure_meaning(below))
 
 
 def _claim(comparisons: Sequence[AnyComparison]) -> str:

@@ -155,6 +155,35 @@ GATHER: Mapping[str, Callable[["Results"], Picture]] = {
 """By name of the picture, what gathers what it shows."""
 
 
+class Gathered:
+    """What the pictures of some results show, each gathered once, when it is first asked for.
+
+    Args:
+        results: of the study.
+
+    Example:
+        >>> from functional_clf import Study, circles, model_0
+        >>> results = Study(circles(60), [model_0(epochs=2)], 2, engine="eager").run()
+        >>> gathered = Gathered(results)
+        >>> gathered.names, gathered("data") is gathered("data")
+        (('data', 'curves', 'accuracies', 'boundaries'), True)
+    """
+
+    def __init__(self, results: "Results") -> None:
+        self.results = results
+        self.names = names_of(results)
+        self._found: dict[str, Picture | Exception] = {}
+
+    def __call__(self, name: str) -> Picture | Exception:
+        """What one of the pictures shows, or why it cannot be had."""
+        if name not in self._found:
+            try:
+                self._found[name] = GATHER[name](self.results)
+            except Exception as error:  # of the data's draw or of a model: whatever it is
+                self._found[name] = error
+        return self._found[name]
+
+
 def _named(results: "Results") -> dict[str, Any]:
     study = results.study
     return {

@@ -11,6 +11,8 @@ from functional_clf.reports.pictures import NAMES
 
 STUDY_FILE = "study.toml"
 EXPORTS = ("results.json", "seeds.csv", "seeds.parquet", STUDY_FILE)
+PAGE = "report.html"
+PAPERS = ("table.tex", "table.md", "methods.md")
 
 
 def plot_files(folder: Path) -> list[Path]:
@@ -21,6 +23,16 @@ def plot_files(folder: Path) -> list[Path]:
         ['data', 'classes', 'curves', 'accuracies', 'boundaries', 'confusion']
     """
     return [folder / "plots" / f"{name}.png" for name in NAMES]
+
+
+def report_files(folder: Path) -> list[Path]:
+    """Where a run folder's report is, or would be: the page, and what is for papers.
+
+    Example:
+        >>> [path.name for path in report_files(Path("out"))]
+        ['report.html', 'table.tex', 'table.md', 'methods.md']
+    """
+    return [folder / name for name in (PAGE, *PAPERS)]
 
 
 def params_files(folder: Path, models: Iterable[str]) -> list[Path]:
@@ -38,7 +50,8 @@ def derived_files(folder: Path, models: Iterable[str]) -> list[Path]:
 
     Example:
         >>> len(derived_files(Path("out"), ["model_0", "model_1"]))
-        12
+        16
     """
     exports = [folder / name for name in EXPORTS]
-    return [*exports, *plot_files(folder), *params_files(folder, models)]
+    made = [*report_files(folder), *plot_files(folder)]
+    return [*exports, *made, *params_files(folder, models)]

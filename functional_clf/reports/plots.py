@@ -7,7 +7,7 @@ process or in another one. Neither torch nor matplotlib is imported before it is
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -16,14 +16,13 @@ import numpy as np
 
 from functional_clf.reports import signature
 from functional_clf.reports.gathering import (
-    GATHER,
+    Gathered,
     accuracies_picture,
     boundaries_picture,
     classes_picture,
     confusion_picture,
     curves_picture,
     data_picture,
-    names_of,
 )
 from functional_clf.reports.pictures import NAMES, Commission, Drawn, NotPicturedError, reason_of
 
@@ -103,7 +102,12 @@ def accuracies_figure(results: "Results") -> "Figure":
 
 
 def write_plots(
-    results: "Results", folder: Path, of: str | None = None, artists: Artists | None = None
+    results: "Results",
+    folder: Path,
+    of: str | None = None,
+    artists: Artists | None = None,
+    gathered: Gathered | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> list[Path]:
     """Draw every picture that such results have into `folder`; return the paths of those there are.
 
@@ -117,6 +121,9 @@ def write_plots(
         of: a digest of these results, as `content_of` makes one: pictures that are there and of
             the same are left as they are. None draws them in any case.
         artists: who draws; what they cannot is drawn in this process. None draws all in it.
+        gathered: what the pictures show, where somebody else needs it, too.
+        meanwhile: is called once where something is drawn: when all is handed over to the artists,
+            and before it is waited for. What it raises may be lost.
 
     Raises:
         StoreError: when the folder is a link or a file.
@@ -131,7 +138,7 @@ def write_plots(
             _say_not_drawn(name, reason)
         return [paths[name] for name in kept.drawn]
     try:
-        drawn, is_final = _all_drawn(results, artists)
+        drawn, is_final = _all_drawn(gathered or Gathered(results), artists, meanwhile)
     except _NoMatplotlibError as error:
         logger.warning("no pictures are drawn: matplotlib fails (%s)", error)
         remove(folder.parent, paths.values())
@@ -192,29 +199,31 @@ class _NoMatplotlibError(Exception):
     """It cannot be imported, with the settings that it finds."""
 
 
-def _all_drawn(results: "Results", artists: Artists | None) -> tuple[dict[str, Drawn], bool]:
+def _all_drawn(
+    gathered: Gathered, artists: Artists | None, meanwhile: Callable[[], None]
+) -> tuple[dict[str, Drawn], bool]:
     """What came of each picture, and whether another try would come to the same."""
-    wanted = names_of(results)
-    gathered: dict[str, Commission] = {}
+    asked: dict[str, Commission] = {}
     failed: dict[str, Exception] = {}
 
     def gather() -> Iterator[Commission]:
-        for name in (name for name in IN_ORDER_OF_WORK if name in wanted):
-            try:
-                gathered[name] = Commission(name, GATHER[name](results))
-            except Exception as error:  # of the data's draw or of a model: whatever it is
-                failed[name] = error
+        for name in (name for name in IN_ORDER_OF_WORK if name in gathered.names):
+            picture = gathered(name)
+            if isinstance(picture, Exception):
+                failed[name] = picture
                 continue
-            yield gathered[name]
+            asked[name] = Commission(name, picture)
+            yield asked[name]
+        meanwhile()
 
     commissions = gather()
     drawn = {} if artists is None else dict(artists.draw(commissions))
     list(commissions)  # where nobody has asked for them
-    drawn |= _drawn_here([one for name, one in gathered.items() if name not in drawn])
+    drawn |= _drawn_here([one for name, one in asked.items() if name not in drawn])
     is_final = all(isinstance(error, NotPicturedError) for error in failed.values())
     is_final &= all(one.png is not None for one in drawn.values())
     drawn |= {name: Drawn(name, None, reason_of(error)) for name, error in failed.items()}
-    return {name: drawn[name] for name in wanted}, is_final
+    return {name: drawn[name] for name in gathered.names}, is_final
 
 
 def _drawn_here(commissions: Sequence[Commission]) -> dict[str, Drawn]:

@@ -1,6 +1,7 @@
-"""One seed of a study trained again, and held bit for bit against the record."""
+"""A study out of its record: its results, or one of its seeds trained again, bit for bit."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +11,9 @@ from functional_clf.data.seeds import MAX_SEED
 from functional_clf.record.rows import SEED_COLUMNS, ChunkResult, differences
 from functional_clf.record.store import Store
 from functional_clf.registry import CONTESTANTS, DATASETS, made_again
+from functional_clf.stats.metrics import ACCURACY
+from functional_clf.study.options import Options
+from functional_clf.study.results import Results
 from functional_clf.study.study import Study
 
 
@@ -94,6 +98,72 @@ def replay(
         recorded_on,
         replayed_on,
     )
+
+
+class Asked(NamedTuple):
+    """By what a study is looked at, where that is another way than the last time.
+
+    None stands for how it was looked at the last time, or for the usual.
+    """
+
+    metric: str | None = None
+    margin: float | None = None
+    alpha: float | None = None
+    baseline: str | None = None
+    failure_below: float | None = None
+
+
+def recorded_results(
+    folder: Path, asked: Asked | None = None, dataset: Dataset | None = None
+) -> Results:
+    """The results that a run folder holds, as they were last looked at; nothing is trained.
+
+    Args:
+        folder: the run folder.
+        asked: how to look at them; another way than before is another look, and noted.
+        dataset: what was trained on; asked for only where the record does not make it again.
+
+    Raises:
+        StoreError: when there is no study, or it is in use or damaged.
+        ValueError: when its data or models cannot be made again out of the record, or seeds of it
+            are missing.
+
+    Example:
+        >>> import tempfile
+        >>> from functional_clf import circles, model_0
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     _ = Study(circles(80), (model_0(epochs=2),), seeds=3, engine="eager").run(name)
+        ...     recorded_results(Path(name)).study.seeds
+        range(0, 3)
+    """
+    asked = asked or Asked()
+    with Store(folder, must_exist=True) as store:
+        configuration, is_sequential = store.configuration, store.is_sequential
+        finished = sorted(store.finished_seeds())
+        if configuration is None or not finished:
+            raise ValueError(f"{folder} holds no finished seed yet; run its study first")
+        seeds, look = store.last_seen(), store.last_look()
+        if seeds is None:  # the run was cut off, and may have been one of a fixed size
+            seeds = range(finished[0], finished[-1] + 1)
+        if not is_sequential and len(missing := store.missing_seeds(seeds)):
+            raise ValueError(f"{folder} lacks seed {missing[0]}; the same command trains it")
+        if is_sequential and look is None:
+            raise ValueError(f"{folder} was cut off before its end; the same command goes on")
+    study = study_of(configuration, seeds[-1], dataset)
+    is_same = look is not None and asked.metric in (None, look.metric)
+    metric = asked.metric or (look.metric if look else ACCURACY.name)
+    margin = look.margin if look is not None and is_same else None
+    study = replace(
+        study,
+        seeds=seeds,
+        until_decided=is_sequential,
+        metric=metric,
+        margin=margin if asked.margin is None else asked.margin,
+        alpha=asked.alpha or (look.alpha if look else Options.alpha),
+        baseline=asked.baseline,
+        failure_below=asked.failure_below if metric == ACCURACY.name else None,
+    )
+    return study.run(folder)
 
 
 def study_of(

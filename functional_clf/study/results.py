@@ -379,13 +379,23 @@ class Results:
 
     def failures(self, model: str) -> tuple[int, list[int]]:
         """How many seeds of one model failed or diverged, and which of them diverged."""
+        failed, diverged = self.failed_runs(model)
+        return int(failed.sum()), self._column(model, "seed")[diverged].tolist()
+
+    def failed_runs(self, model: str) -> tuple[np.ndarray, np.ndarray]:
+        """Which seeds of one model failed or diverged, and which of them diverged.
+
+        Returns:
+            Two masks `(seed,)`, in order of seed.
+
+        Raises:
+            ValueError: when there is no such model.
+        """
         diverged = self._column(model, "diverged")
         threshold, metric = self.study.failure_threshold, metrics.named(self.study.metric)
         if threshold is None:
             threshold = self.majority_scores(metric.name)
-        lacking = worse_than(threshold, self.scores(model, metric.name), metric)
-        failed = diverged | lacking
-        return int(failed.sum()), self._column(model, "seed")[diverged].tolist()
+        return diverged | worse_than(threshold, self.scores(model, metric.name), metric), diverged
 
     @functools.cached_property
     def rules(self) -> Rules:

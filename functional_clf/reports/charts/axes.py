@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from functional_clf.reports.charts.scales import Scale, Tick, ticks
-from functional_clf.reports.charts.svg import LINE, SIZE, element, fitted, label, text_width
+from functional_clf.reports.charts.svg import LINE, SIZE, WIDTH, element, fitted, label, text_width
 
 GAP = 10
 """Between two labels side by side."""
@@ -20,21 +20,26 @@ class Frame(NamedTuple):
     bottom: float
 
 
-def below(scale: Scale, frame: Frame, name: str, *, has_grid: bool = True) -> str:
+def below(
+    scale: Scale, frame: Frame, name: str, *, has_grid: bool = True, is_whole: bool = False
+) -> str:
     """A horizontal axis at the bottom of a frame, with its ticks and its name below.
 
     It needs 34 units below the frame.
     """
     parts = []
-    for tick in spread_ticks(scale):
+    for tick in spread_ticks(scale, is_whole):
         x = scale.place(tick.value)
         top = frame.top if has_grid else frame.bottom - 4
         parts.append(element("path", d=f"M{x:.1f} {top:.1f}V{frame.bottom:.1f}", class_="grid"))
-        parts.append(label(x, frame.bottom + SIZE + 2, tick.words, "middle", "soft tick-x"))
+        half = text_width(tick.words) / 2 + 1
+        at = min(max(x, half), WIDTH - half)  # a label at the very end stays on the chart
+        parts.append(label(at, frame.bottom + SIZE + 2, tick.words, "middle", "soft tick-x"))
     parts.append(_line(frame.left, frame.bottom, frame.right, frame.bottom))
-    words, full = cut(name, frame.right - frame.left)
-    middle = (frame.left + frame.right) / 2
-    parts.append(label(middle, frame.bottom + 2 * LINE, words, "middle", "soft", full))
+    x, anchor, words = (frame.left + frame.right) / 2, "middle", name
+    if text_width(name) > frame.right - frame.left:
+        x, anchor, words = frame.right, "end", fitted([name], frame.right - 2, most=80)[0]
+    parts.append(label(x, frame.bottom + 2 * LINE, words, anchor, "soft", name))
     return "".join(parts)
 
 
@@ -61,17 +66,17 @@ def room_beside(scale: Scale, height: float) -> float:
     return max((text_width(tick.words) for tick in found), default=0.0) + 7
 
 
-def spread_ticks(scale: Scale, most: int = 7) -> list[Tick]:
+def spread_ticks(scale: Scale, is_whole: bool = False, most: int = 7) -> list[Tick]:
     """As many ticks of a horizontal axis as have room side by side."""
     for count in range(most, 1, -1):
-        found = ticks(scale, count)
+        found = ticks(scale, count, is_whole)
         if not overlap(found, scale):
             return found
-    return ticks(scale, 2)[:1]
+    return ticks(scale, 2, is_whole)[:1]
 
 
 def overlap(found: Sequence[Tick], scale: Scale) -> bool:
-    """Whether labels of ticks side by side touch, or stand out at the sides."""
+    """Whether labels of ticks side by side touch."""
     ends = [
         (scale.place(tick.value) - text_width(tick.words) / 2,
          scale.place(tick.value) + text_width(tick.words) / 2)

@@ -26,6 +26,8 @@ HEIGHT = 220
 """Of what is drawn in a panel."""
 MOST_POINTS = 120
 """Of a line; of more, evenly spaced ones are drawn."""
+CROWDED = 3
+"""Of more models, bands are paler, as they lie on each other."""
 MARKS = 5
 """About so many on a line."""
 DEEPEST = 1e4
@@ -40,16 +42,17 @@ def curves_chart(picture: CurvesPicture) -> str:
         _panel(picture, "accuracy", "Accuracy (%)", "accuracy in %"),
     ]
     legend = []
+    kind = "chart-curves crowded" if len(picture.curves) > CROWDED else "chart-curves"
     short = fitted(picture.models, 1e9, most=NAME_CELLS)
     for place, (name, full) in enumerate(zip(short, picture.models, strict=True)):
         look = model_look(place)
-        for part, kind in (("train", "line dashed"), ("test", "line")):
-            sample = element("path", d="M0 7H28", class_=f"{kind} {look.color}")
-            sample += mark(look, 14, 7) if part == "test" else ""
-            legend.append(entry(sample, f"{name}, {part}", f"{full}, {part}"))
+        sample = element("path", d="M0 7H28", class_=f"line {look.color}") + mark(look, 14, 7)
+        legend.append(entry(sample, name, full))
+    for part, dashes in (("train", "line dashed"), ("test", "line")):
+        legend.append(entry(element("path", d="M0 7H28", class_=f"{dashes} ki"), part))
     seeds = "1 seed" if picture.n_seeds == 1 else f"{picture.n_seeds} seeds"
     note = f"Over {seeds}: median (line), 5 % to 95 % (band)."
-    return chart(panels, legend, note, kind="chart-curves")
+    return chart(panels, legend, note, kind=kind)
 
 
 def _panel(picture: CurvesPicture, kind: str, heading: str, words: str) -> str:
@@ -63,7 +66,7 @@ def _panel(picture: CurvesPicture, kind: str, heading: str, words: str) -> str:
     body = [label(2, LINE - 2, *_cut(heading), kind="bold"), beside(vertical, frame)]
     if epochs:
         across = linear(epochs, left, frame.right, room=0.02)
-        body.append(below(across, frame, "epoch", has_grid=False))
+        body.append(below(across, frame, "epoch", has_grid=False, is_whole=True))
     else:  # no model is trained in epochs: levels have no axis
         across = Scale(0, 1, left, frame.right)
         edge = f"M{left:.1f} {bottom:.1f}H{frame.right:.1f}"

@@ -33,6 +33,8 @@ BETWEEN = 14
 """Below a row."""
 SIDE = 10
 """Left free at either side, for arrows of intervals that go on."""
+LONGEST = 5
+"""More rows stand in two panels, side by side where there is room."""
 FARTHEST = 6
 """Ends of an interval that are so many times farther off than is usual are beyond the axis."""
 
@@ -60,11 +62,33 @@ def intervals_chart(findings: "Findings") -> str:
     rows = _rows(findings)
     if not rows:
         return ""
-    metric, unit = findings.metric, 100 if findings.metric.is_share else 1
+    unit = 100 if findings.metric.is_share else 1
     margin = unit * findings.margin
     scale = _scale(rows, margin)
     pair = _pair(findings)
     heading = [] if pair is None else wrapped(" minus ".join(fitted(pair, 150)), WIDTH - 4)
+    shared = _Shared(findings, scale, margin, heading, pair)
+    per_panel = math.ceil(len(rows) / 2) if len(rows) > LONGEST else len(rows)
+    panels = [
+        _panel(shared, rows[start : start + per_panel], rows)
+        for start in range(0, len(rows), per_panel)
+    ]
+    return chart(panels, note=_note(findings, rows, scale), kind="chart-intervals")
+
+
+class _Shared(NamedTuple):
+    """What is the same in all panels."""
+
+    findings: "Findings"
+    scale: Scale
+    margin: float
+    heading: list[str]
+    pair: tuple[str, str] | None
+
+
+def _panel(shared: _Shared, rows: Sequence[_Row], all_rows: Sequence[_Row]) -> str:
+    findings, scale, margin, heading, pair = shared
+    metric = findings.metric
     top = LINE * len(heading) + (6 if heading else 0)
     sides = top + LINE
     first = sides + 8
@@ -72,7 +96,7 @@ def intervals_chart(findings: "Findings") -> str:
         label(2, LINE * (place + 1) - 2, words, kind="bold", full=" minus ".join(pair or ()))
         for place, words in enumerate(heading)
     ]
-    body += _sides(scale, sides, metric, _subject(rows, pair))
+    body += _sides(sides, metric, _subject(all_rows, pair))
     bottom = first
     for row in rows:
         parts, bottom = _drawn(row, scale, margin, bottom)
@@ -81,8 +105,7 @@ def intervals_chart(findings: "Findings") -> str:
     name = f"difference in {metric.words}" + (", percentage points" if metric.is_share else "")
     body.append(below(scale, frame, name, has_grid=False))
     title = f"Difference in {metric.words}, interval and margin: {findings.title}"
-    panel = svg(bottom + 2 * LINE + 6, title, _told(findings, rows), body)
-    return chart([panel], note=_note(findings, rows, scale), kind="chart-intervals")
+    return svg(bottom + 2 * LINE + 6, title, _told(findings, rows), body)
 
 
 def _rows(findings: "Findings") -> list[_Row]:
@@ -148,24 +171,15 @@ def _scale(rows: Sequence[_Row], margin: float) -> Scale:
     return linear([*inner, *ends], SIDE, WIDTH - SIDE)
 
 
-def _sides(scale: Scale, y: float, metric: Metric, subject: str) -> list[str]:
+def _sides(y: float, metric: Metric, subject: str) -> list[str]:
     """Which side speaks for the first model of a row."""
     words = ("worse", "better") if metric.higher_is_better else ("better", "worse")
-    middle = scale.place(0)
-    found = []
-    for word, room, x, anchor in (
-        (words[0], middle - SIDE, SIDE, "start"),
-        (words[1], WIDTH - SIDE - middle, WIDTH - SIDE, "end"),
-    ):
+    found, who = [], subject or "the first"
+    for word, x, anchor in ((words[0], 2, "start"), (words[1], WIDTH - 2, "end")):
         arrow = "← {}" if anchor == "start" else "{} →"
-        who = subject or "the first"
-        spare = min(room, WIDTH / 2 - 16) - text_width(arrow.format(f" {word}"))
-        told = f"{fitted([who], spare)[0]} {word}" if spare > 60 else word
-        if text_width(arrow.format(told)) > min(room, WIDTH / 2 - 16):
-            told = word
-        if text_width(arrow.format(told)) > room:  # the line of no difference is at that side
-            continue
-        found.append(label(x, y, arrow.format(told), anchor, "soft", f"{who} {word}"))
+        room = WIDTH / 2 - 8 - text_width(arrow.format(f" {word}"))
+        told = f"{fitted([who], room)[0]} {word}"
+        found.append(label(x, y, arrow.format(told), anchor, "soft", arrow.format(f"{who} {word}")))
     return found
 
 

@@ -4,8 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from functional_clf.reports.charts.curves import curves_chart
+from functional_clf.reports.charts.matrices import classes_chart, confusion_chart
+from functional_clf.reports.charts.planes import boundaries_chart, data_chart
 from functional_clf.reports.charts.seeds import seeds_chart
-from functional_clf.reports.pictures import AccuraciesPicture, CurvesPicture, Picture
+from functional_clf.reports.pictures import (
+    AccuraciesPicture,
+    BoundariesPicture,
+    ClassesPicture,
+    ConfusionPicture,
+    CurvesPicture,
+    DataPicture,
+    Picture,
+)
 
 
 def chart_of(picture: Picture) -> str:
@@ -27,8 +37,12 @@ def chart_of(picture: Picture) -> str:
         True
     """
     charts: dict[type[Picture], Callable[[Any], str]] = {
-        AccuraciesPicture: _accuracies,
+        DataPicture: data_chart,
+        ClassesPicture: classes_chart,
         CurvesPicture: curves_chart,
+        AccuraciesPicture: _accuracies,
+        BoundariesPicture: boundaries_chart,
+        ConfusionPicture: confusion_chart,
     }
     return charts[type(picture)](picture)
 

@@ -112,11 +112,12 @@ def style() -> str:
     classes = "".join(
         f".chart .k{place}{{--c:var(--chart-class-{place})}}" for place in range(len(CLASS_COLORS))
     )
+    others = ".chart .ko{--c:var(--chart-others)}.chart .ki{--c:var(--chart-ink)}"
     return (
         f":root{{{light}}}\n"
         f"@media (prefers-color-scheme: dark){{:root{{{dark}}}}}\n"
         f"@media print{{:root{{{light}}}}}\n"
-        f"{models}{classes}.chart .ko{{--c:var(--chart-others)}}\n{_RULES}"
+        f"{models}{classes}{others}\n{_RULES}"
     )
 
 
@@ -136,6 +137,8 @@ gap:1rem 1.5rem;align-items:start}}
 .chart svg text{{font-size:{SIZE}px;font-family:system-ui,-apple-system,"Segoe UI",Roboto,\
 "Noto Sans","DejaVu Sans",sans-serif;fill:var(--chart-ink);font-variant-numeric:tabular-nums}}
 .chart svg text.soft{{fill:var(--chart-soft)}}
+.chart svg text.over{{paint-order:stroke;stroke:var(--chart-paper);stroke-width:4px;\
+stroke-linejoin:round}}
 .chart svg text.bold{{font-weight:600}}
 .chart .grid{{stroke:var(--chart-grid);fill:none}}
 .chart .axis{{stroke:var(--chart-axis);fill:none}}
@@ -149,13 +152,18 @@ gap:1rem 1.5rem;align-items:start}}
 .chart .line{{stroke:var(--c);stroke-width:1.8;fill:none;stroke-linejoin:round}}
 .chart .dashed{{stroke-dasharray:5 3}}
 .chart .area{{fill:var(--c);fill-opacity:.18}}
+.chart .crowded .area{{fill-opacity:.07}}
 .chart .bar{{fill:var(--c);fill-opacity:.8}}
 .chart .join{{stroke:var(--chart-soft);stroke-width:.6;fill:none}}
 .chart .dots{{stroke:var(--c);stroke-width:10;stroke-linecap:round;fill:none}}
-.chart .small{{stroke-width:7}}
-.chart .square{{stroke-linecap:square;stroke-width:9}}
-.chart .hole{{stroke:var(--chart-paper);stroke-width:5;fill:none}}
-.chart .halo{{stroke:var(--chart-paper);stroke-width:13}}
+.chart .many{{stroke-width:7;opacity:.75}}
+.chart .train{{stroke-width:8;opacity:.6}}
+.chart .test,.chart .halo{{stroke-width:9}}
+.chart .test.under{{stroke:var(--chart-ink);stroke-width:13}}
+.chart .halo.under{{stroke:var(--chart-paper);stroke-width:13}}
+.chart .odd{{stroke-width:13}}
+.chart .square{{stroke-linecap:square}}
+.chart .hole{{stroke:var(--chart-paper);stroke-width:6}}
 .chart .border{{stroke:var(--chart-ink);stroke-width:1.2;fill:none}}
 .chart .heat{{fill:var(--chart-heat)}}
 .chart .frame{{stroke:var(--chart-axis);fill:none}}
@@ -164,6 +172,17 @@ gap:.25rem 1.25rem;font-size:.9rem}}
 .chart-legend li{{display:flex;align-items:center;gap:.4rem;min-width:0;overflow-wrap:anywhere}}
 .chart-legend svg{{width:28px;height:14px;flex:none}}
 .chart-note{{margin:.4rem 0 0;font-size:.9rem;color:var(--chart-soft);max-width:60rem}}
+.lucky-slider{{margin:.75rem 0}}
+.lucky-slider label{{display:flex;align-items:center;gap:.75rem}}
+.lucky-slider input{{flex:1;max-width:32rem;min-width:0;accent-color:var(--chart-model-3)}}
+.lucky-slider output{{display:block;margin-top:.4rem;min-height:3em;font-weight:600}}
+.lucky-table{{overflow-x:auto}}
+.lucky-table table{{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums}}
+.lucky-table caption{{text-align:left;color:var(--chart-soft);padding:.25rem 0}}
+.lucky-table th,.lucky-table td{{text-align:right;font-weight:400;padding:.2rem .75rem .2rem 0;\
+vertical-align:bottom}}
+.lucky-table thead th{{border-bottom:1px solid var(--chart-axis);color:var(--chart-soft)}}
+@media print{{.lucky-slider{{display:none}}}}
 @media print{{.chart-panels>svg{{break-inside:avoid}}.chart{{print-color-adjust:exact;\
 -webkit-print-color-adjust:exact}}}}
 """

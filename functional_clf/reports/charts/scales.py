@@ -101,12 +101,13 @@ def logarithmic(values: Iterable[float], start: float, end: float, *, room: floa
     return Scale(max(low / beyond, 5e-324), min(high * beyond, 1.7e308), start, end, True)
 
 
-def ticks(scale: Scale, most: int = 6) -> list[Tick]:
+def ticks(scale: Scale, most: int = 6, is_whole: bool = False) -> list[Tick]:
     """Round values on a scale: 1, 2 and 5 times powers of ten.
 
     Args:
         scale: linear or logarithmic.
         most: so many at most; at least 2 where the numbers allow it.
+        is_whole: whether there is nothing between whole numbers, such as seeds.
 
     Example:
         >>> [tick.words for tick in ticks(Scale(48.2, 57.1, 0, 1))]
@@ -115,11 +116,11 @@ def ticks(scale: Scale, most: int = 6) -> list[Tick]:
         ['0.1', '1', '10', '100', '1000']
     """
     if scale.is_log:
-        found = _log_ticks(scale, most)
+        found = [one for one in _log_ticks(scale, most) if one.value >= 1 or not is_whole]
         if len(found) > 1:
             return found
     span = scale.high - scale.low
-    step = _step(span / most)
+    step = _step(max(span / most, 1.0 if is_whole else 0.0))
     first, last = math.ceil(scale.low / step), math.floor(scale.high / step)
     while last - first + 1 > most:
         step = _step(step * 1.01)

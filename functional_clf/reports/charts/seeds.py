@@ -36,6 +36,8 @@ ROW = 58
 SPREAD = 9
 """Ties are common, as accuracies are counts: dots are spread up and down to be seen."""
 BINS = 30
+CROWDED = 100
+"""Dots of more seeds are smaller."""
 JOINED = 300
 """So many seeds' dots are joined; more lines are but a haze."""
 
@@ -177,7 +179,7 @@ def _strip(strip: _Strip, drawn: ndarray, spread: ndarray, scale: Scale, mark: s
     """The dots: hollow where a run failed, square where it diverged; and the mean."""
     values, parts = strip.values[drawn], []
     failed, diverged = strip.failed[drawn], strip.diverged[drawn]
-    color = strip.look.color
+    color, many = strip.look.color, " many" if len(values) > CROWDED else ""
     for kind, chosen in (
         ("", ~failed & ~diverged), ("failed", failed & ~diverged), ("diverged", diverged),
     ):  # fmt: skip
@@ -186,9 +188,9 @@ def _strip(strip: _Strip, drawn: ndarray, spread: ndarray, scale: Scale, mark: s
             continue
         d = dots([(scale.place(float(values[one])), strip.y + spread[one]) for one in which])
         if not kind:
-            parts.append(element("path", d=d, transform="scale(.5)", class_=f"dots {color}"))
+            parts.append(element("path", d=d, transform="scale(.5)", class_=f"dots{many} {color}"))
             continue
-        name, shape = f"{mark}-{kind}", "dots square" if kind == "diverged" else "dots"
+        name, shape = f"{mark}-{kind}", "dots odd square" if kind == "diverged" else "dots odd"
         parts.append(element("defs", element("path", d=d, id=name)))
         under = element("use", href=f"#{name}", class_=f"{shape} {color}")
         over = element("use", href=f"#{name}", class_=f"{shape} hole")
@@ -342,12 +344,12 @@ def _legend(strips: Sequence[_Strip]) -> list[str]:
         )
         if not count:
             continue
-        shape = "dots square" if kind == "diverged" else "dots"
+        shape = "dots odd square" if kind == "diverged" else "dots odd"
         sample = element(
             "g",
-            element("path", d="M28 14h0", class_=f"{shape} ko")
-            + element("path", d="M28 14h0", class_=f"{shape} hole"),
-            transform="scale(.5)",
+            element("path", d="M0 0h0", class_=f"{shape} ko")
+            + element("path", d="M0 0h0", class_=f"{shape} hole"),
+            transform="translate(14 7)scale(.8)",
         )
         found.append(entry(sample, f"{words}: {wording.plural(count, 'run')}"))
     lacking = sum(int((~np.isfinite(strip.values)).sum()) for strip in strips)

@@ -1,0 +1,149 @@
+"""The files of a report: the page, and what is for papers; made of results, and left if they hold.
+
+The page's last line says what it was made of, so that a report that holds is not made again.
+Jinja2 is not imported before a page is made.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from functional_clf.reports.outputs import PAGE, PAPERS
+from functional_clf.reports.pictures import NotPicturedError, reason_of
+from functional_clf.support.files import open_plain
+from functional_clf.version import VERSION
+
+if TYPE_CHECKING:
+    from functional_clf.reports.gathering import Gathered
+
+logger = logging.getLogger("functional_clf")
+
+_SIGNED = b"<!-- functional_clf "
+_PASSING = ("timings", "engine", "self_calibration")
+"""Of results.json: what is of one run, and not of the results."""
+_ASKED_NOW = ("plots = ", "report = ")
+"""Of study.toml, likewise."""
+
+
+def made_of(content: str, told: Mapping[str, Any], study_file: str) -> str:
+    """A digest of all that a report is made of: the results, the study's file, and the code.
+
+    Args:
+        content: a digest of what the pictures show, from `plots.content_of`.
+        told: from `tables.results_dict`.
+        study_file: what stands in study.toml.
+    """
+    lasting = {key: value for key, value in told.items() if key not in _PASSING}
+    said = [line for line in study_file.splitlines() if not line.startswith(_ASKED_NOW)]
+    digest = hashlib.blake2b(digest_size=16)
+    here = Path(__file__).parent
+    sources = sorted([*here.rglob("*.py"), *here.rglob("page.*")])
+    parts = [content, VERSION, json.dumps(lasting), *said]
+    for part in [*(one.encode("utf-8", "backslashreplace") for one in parts), *map(_read, sources)]:
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()
+
+
+def report_of(
+    gathered: "Gathered", told: Mapping[str, Any], study_file: str, mark: str
+) -> dict[str, bytes]:
+    """A study's report as contents of files by name.
+
+    A report that cannot be made costs no results: a line of the log says why, and there is none.
+
+    Args:
+        gathered: what its pictures show, and its results.
+        told: from `tables.results_dict`.
+        study_file: what stands in its study.toml; empty where it has none.
+        mark: from `made_of`.
+    """
+    try:
+        from functional_clf.reports.page import PICTURED, study_page
+
+        results = gathered.results
+        pictures = {name: gathered(name) for name in gathered.names if name in PICTURED}
+        page = study_page(results, pictures, told, study_file).encode("utf-8")
+        files = {PAGE: page, **papers_of(results)}
+    except Exception as error:  # hours of training are not lost by it
+        logger.warning("no report is made: %s", reason_of(error))
+        return {}
+    failed = [one for one in pictures.values() if isinstance(one, Exception)]
+    if all(isinstance(one, NotPicturedError) for one in failed):
+        files[PAGE] = _signed(files, mark)
+    return files
+
+
+def papers_of(results: Any) -> dict[str, bytes]:
+    """The files for papers of a study, by name."""
+    return {}
+
+
+def scores_files(table: Any, found: Any, page: str) -> dict[str, bytes]:
+    """The files of a report of scores, by name."""
+    return {PAGE: page.encode("utf-8")}
+
+
+def named_files(page: Path, files: Mapping[str, bytes], papers: bool = True) -> dict[Path, bytes]:
+    """Where the files of a report go: what is for papers beside the page, and named after it.
+
+    Args:
+        page: where the page goes.
+        files: by their names in a run folder.
+        papers: whether those for papers are wanted.
+
+    Example:
+        >>> [str(path) for path in named_files(Path("a.html"), {PAGE: b"", "table.md": b""})]
+        ['a.html', 'a.table.md']
+    """
+    stem = page.stem.removesuffix("report").removesuffix(".")
+    start = f"{stem}." if stem else ""
+    return {
+        page if name == PAGE else page.with_name(f"{start}{name}"): content
+        for name, content in files.items()
+        if papers or name == PAGE
+    }
+
+
+def is_standing(folder: Path, mark: str) -> bool:
+    """Whether the report in a folder is just what would be made now.
+
+    Example:
+        >>> is_standing(Path("no such folder"), "0")
+        False
+    """
+    try:
+        files = {}
+        for name in (PAGE, *PAPERS):
+            with contextlib.suppress(FileNotFoundError), open_plain(folder / name) as file:
+                files[name] = file.read()
+    except OSError:
+        return False
+    if PAGE not in files:
+        return False
+    files[PAGE] = files[PAGE].rpartition(_SIGNED)[0]
+    there = files.pop(PAGE)
+    return bool(there) and _signed({PAGE: there, **files}, mark) == _whole(folder / PAGE)
+
+
+def _signed(files: Mapping[str, bytes], mark: str) -> bytes:
+    """The page with a last line that says what it was made of, and what else was made with it."""
+    told = {name: hashlib.blake2b(files[name], digest_size=16).hexdigest() for name in files}
+    return (
+        files[PAGE]
+        + _SIGNED
+        + json.dumps({"of": mark, **told}, sort_keys=True).encode()
+        + b" -->\n"
+    )
+
+
+def _whole(path: Path) -> bytes:
+    with open_plain(path) as file:
+        return file.read()
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
