@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from functional_clf import Study, circles, compare, compare_scores, mlp_recipe, plan
-from functional_clf.stats import compare_all, compare_crossed
+from functional_clf.stats import compare_all, compare_crossed, lucky_seeds
 from functional_clf.study.plan import Plan
 from functional_clf.support.notebook import MOST_ROWS, Bullets, Table, panel
 
@@ -66,6 +66,7 @@ def shown_of(a, b):
     yield compare(scores(0.9), scores(0.8, 1), scope="data", names=names)
     yield compare(scores(0.9), scores(0.8, 1), scope="init", names=names)
     yield compare_crossed(grid(0.9, 0), grid(0.8, 1), names=names)
+    yield lucky_seeds(scores(0.9), scores(0.8, 1), names=names)
     yield plan(scores(0.9) - scores(0.8, 1), names=names)
     yield compare_scores({a: scores(0.9), b: scores(0.8, 1)}, metric="accuracy")
 
@@ -156,6 +157,16 @@ def test_a_study_says_what_would_be_run_and_what_it_could_say():
     assert "2 epochs" in text
     crossed = Plan(circles(100), design="crossed", data_seeds=4, init_seeds=3)
     assert "4 data seeds x 3 initialisation seeds" in Reader(crossed._repr_html_()).text
+
+
+def test_lucky_seeds_have_a_row_a_size():
+    one = lucky_seeds(scores(0.6, 0, 40), scores(0.59, 1, 40), names=("deep", "flat"))
+    html = one._repr_html_()
+    text = Reader(html).text
+    assert f"All 40 seeds say: {one.verdict}." in text
+    assert one.conclusion in text
+    assert re.findall(r'left">(\d+)</th>', html) == ["1", "2", "5", "10", "20"]
+    assert f"<td>{100 * one.wrong[0]:.1f}</td>" in html
 
 
 def test_a_plan_says_what_it_advises():
