@@ -62,7 +62,8 @@ class Study(Plan):
             StoreError: when the run folder cannot be used.
             RuntimeError: in a process forked from one that has run a study.
             KeyboardInterrupt: after Ctrl-C, or a notebook's interrupt; in a run folder finished
-                chunks are kept, and the same again goes on from them.
+                chunks are kept, and the same again goes on from them. What torch's compiler is at
+                then ends in a thread of its own, which may take half a minute.
         """
         try:
             if on_progress is not None:
