@@ -1,11 +1,15 @@
 """Anybody's text as LaTeX and as Markdown: it shows what it says, and does nothing else."""
 
+import itertools
 import re
 import unicodedata
 
 from functional_clf.support.text import printable
 
-UNICODE_MACRO = r"\providecommand{\unicodeor}[2]{\ifx\Umathchar\undefined#2\else#1\fi}"
+UNICODE_MACRO = (
+    r"\providecommand{\unicodeor}[3]"
+    r"{\ifx\Umathchar\undefined#3\else\iffontchar\font#1 #2\else#3\fi\fi}"
+)
 """What `latex` needs where a text has letters for which LaTeX has no command."""
 
 _LATEX = {
@@ -38,21 +42,24 @@ _MARKDOWN = {
     ">": "&gt;",
     **{letter: "\\" + letter for letter in "\\`*_{}[]|~$^#@"},
 }
+_AT_START = re.compile(r"^(\d*)([-+=.)])|^ ")
+"""What begins a list, a rule, or code where a line does."""
 
 
 def latex(text: str) -> str:
     r"""A text as LaTeX sets it, in any of its engines.
 
     Latin letters with accents become commands. Of other letters beyond ASCII XeLaTeX and LuaLaTeX
-    take the letters themselves, pdfLaTeX how Python would escape them: `UNICODE_MACRO`, which has
-    to stand before, chooses.
+    take the letters themselves where their font has the first of a word, else, and pdfLaTeX always,
+    how Python would escape them: `UNICODE_MACRO`, which has to stand before, chooses. So no letter
+    is left out without a word.
 
     Example:
         >>> print(latex("a_1 & [réseau] 50 %"))
         a\_1 \& {[}r\'{e}seau{]} 50 \%
-        >>> print(latex("сеть 1"))
-        \unicodeor{сеть}{\textbackslash{}u0441\textbackslash{}u0435\textbackslash{}u0442\textbackslash{}u044c} 1
-    """  # noqa: E501
+        >>> print(latex("сл_1"))
+        \unicodeor{1089}{сл}{\textbackslash{}u0441\textbackslash{}u043b}\_1
+    """
     parts = re.split(r"([^\x00-\x7f]+)", printable(text))
     shown = "".join(
         _beyond_ascii(part) if at % 2 else _ascii(part) for at, part in enumerate(parts)
@@ -63,13 +70,14 @@ def latex(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    r"""A text as Markdown shows it, in a paragraph or in a cell of a table.
+    r"""A text as Markdown shows it: in a paragraph, at its beginning or not, or in a table's cell.
 
     Example:
         >>> print(markdown("a_1 | <b>"))
         a\_1 \| &lt;b&gt;
     """
-    return "".join(_MARKDOWN.get(letter, letter) for letter in printable(text))
+    shown = "".join(_MARKDOWN.get(letter, letter) for letter in printable(text))
+    return _AT_START.sub(lambda found: f"{found[1]}\\{found[2]}" if found[2] else "&#32;", shown)
 
 
 def _ascii(text: str) -> str:
@@ -78,16 +86,20 @@ def _ascii(text: str) -> str:
 
 
 def _beyond_ascii(text: str) -> str:
-    runs = [[_accented(letter), letter] for letter in text]
-    shown, rest = "", ""
-    for command, letter in runs:
-        if command and rest:
-            shown, rest = shown + _by_engine(rest), ""
-        if command:
-            shown += command
-        else:
-            rest += letter
-    return shown + (_by_engine(rest) if rest else "")
+    commands = ((_accented(letter), letter) for letter in text)
+    # Letters of one script are in a font together, and are all that is asked for at once.
+    runs = itertools.groupby(commands, lambda found: "" if found[0] else _script(found[1]))
+    return "".join(
+        _by_engine("".join(letter for _, letter in run))
+        if script
+        else "".join(command for command, _ in run)
+        for script, run in runs
+    )
+
+
+def _script(letter: str) -> str:
+    """As in CYRILLIC; what Unicode gives no name is by itself."""
+    return unicodedata.name(letter, letter).split()[0]
 
 
 def _accented(letter: str) -> str:
@@ -99,4 +111,5 @@ def _accented(letter: str) -> str:
 
 
 def _by_engine(letters: str) -> str:
-    return f"\\unicodeor{{{letters}}}{{{_ascii(printable(letters, encoding='ascii'))}}}"
+    instead = _ascii(printable(letters, encoding="ascii"))
+    return f"\\unicodeor{{{ord(letters[0])}}}{{{letters}}}{{{instead}}}"

@@ -44,6 +44,10 @@ PICTURED = {
 """The pictures that have a section of their own, in order; scores seed by seed have another."""
 
 
+LEAST_SEEDS = 8
+"""Of fewer there are no draws worth a picture."""
+
+
 @dataclass(frozen=True)
 class Chart:
     """A picture of the page: SVG that is harmless already, or the reason why there is none."""
@@ -275,7 +279,13 @@ def _charts(pictures: Mapping[str, Picture | Exception]) -> Iterator[Chart]:
 
 def _lucky(results: "Results") -> str:
     """The chart of what few seeds would have said; empty where a study is none for it."""
-    return ""
+    study, comparisons = results.study, results.comparisons()
+    if study.design == "crossed" or study.until_decided or not comparisons:
+        return ""
+    if len(study.seeds) < LEAST_SEEDS:
+        return ""
+    one = comparisons[0]
+    return charts.lucky_chart(results.lucky_seeds(one.model_a.name, one.model_b.name))
 
 
 def _references(findings: Findings) -> str:

@@ -31,10 +31,10 @@ _UNSETTLED_WORDS = (
 _NO_SETTINGS = ("kind", "name", "code")
 _SIGNED = re.compile(r"(?<![\w.])[+-](?:\d[\d.]*(?:e[+-]?\d+)?)")
 _ENGINES = (
-    "pdfLaTeX prints letters that it has no command for by their numbers; where its font has them,",
-    r"as with \usepackage[T2A]{fontenc} for Cyrillic, \newcommand{\unicodeor}[2]{#1} before this",
-    "keeps them. XeLaTeX and LuaLaTeX print them in a font that has them, else leave them out and",
-    "say so in the log alone.",
+    "Letters for which LaTeX has no command are printed by XeLaTeX and LuaLaTeX in a font that has",
+    "them. In another, and by pdfLaTeX, their numbers stand for them. To have pdfLaTeX print them,",
+    r"load what it needs, as \usepackage[T2A]{fontenc} for Cyrillic, and then say",
+    r"\newcommand{\unicodeor}[3]{#2} before this.",
 )
 
 
@@ -75,10 +75,10 @@ def table_tex(findings: Findings) -> str:
         >>> table = ScoreTable(scores, np.arange(3), source="scores.csv")
         >>> tex = table_tex(findings_of_scores(table, compare_table(table)))
         >>> print(tex.splitlines()[-4].strip())
-        deep & flat & $+33.3$ & $-0.1$ to $+62.0$ & .250 & inconclusive \\\\
+        deep & flat & $+33.3$ & $-0.1$ to $+62.0$ & .250 & inconclusive \\
     """
     tables = [_tex_rows(table) for table in _tables(findings)]
-    caption = latex(_caption(findings))
+    title, caption = latex(next(_sentences(findings))), latex(_caption(findings))
     body = "\n\n  \\medskip\n".join(tables)
     comment = [
         f"Made by functional_clf {VERSION} from {findings.replicates}: {findings.title}.",
@@ -88,9 +88,16 @@ def table_tex(findings: Findings) -> str:
     comment += _ENGINES if needs_letters else ()
     lines = [f"% {printable(line)}" for line in comment]
     lines += [UNICODE_MACRO] if needs_letters else []
-    lines += [r"\begin{table}", r"  \centering", f"  \\caption{{{caption}}}"]
-    lines += [r"  \label{tab:comparison}", body, r"\end{table}"]
-    return "\n".join(lines) + "\n"
+    # A caption belongs above a table, where article leaves no room below it.
+    lines += [
+        r"\begin{table}",
+        r"  \centering",
+        rf"  \caption[{title}]{{{caption}}}",
+        r"  \medskip",
+    ]
+    # Eight columns fit on a page of article's.
+    lines += [r"  \small", *([r"  \setlength{\tabcolsep}{4pt}"] * bool(findings.data_sets))]
+    return "\n".join([*lines, body, r"\end{table}"]) + "\n"
 
 
 def table_md(findings: Findings) -> str:

@@ -79,12 +79,26 @@ def report_of(
 
 def papers_of(results: Any) -> dict[str, bytes]:
     """The files for papers of a study, by name."""
-    return {}
+    from functional_clf.reports.findings import findings_of
+    from functional_clf.reports.papers import paper_files
+
+    files = paper_files(findings_of(results), results)
+    return {name: text.encode("utf-8") for name, text in files.items()}
 
 
 def scores_files(table: Any, found: Any, page: str) -> dict[str, bytes]:
-    """The files of a report of scores, by name."""
-    return {PAGE: page.encode("utf-8")}
+    """The files of a report of scores, by name.
+
+    Args:
+        table: the scores.
+        found: `compare_table` of them.
+        page: from `page.scores_page`.
+    """
+    from functional_clf.reports.findings import findings_of_scores
+    from functional_clf.reports.papers import paper_files
+
+    papers = paper_files(findings_of_scores(table, found))
+    return {name: text.encode("utf-8") for name, text in {PAGE: page, **papers}.items()}
 
 
 def named_files(page: Path, files: Mapping[str, bytes], papers: bool = True) -> dict[Path, bytes]:
