@@ -82,10 +82,13 @@ def test_help_of_a_command_calls_it_by_its_name(capsys):
 @pytest.mark.parametrize(
     ("args", "line"),
     [
-        (["walk"], "error: command is 'walk'; it must be one of run, compare, check, plan\n"),
+        (
+            ["walk"],
+            "error: command is 'walk'; it must be one of run, compare, check, plan, report\n",
+        ),
         (
             ["--seeds", "4"],
-            "error: command is '--seeds'; it must be one of run, compare, check, plan\n",
+            "error: command is '--seeds'; it must be one of run, compare, check, plan, report\n",
         ),
         (["run", "--seed", "4"], "error: Unrecognized options: --seed, 4\n"),
         (
@@ -106,4 +109,7 @@ def test_what_is_wrong_is_one_line_and_exit_code_2(args, line, capsys, tmp_path,
 def test_arguments_come_from_the_process_where_none_are_given(tmp_path):
     done = ended(script(), "walk", folder=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "error: command is 'walk'; it must be one of run, compare, check, plan\n"
+    assert (
+        done.stderr
+        == "error: command is 'walk'; it must be one of run, compare, check, plan, report\n"
+    )

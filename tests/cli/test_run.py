@@ -15,6 +15,7 @@ from functional_clf.reports import draughtsmen
 
 SMALL = ["--samples", "80", "--epochs", "12", "--engine", "eager"]
 PICTURES = {"data.png", "boundaries.png", "curves.png", "accuracies.png"}
+REPORT = {"report.html", "table.tex", "table.md", "methods.md"}
 
 
 def in_process(*args, capsys):
@@ -202,7 +203,7 @@ def derived(out):
 
 
 def test_what_is_of_other_results_does_not_stay(tmp_path, capsys):
-    tables = {"results.json", "seeds.csv", "seeds.parquet", "study.toml"}
+    tables = {"results.json", "seeds.csv", "seeds.parquet", "study.toml", *REPORT}
     pictures = {f"plots/{name}" for name in PICTURES}
     weights = {f"params/model_{i}.safetensors" for i in (0, 1)}
     theirs = {"plots/mine.png", "params/mine.safetensors", "notes.txt"}
@@ -238,7 +239,8 @@ def test_pictures_that_cannot_be_had_cost_nothing_else(tmp_path, capsys, monkeyp
     assert (code, said.count("\n")) == (0, 1)
     assert said.startswith("no pictures are drawn: matplotlib fails (")
     assert "Verdict: " in printed
-    assert derived(tmp_path) == {"results.json", "seeds.csv", "seeds.parquet", "study.toml"}
+    tables = {"results.json", "seeds.csv", "seeds.parquet", "study.toml"}
+    assert derived(tmp_path) == tables | REPORT
 
 
 def test_a_picture_that_cannot_be_written_costs_no_results(tmp_path, capsys, monkeypatch):
