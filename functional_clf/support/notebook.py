@@ -21,7 +21,7 @@ _LEFT = ' style="text-align: left"'
 class Table(NamedTuple):
     """A small table; the first cell of each row names the row.
 
-    heads: a text a column; there is no head where all are empty.
+    heads: a text a column; where all are empty there is no head, and cells hold words, not figures.
     rows: of as many texts.
     """
 
@@ -70,10 +70,11 @@ def _table(table: Table) -> str:
         f'<th scope="col"{_LEFT * (not i)}>{_shown(text, _MOST_IN_CELLS)}</th>'
         for i, text in enumerate(table.heads)
     )
-    head = f"<thead><tr>{head}</tr></thead>" if any(table.heads) else ""
+    has_head = any(table.heads)
+    head, side = (f"<thead><tr>{head}</tr></thead>", "") if has_head else ("", _LEFT)
     rows = "".join(
         f'<tr><th scope="row"{_LEFT}>{_shown(name, _MOST_IN_CELLS)}</th>'
-        + "".join(f"<td>{_shown(text, _MOST_IN_CELLS)}</td>" for text in cells)
+        + "".join(f"<td{side}>{_shown(text, _MOST_IN_CELLS)}</td>" for text in cells)
         + "</tr>"
         for name, *cells in table.rows[:MOST_ROWS]
     )
