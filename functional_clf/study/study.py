@@ -7,7 +7,7 @@ from typing import Any
 
 from functional_clf.record.rows import ChunkResult
 from functional_clf.study.execution import Execution
-from functional_clf.study.notebook_bar import shown_in_notebook
+from functional_clf.study.notebook_bar import is_notebook, shown_in_notebook
 from functional_clf.study.options import MAX_SEEDS
 from functional_clf.study.plan import Plan
 from functional_clf.study.progress import Progress
@@ -70,7 +70,10 @@ class Study(Plan):
                 return Execution(self, rank).run(out, on_progress)
             with shown_in_notebook(progress) as on_progress:
                 return Execution(self, rank).run(out, on_progress)
-        except KeyboardInterrupt as interrupt:  # where it waited just then says nothing to anybody
+        except KeyboardInterrupt as interrupt:
+            if not is_notebook():
+                raise
+            # Where it waited just then says nothing to anybody, and takes a page to say it.
             raise interrupt.with_traceback(None) from None
 
     def run_until_decided(
