@@ -26,7 +26,7 @@ CLAIMS = {
         ("Three variants make three pairs", r"over all 3 comparisons together"),
         ("adjusted by\nHolm's method", r"Holm p"),
         ("keeps every finished chunk", r"on spirals\(600"),
-        ("in LaTeX", r"\\\\begin\{tabular\}"),
+        ("in LaTeX", r"\\begin\{tabular\}"),
         ("the trained network of one seed", r"<All keys matched|the network of seed 3"),
     ],
     "table": [
