@@ -20,6 +20,7 @@ from functional_clf.engines.base import Form, form_of
 from functional_clf.engines.cache import cache_folder, torchs_default_is_trusted
 from functional_clf.engines.machine import cxx_facts, why_not_compile
 from functional_clf.engines.vmapped import advance_of, vmapped_steps
+from functional_clf.support import stopping
 
 Tree = TypeVar("Tree")
 
@@ -68,6 +69,7 @@ class Compiled:
 
     def compile_one(self, recipe: Recipe, data: ChunkData) -> None:
         """Take one compiled step of a recipe, and note that its graph is now in torch's cache."""
+        stopping.check()
         with graph_notes.noting(recipe, data):
             take_steps(self, recipe, data, steps=1)
 

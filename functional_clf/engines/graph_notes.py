@@ -24,6 +24,7 @@ from functional_clf.core.types import Batch
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines.cache import cache_folder, open_trusted
 from functional_clf.registry import CONTESTANTS, ENGINES, made_again
+from functional_clf.support import stopping
 from functional_clf.support.files import write_whole
 from functional_clf.support.processes import child_environment, kill_group, serve
 
@@ -32,6 +33,7 @@ COLD_SECONDS = (16.0, 9.0)
 WARM_SECONDS = (4.0, 2.5)
 """The same with the graph in torch's cache."""
 
+TICK_SECONDS = 0.05
 LONGEST_SECONDS = 600.0
 """A child that takes longer is given up."""
 
@@ -116,9 +118,9 @@ def children(recipes: Sequence[Recipe], data: ChunkData) -> Iterator[Callable[[]
 
     def wait() -> None:
         until = time.monotonic() + LONGEST_SECONDS
-        for child in started:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(max(0.0, until - time.monotonic()))
+        while any(child.poll() is None for child in started) and time.monotonic() < until:
+            stopping.check()
+            time.sleep(TICK_SECONDS)
 
     try:
         yield wait

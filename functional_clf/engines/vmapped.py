@@ -66,7 +66,18 @@ class Eager:
         after_steps: Callable[[int], None] = lambda steps: None,
     ) -> tuple[TrainState, Curves]:
         """Train step by step."""
-        advance = advance_of(recipe, data.task, _as_it_is if recipe.is_own else _in_turn)
+        alone = _as_it_is if recipe.is_own else _in_turn
+
+        def wrap(function: Callable[..., T]) -> Callable[..., T]:
+            call = alone(function)
+
+            def stoppable(*args: Any) -> T:
+                after_steps(0)  # between two points of a learning curve there may be seconds
+                return call(*args)
+
+            return stoppable
+
+        advance = advance_of(recipe, data.task, wrap)
         return fit(advance, state, data.train, data.test, epochs, after_steps)
 
 

@@ -104,17 +104,7 @@ def difference_of(
     >>> difference_of(one, METRICS["accuracy"])
     ('+13.3', '-4.0 to +27.7')
     """
-    least = None
-    if one.interval is not None:
-        least = wording.decimals(one.interval, one.margin, metric)
-    shown = wording.decimals_shown(one.estimate, least, metric)
-
-    def signed(value: float) -> str:
-        figure = wording.amount(value, shown, metric)
-        return figure if figure.startswith("-") else f"+{figure}"
-
-    ends = "-" if one.interval is None else " to ".join(map(signed, one.interval))
-    return signed(one.estimate), ends
+    return wording.signed_difference(one.estimate, one.interval, one.margin, metric)
 
 
 def figure_of(score: float, metric: Metric) -> str:
@@ -124,7 +114,7 @@ def figure_of(score: float, metric: Metric) -> str:
     >>> figure_of(0.5, METRICS["accuracy"]), figure_of(0.5, METRICS["log_loss"])
     ('50.00', '0.5000')
     """
-    return percent(score) if metric.is_share else f"{score:.4f}"
+    return wording.score(score, metric)
 
 
 def percent(share: float) -> str:
@@ -133,7 +123,7 @@ def percent(share: float) -> str:
     >>> percent(0.5)
     '50.00'
     """
-    return f"{100 * share:.2f}"
+    return wording.score(share)
 
 
 def unit_of(metric: Metric) -> str:

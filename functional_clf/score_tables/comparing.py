@@ -1,6 +1,5 @@
 """Scores from anywhere, compared: what `functional_clf.stats` says of them, and every doubt."""
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +11,10 @@ from functional_clf.score_tables.reading import Names, Reading, read_scores
 from functional_clf.score_tables.table import ScoreTable
 from functional_clf.stats import Comparison, Rules, compare_all
 from functional_clf.stats.data_sets import DataSetsComparison, compare_on_data_sets
+from functional_clf.stats.figures import differences_of
 from functional_clf.stats.scopes import UNSAID
 from functional_clf.stats.summaries import plain
+from functional_clf.support.notebook import MOST_PARAGRAPHS, Bullets, panel
 from functional_clf.support.text import printable, shortened
 
 FORMAT = 1
@@ -84,12 +85,19 @@ class ScoreComparison:
         return "\n".join(shortened([printable(line)], _REPR_CELLS)[0] for line in lines)
 
     def _repr_html_(self) -> str:
-        """The same for a notebook, with the conclusion and every doubt."""
-        paragraphs = "".join(
-            f"<p>{html.escape(printable(line))}</p>" for line in self.conclusion.splitlines()
+        """The same for a notebook, with the conclusion, the figures and every doubt."""
+        head, *verdicts = repr(self).split("\n")
+        conclusions = self.conclusion.split("\n")
+        names = None if self.data_sets is None else list(self.data_sets.comparisons)
+        return panel(
+            head,
+            verdicts[0] if len(self.comparisons) == 1 or self.data_sets else "",
+            [
+                *conclusions[:MOST_PARAGRAPHS],
+                differences_of(self.comparisons, names),
+                Bullets("Doubts:", self.doubts),
+            ],
         )
-        doubts = "".join(f"<li>{html.escape(printable(one))}</li>" for one in self.doubts)
-        return f"<div>{paragraphs}{f'<p>Doubts:</p><ul>{doubts}</ul>' if doubts else ''}</div>"
 
 
 def compare_scores(

@@ -12,6 +12,7 @@ from functional_clf.stats.betting import betting_interval
 from functional_clf.stats.binomial import Superiority, probability_of_superiority
 from functional_clf.stats.design import paired_design
 from functional_clf.stats.failing import failing_runs
+from functional_clf.stats.figures import figures_of
 from functional_clf.stats.metrics import ACCURACY, Metric
 from functional_clf.stats.more_splits import SplitSpread
 from functional_clf.stats.pairs import paired
@@ -35,6 +36,7 @@ from functional_clf.stats.summaries import (
 from functional_clf.stats.time_uniform import time_uniform_interval, with_time_uniform_rate
 from functional_clf.stats.types import Interval, Verdict
 from functional_clf.stats.verdicts import decide, settled, verdict_words
+from functional_clf.support.notebook import panel
 
 _OWN_NAMES = {"accuracy": "scores"}  # of a model's summary, where the metric is another
 _OF_METRICS = (
@@ -154,11 +156,9 @@ class Comparison:
         sentences = [self._estimate_words()]
         if self.scope.counts_reach:
             sentences.append(f"{self._count_words()}, {self.scope.counts_reach}")
-        names = self.model_a.name, self.model_b.name
-        verdict = verdict_words(self._gain, self.margin, *names, self._metric)
         sentences += [
             *self._failure_meaning(),
-            f"Verdict: {verdict}",
+            self._verdict_words(),
             *self._cautions(),
             *cautions.look_words(
                 (self.margin, self.alpha * self.n_comparisons),
@@ -194,6 +194,15 @@ class Comparison:
             }
         )
 
+    def _repr_html_(self) -> str:
+        """Return the verdict, the conclusion and a table of the figures, for a notebook."""
+        s = self.superiority
+        return panel(
+            f"{self.model_a.name} against {self.model_b.name}",
+            self.scope.sentence(self._verdict_words()),
+            [self.conclusion, figures_of(self, (s.wins, s.ties, s.losses))],
+        )
+
     @property
     def _metric(self) -> Metric:
         return metrics.named(self.metric)
@@ -211,6 +220,10 @@ class Comparison:
         if self.majority is not None:
             return [clauses.failure_against_majority(self._metric)]
         return clauses.failure_meaning(self.failure_below)
+
+    def _verdict_words(self) -> str:
+        names = self.model_a.name, self.model_b.name
+        return f"Verdict: {verdict_words(self._gain, self.margin, *names, self._metric)}"
 
     def _estimate_words(self) -> str:
         ahead = clauses.difference(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from functional_clf.stats import cautions, clauses, validation, wording
 from functional_clf.stats.crossed import Component, crossed_t_test, variance_components
 from functional_clf.stats.failing import worse_than
+from functional_clf.stats.figures import figures_of
 from functional_clf.stats.metrics import ACCURACY
 from functional_clf.stats.pairs import Pairs, paired
 from functional_clf.stats.rules import CrossedSettings, Rules, chosen
@@ -24,6 +25,7 @@ from functional_clf.stats.summaries import (
 )
 from functional_clf.stats.types import FloatArray, Interval, TTest, Verdict
 from functional_clf.stats.verdicts import decide, verdict_words
+from functional_clf.support.notebook import panel
 
 
 class Spread(NamedTuple):
@@ -102,13 +104,12 @@ class CrossedComparison:
     @property
     def conclusion(self) -> str:
         """One paragraph: estimate, interval, p, counts, spread, verdict, cautions, and scope."""
-        names = self.model_a.name, self.model_b.name
         seen = {"data seeds": self.n_data_seeds, "initialisation seeds": self.n_init_seeds}
         sentences = [
             self._estimate_words(),
             *clauses.failure_meaning(self.failure_below),
             self._spread_words(),
-            f"Verdict: {verdict_words(self.interval, self.margin, *names)}",
+            self._verdict_words(),
             *cautions.unseen_words(self.interval, self.margin, seen, self.alpha),
             *cautions.look_words(
                 (self.margin, self.alpha),
@@ -133,6 +134,18 @@ class CrossedComparison:
             }
             | added
         )
+
+    def _repr_html_(self) -> str:
+        """Return the verdict, the conclusion and a table of the figures, for a notebook."""
+        return panel(
+            f"{self.model_a.name} against {self.model_b.name}",
+            CROSSED.sentence(self._verdict_words()),
+            [self.conclusion, figures_of(self, (self.wins, self.ties, self.losses))],
+        )
+
+    def _verdict_words(self) -> str:
+        names = self.model_a.name, self.model_b.name
+        return f"Verdict: {verdict_words(self.interval, self.margin, *names)}"
 
     def _estimate_words(self) -> str:
         ahead = clauses.difference(

@@ -19,6 +19,7 @@ from functional_clf.stats.scopes import Scope
 from functional_clf.stats.score_limits import Estimates
 from functional_clf.stats.summaries import plain
 from functional_clf.stats.types import FloatArray, Interval, Verdict
+from functional_clf.support.notebook import Table, panel
 
 LARGEST_SIZE = 1000
 """Nobody calls so many seeds few, and drawing more from a huge study takes long."""
@@ -109,6 +110,36 @@ class LuckySeeds:
         own = {"winner": self.winner, "is_settled": self.is_settled, "conclusion": self.conclusion}
         return plain(self) | {"scope": self.scope.name} | own
 
+    def _repr_html_(self) -> str:
+        """Return the conclusion and a table of some sizes, for a notebook."""
+        largest = self.sizes[-1]
+        rows = []
+        for size in dict.fromkeys((1, 2, 5, 10, 20, 50, largest)):
+            if size in self.sizes:
+                k = self.sizes.index(size)
+                shares = (self.wrong[k], self.tied[k], self.undecided[k], self.misled[k])
+                wrong, tied, undecided, misled = map(wording.percent, shares)
+                rows.append((str(size), wrong, tied, self._width_words(k), undecided, misled))
+        level = wording.confidence(self.alpha)
+        heads = (
+            *("seeds a draw", "point to the other, %", "tie, %"),
+            *(f"median width of the {level}", "it holds 0, %", "on the wrong side of 0, %"),
+        )
+        return panel(
+            f"Lucky seeds: {self.names[0]} against {self.names[1]}",
+            self.scope.sentence(f"All {self.n_pairs} seeds say: {self.verdict}"),
+            [self.conclusion, Table(heads, rows)],
+        )
+
+    def _width_words(self, k: int) -> str:
+        """How wide the intervals of the size at a place are."""
+        width, metric = self.width[k], metrics.named(self.metric)
+        if width is None:
+            return "none"
+        # As many decimals as tell it from 0.
+        decimals = wording.decimals(Interval(0.0, width), self.margin, metric)
+        return wording.amount(width, decimals, metric) + (" pp" if metric.is_share else "")
+
     def _shares_words(self) -> str:
         metric = metrics.named(self.metric)
         what = "" if metric == metrics.ACCURACY else f" in {metric.words}"
@@ -133,16 +164,13 @@ class LuckySeeds:
         )
 
     def _interval_words(self) -> str:
-        metric, level = metrics.named(self.metric), wording.confidence(self.alpha)
+        level = wording.confidence(self.alpha)
         k = max(i for i, size in enumerate(self.sizes) if size <= _TOLD[1])
-        size, width = wording.plural(self.sizes[k], "seed"), self.width[k]
-        if width is None:
+        size = wording.plural(self.sizes[k], "seed")
+        if self.width[k] is None:
             return f"{size} give no {level} in half of the draws or more"
-        # As many decimals as tell it from 0.
-        decimals = wording.decimals(Interval(0.0, width), self.margin, metric)
-        shown = wording.amount(width, decimals, metric) + (" pp" if metric.is_share else "")
         return (
-            f"The {level} of {size} is {shown} wide (median), holds 0 in "
+            f"The {level} of {size} is {self._width_words(k)} wide (median), holds 0 in "
             f"{wording.percent(self.undecided[k])} % of draws, and lies on the wrong side of it in "
             f"{wording.percent(self.misled[k])} %"
         )

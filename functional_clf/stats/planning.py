@@ -1,6 +1,5 @@
 """How many seeds a study needs, from the spread that a pilot has shown."""
 
-import html
 import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
@@ -16,6 +15,7 @@ from functional_clf.stats.scopes import Scope
 from functional_clf.stats.summaries import plain
 from functional_clf.stats.types import Interval
 from functional_clf.stats.verdicts import settled
+from functional_clf.support.notebook import Table, panel
 
 MOST_SEEDS = 10_000_000
 """Of more the number is not worth knowing."""
@@ -137,12 +137,14 @@ class SeedPlan:
         return [(goal, self._number(n.estimate), self._number(n.upper)) for goal, n in goals]
 
     def _repr_html_(self) -> str:
-        head = "<tr><th></th><th>seeds</th><th>at the upper limit of the spread</th></tr>"
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows()
-        )
-        return f"<table>{head}{body}</table><p>{html.escape(self.conclusion)}</p>"
+        """Return what is advised, why, and both criteria's numbers, for a notebook."""
+        a, b = self.names
+        seeds = "seeds" if self.scope.independent else "splits"
+        advised = "No number is known to be enough."
+        if self.advised is not None:
+            advised = f"Advised: {self.advised} {seeds}."
+        table = Table(("", seeds, "at the upper limit of the spread"), self.rows())
+        return panel(f"How many {seeds}: {a} against {b}", advised, [self.conclusion, table])
 
     def _number(self, needed: int | None) -> str:
         if needed is not None:

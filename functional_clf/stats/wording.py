@@ -57,6 +57,34 @@ def amount(value: float, decimals: int, metric: Metric = ACCURACY) -> str:
     return f"{round(value, decimals) + 0.0:.{decimals}f}"
 
 
+def score(value: float, metric: Metric = ACCURACY) -> str:
+    """Return a score in its metric's unit: a share in per cent.
+
+    >>> from functional_clf.stats import METRICS
+    >>> score(0.5), score(0.5, METRICS["log_loss"])
+    ('50.00', '0.5000')
+    """
+    return f"{100 * value:.2f}" if metric.is_share else f"{value:.4f}"
+
+
+def signed_difference(
+    estimate: float, interval: Interval | None, margin: float, metric: Metric = ACCURACY
+) -> tuple[str, str]:
+    """Return a difference and its interval, with signs and as many decimals as sentences have.
+
+    >>> signed_difference(0.1333, Interval(-0.04, 0.277), 0.01)
+    ('+13.3', '-4.0 to +27.7')
+    """
+    least = None if interval is None else decimals(interval, margin, metric)
+    shown = decimals_shown(estimate, least, metric)
+
+    def signed(value: float) -> str:
+        figure = amount(value, shown, metric)
+        return figure if figure.startswith("-") else f"+{figure}"
+
+    return signed(estimate), "-" if interval is None else " to ".join(map(signed, interval))
+
+
 def margin_size(margin: float, metric: Metric = ACCURACY) -> str:
     """Return a margin with its unit.
 

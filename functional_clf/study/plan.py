@@ -17,10 +17,12 @@ from functional_clf.core.tasks import Task, task_of
 from functional_clf.data.dataset import Dataset, floating_dtype
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import Replicate, Vary, as_seeds, crossed_replicate, replicate
+from functional_clf.stats import metrics, scopes, wording
 from functional_clf.stats.metrics import ACCURACY
 from functional_clf.stats.validation import alpha_level
 from functional_clf.study.options import STANDARD_SEEDS, Options, check_choice
 from functional_clf.support.arguments import name_text, short, whole_number
+from functional_clf.support.notebook import Table, panel
 
 if TYPE_CHECKING:
 
@@ -120,6 +122,37 @@ class Plan(Options):
                 f"{asked}, but {self.dataset} is one fixed data set, of which nothing new is "
                 "drawn; it must be split or init, as in vary='split'"
             )
+
+    def _repr_html_(self) -> str:
+        """What would be run, for a notebook."""
+        n_train, n_test = self.sizes
+        metric = metrics.named(self.metric)
+        if self.design == "crossed":
+            scope = scopes.CROSSED
+            seeds = f"{self.data_seeds} data seeds x {self.init_seeds} initialisation seeds"
+        else:
+            scope = scopes.named("test_set" if self.dataset.has_own_test else self.varies)
+            seeds = f"{self.seeds.start} to {self.seeds.stop - 1}"
+        rows = [
+            ("data", f"{self.dataset}, {n_train} samples to train on, {n_test} to test on"),
+            ("seeds", f"{seeds}; {scope.replicate}"),
+            ("engine", f"{self.engine}, device {self.device}"),
+        ]
+        reach = []
+        if len(self.names) > 1:
+            margin = wording.margin_size(cast(float, self.margin), metric)
+            level = wording.confidence(self.alpha)
+            rows.append(("compared by", f"test {metric.words}, margin {margin}, {level}"))
+            rows.append(("compared with", self.baseline or "each other"))
+            claim = scope.sentence(scope.claim(str(self.dataset)))
+            reach = [f"What is found will reach: {claim}"]
+        models = [(one.name, _how(one)) for one in self.contestants]
+        at_most = "at most " if self.until_decided else ""
+        return panel(
+            f"Study of {', '.join(self.names)}",
+            f"To be trained: {len(self.names)} x {at_most}{len(self.seeds)} seeds.",
+            [*reach, Table(("", ""), rows), Table(("model", "how"), models)],
+        )
 
     @property
     def names(self) -> list[str]:
@@ -251,6 +284,18 @@ def _sized(one: Any, dataset: Dataset) -> Any:
     if isinstance(one, Template) and not isinstance(one, type):
         return one.sized(dataset.n_features, dataset.n_classes)
     return one
+
+
+def _how(contestant: Contestant) -> str:
+    """What a contestant is, and for how long it is trained, in a few words."""
+    if isinstance(contestant, EstimatorContestant):
+        return type(contestant.classifier).__name__
+    if not isinstance(contestant, Recipe):
+        return type(contestant).__name__
+    words = wording.plural(contestant.epochs, "epoch")
+    if contestant.batch_size is not None:
+        words += f" in batches of {contestant.batch_size}"
+    return words if contestant.stop is None else f"at most {words}, stopping early"
 
 
 def _check_curve_epochs(contestant: Contestant) -> None:

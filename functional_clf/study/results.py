@@ -1,7 +1,6 @@
 """What a study found: its table of seeds, and what may be said of it."""
 
 import functools
-import html
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,13 +25,16 @@ from functional_clf.stats import (
     mean_interval,
     metrics,
     self_calibration,
+    wording,
 )
 from functional_clf.stats.failing import worse_than
+from functional_clf.stats.figures import differences_of, unit_of
 from functional_clf.study.curves import Band
 from functional_clf.study.options import check_choice
 from functional_clf.study.plan import Plan
 from functional_clf.study.until import Stopping
 from functional_clf.support.forks import use_threads
+from functional_clf.support.notebook import MOST_PARAGRAPHS, Bullets, Table, panel
 from functional_clf.support.text import printable, shortened
 
 AnyComparison = Comparison | CrossedComparison
@@ -134,15 +136,41 @@ class Results:
         return "\n".join(shortened([printable(line)], REPR_CELLS)[0] for line in lines)
 
     def _repr_html_(self) -> str:
-        """The same for a notebook, with the conclusions."""
-        head, *verdicts = repr(self).split("\n")
-        about = verdicts[0]
-        paragraphs = verdicts[1:]
-        with suppress(ValueError, RuntimeError):
-            if len(self.comparisons()) <= REPR_LINES:
-                paragraphs = [*self.conclusion.split("\n"), *filter(None, [self.mixture])]
-        told = "".join(f"<p>{html.escape(printable(line))}</p>" for line in paragraphs)
-        return f"<div><p><b>{html.escape(head)}</b><br>{html.escape(about)}</p>{told}</div>"
+        """The same for a notebook, with the conclusions and tables of the figures."""
+        head, about, *verdicts = repr(self).split("\n")
+        parts: list[str | Table | Bullets] = [*verdicts]
+        with suppress(ValueError, RuntimeError):  # as above
+            found, conclusions = self.comparisons(), self.conclusion.split("\n")
+            parts = [*verdicts[:1]] if len(found) == 1 else []
+            if len(found) > 1:
+                parts.append(differences_of(found))
+            if len(found) > MOST_PARAGRAPHS:
+                stopped = conclusions[len(found) :]
+                conclusions = [f"Scope: {found[0].to_dict()['claim']}", *stopped]
+            parts += [*conclusions, *filter(None, [self.mixture]), self._models_table()]
+        return panel(head, about, parts)
+
+    def _models_table(self) -> Table:
+        """Each model's test scores over the seeds, and how many failed."""
+        metric = metrics.named(self.study.metric)
+        rows = []
+        for name in self.study.names:
+            scores, (failed, _) = self.scores(name, metric.name), self.failures(name)
+            defined, interval = (
+                scores[np.isfinite(scores)],
+                self.mean_interval(name, "test", metric.name),
+            )
+            figures = (
+                [f(defined) for f in (np.mean, np.min, np.median, np.max)] if len(defined) else []
+            )
+            mean, *others = [wording.score(float(one), metric) for one in figures] or ["-"] * 4
+            ends = "-"
+            if interval is not None:
+                ends = " to ".join(wording.score(end, metric) for end in interval)
+            rows.append((name, mean, ends, *others, f"{failed} of {len(scores)}"))
+        what = f"test {metric.words}{unit_of(metric)}"
+        confidence = wording.confidence(self.study.alpha)
+        return Table((what, "mean", confidence, "min", "median", "max", "failed"), rows)
 
     def of(self, model: str) -> pl.DataFrame:
         """The rows of one model, in order of seed.

@@ -7,9 +7,10 @@ from typing import Any
 
 from functional_clf.record.rows import ChunkResult
 from functional_clf.study.execution import Execution
+from functional_clf.study.notebook_bar import is_notebook, shown_in_notebook
 from functional_clf.study.options import MAX_SEEDS
 from functional_clf.study.plan import Plan
-from functional_clf.study.progress import Progress, no_progress
+from functional_clf.study.progress import Progress
 from functional_clf.study.results import Results
 from functional_clf.support.arguments import LARGEST, whole_number
 from functional_clf.workers.ranks import Rank
@@ -39,8 +40,9 @@ class Study(Plan):
     def run(
         self,
         out: str | os.PathLike[str] | None = None,
-        on_progress: Callable[[Progress], None] = no_progress,
+        on_progress: Callable[[Progress], None] | None = None,
         rank: Rank | None = None,
+        progress: bool = True,
     ) -> Results:
         """Train the seeds that are not there yet, chunk by chunk, and gather the results.
 
@@ -48,6 +50,8 @@ class Study(Plan):
             out: run folder that keeps every finished chunk; None keeps them in memory.
             on_progress: called about ten times a second from this thread.
             rank: of this process, rank 0, where others `assist`; None where it works alone.
+            progress: show a bar in a notebook, where nobody gave `on_progress`; elsewhere nothing
+                is shown.
 
         Returns:
             The results of `seeds`, also of those trained by an earlier run in the same folder.
@@ -57,16 +61,28 @@ class Study(Plan):
                 engine cannot be had here; nothing is written then.
             StoreError: when the run folder cannot be used.
             RuntimeError: in a process forked from one that has run a study.
-            KeyboardInterrupt: after Ctrl-C; finished chunks are kept.
+            KeyboardInterrupt: after Ctrl-C, or a notebook's interrupt; in a run folder finished
+                chunks are kept, and the same again goes on from them. What torch's compiler is at
+                then ends in a thread of its own, which may take half a minute.
         """
-        return Execution(self, rank).run(out, on_progress)
+        try:
+            if on_progress is not None:
+                return Execution(self, rank).run(out, on_progress)
+            with shown_in_notebook(progress) as on_progress:
+                return Execution(self, rank).run(out, on_progress)
+        except KeyboardInterrupt as interrupt:
+            if not is_notebook():
+                raise
+            # Where it waited just then says nothing to anybody, and takes a page to say it.
+            raise interrupt.with_traceback(None) from None
 
     def run_until_decided(
         self,
         out: str | os.PathLike[str] | None = None,
         max_seeds: int = MAX_SEEDS,
-        on_progress: Callable[[Progress], None] = no_progress,
+        on_progress: Callable[[Progress], None] | None = None,
         rank: Rank | None = None,
+        progress: bool = True,
     ) -> Results:
         """Train seeds, in their order from this study's first, until the verdict is settled.
 
@@ -81,6 +97,7 @@ class Study(Plan):
             on_progress: as of `run`.
             rank: as of `run`; the others `assist` a study of `range(max_seeds)` with
                 `until_decided=True`.
+            progress: as of `run`.
 
         Returns:
             The results of the seeds up to the stop, whose `stopping` says why.
@@ -97,7 +114,7 @@ class Study(Plan):
         """
         first = self.seeds.start
         seeds = range(first, first + whole_number("max_seeds", max_seeds, 1, LARGEST))
-        return replace(self, seeds=seeds, until_decided=True).run(out, on_progress, rank)
+        return replace(self, seeds=seeds, until_decided=True).run(out, on_progress, rank, progress)
 
     def assist(self, rank: Rank) -> int:
         """Train chunks of this study for rank 0, until it ends the job; returns its exit code.

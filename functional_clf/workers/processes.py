@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, wait
@@ -121,7 +122,7 @@ class Processes:
             if self._cannot_start:
                 return None
             try:
-                with _safe_path():
+                with _safe_path(), _deaf_children():
                     self._executor = self._executor or _executor(self.count)
                     return [self._executor.submit(function, *one) for one in arguments]
             except (OSError, ImportError, ValueError, NotImplementedError, BrokenExecutor) as error:
@@ -155,6 +156,22 @@ def _safe_path() -> Iterator[None]:
             del os.environ[SAFE_PATH]
         else:
             os.environ[SAFE_PATH] = before
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Have processes that start meanwhile leave Ctrl-C to this one, from their first line on.
+
+    They share the terminal or the notebook with it, and would each end with a traceback of theirs.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _executor(count: int) -> Any:

@@ -8,6 +8,8 @@ from typing import Self, TypeVar
 
 import torch
 
+from functional_clf.support import stopping
+
 T = TypeVar("T")
 
 Work = Callable[[Sequence[int], Callable[[int], None]], T]
@@ -42,9 +44,7 @@ class Workers:
         # Also in this thread: what is compiled here must not be compiled for more.
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(1)
-        self._pool = ThreadPoolExecutor(
-            self.threads, initializer=torch.set_num_threads, initargs=(1,)
-        )
+        self._pool = ThreadPoolExecutor(self.threads, initializer=self._begin)
         return self
 
     def __exit__(
@@ -90,6 +90,10 @@ class Workers:
             for future in done:
                 yield future.result()
             on_tick()
+
+    def _begin(self) -> None:
+        torch.set_num_threads(1)
+        stopping.ask(self._stop.is_set)
 
     def _after_steps(self, steps: int) -> None:
         self.steps_done += steps  # only for progress: an update lost between threads does no harm

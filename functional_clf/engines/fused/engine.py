@@ -31,6 +31,7 @@ from functional_clf.engines.fused.program import program
 from functional_clf.engines.fused.sources import source_made_before
 from functional_clf.engines.fused.trace import UnfusableError
 from functional_clf.engines.machine import c_facts, why_no_c_compiler
+from functional_clf.support import stopping
 from functional_clf.support.errors import one_line
 
 _AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
@@ -60,10 +61,10 @@ class Fused:
             BuildError: when there is no C compiler, or it fails.
         """
         del alone
-        over = threading.Event()
+        over, is_unwanted = threading.Event(), stopping.asked()
 
         def load_one(recipe: Recipe) -> None:
-            load(_source_for(recipe, data), is_over=over.is_set)
+            load(_source_for(recipe, data), is_over=lambda: over.is_set() or is_unwanted())
 
         with ThreadPoolExecutor(max(1, len(recipes))) as pool:  # each waits for a C compiler
             try:
