@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from numpy import ndarray
 
 from functional_clf.reports.colors import CLASS_COLORS, OTHERS_COLOR, named_classes
+from functional_clf.reports.fitting import inches_of, legend_columns, wrapped
 from functional_clf.reports.palette import (
     SHARE_COLORS,
     Look,
@@ -37,6 +38,10 @@ CELLS_WITH_NUMBERS = 12
 """Up to this many classes, each cell of a matrix of confusions has its number."""
 SIDE_LETTERS, HANDLE_LETTERS = 84, 6
 """What a legend as wide as one plane has room for side by side; and how many a marker takes."""
+TITLE_SIZE = 12
+"""Of the letters of titles, in points."""
+PLANES_ABREAST, PLANE = 4, 4.3
+"""So many models' decisions stand side by side at most, each so many inches wide."""
 AGREEMENT_COLORS = LinearSegmentedColormap.from_list("agreement", ("#FFFFFF", "#404040"))
 CONFUSION_COLORS = LinearSegmentedColormap.from_list(
     "confusion", ("#FFFFFF", CLASS_COLORS[4], "#08306B")
@@ -60,7 +65,8 @@ def data_figure(picture: DataPicture, words: Words) -> Figure:
         x = np.stack([x[:, 0], y + spread], 1)
     styles = looks(len(classes), picture.shown)
     handles = [] if len(classes) == 2 else _class_handles(classes, styles, is_of_parts=True)
-    rows_of_legend = math.ceil(len(handles) / _columns(handles)) if handles else 1
+    columns = _columns(handles, 7.2) if handles else 1
+    rows_of_legend = math.ceil(len(handles) / columns) if handles else 1
     height = 6.4 + 0.2 * max(rows_of_legend - 2, 0)
     figure = Figure(figsize=(7.2, height), layout="constrained")
     axes = figure.add_subplot()
@@ -87,18 +93,18 @@ def data_figure(picture: DataPicture, words: Words) -> Figure:
             axes.set_aspect("equal", adjustable="datalim")
         elif picture.is_projected:
             axes.set_aspect("auto")
+    dataset = wrapped(words.dataset, 6.2, TITLE_SIZE)
     axes.set_title(
-        f"{words.dataset}\nseed {picture.seed}: "
+        f"{dataset}\nseed {picture.seed}: "
         f"{picture.n_train} samples to train on, {picture.n_test} to test" + _selection(picture)
     )
     if handles:
-        figure.legend(
-            handles=handles, loc="outside lower center", ncols=_columns(handles), frameon=False
-        )
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
     else:
         named = axes.get_legend_handles_labels()[1]
         is_row = sum(map(len, named)) + 4 * HANDLE_LETTERS <= SIDE_LETTERS
-        figure.legend(loc="outside lower center", ncols=4 if is_row else 2, frameon=False)
+        columns = legend_columns(named, 4 if is_row else 2, 7.2)
+        figure.legend(loc="outside lower center", ncols=columns, frameon=False)
     return figure
 
 
@@ -131,7 +137,8 @@ def classes_figure(picture: ClassesPicture, words: Words) -> Figure:
     if n_classes <= NAMED_CLASSES:
         panels[0].set_yticks(places, words.classes, fontsize=fontsize)
     panels[0].set_ylabel("class")
-    figure.suptitle(f"Classes of {words.dataset}, seed {picture.seed}")
+    title = f"Classes of {words.dataset}, seed {picture.seed}"
+    figure.suptitle(wrapped(title, figure.get_figwidth(), TITLE_SIZE))
     return figure
 
 
@@ -147,11 +154,18 @@ def boundaries_figure(picture: BoundariesPicture, words: Words) -> Figure:
     styles = looks(len(classes), picture.shown)
     is_binary = len(classes) == 2
     has_names = not is_binary or tuple(classes) != tuple(f"class {i}" for i in range(2))
-    figure = Figure(figsize=(0.8 + 4.3 * max(len(decisions), 1.5), 10.0), layout="constrained")
-    panels = figure.subplots(2, len(decisions), squeeze=False, sharex=True, sharey=True)
-    for column, one in enumerate(decisions):
-        top, bottom = panels[:, column]
-        name = words.models[one.model]
+    abreast = min(len(decisions), PLANES_ABREAST)
+    bands = math.ceil(len(decisions) / abreast)
+    figure = Figure(
+        figsize=(0.8 + PLANE * max(abreast, 1.5), 10.0 + 8.4 * (bands - 1)), layout="constrained"
+    )
+    panels = figure.subplots(2 * bands, abreast, squeeze=False, sharex=True, sharey=True)
+    for left_over in panels[-2:, len(decisions) - abreast * (bands - 1) :].flat:
+        left_over.set_visible(False)
+    for number, one in enumerate(decisions):
+        band, column = divmod(number, abreast)
+        top, bottom = panels[2 * band : 2 * band + 2, column]
+        name = wrapped(words.models[one.model], PLANE, TITLE_SIZE)
         if is_binary:
             _draw_decisions(top, plane, one.logits)
             _draw_votes(bottom, plane, one.share)
@@ -167,25 +181,24 @@ def boundaries_figure(picture: BoundariesPicture, words: Words) -> Figure:
             _dress_plane(axes, picture.reach, words.labels, picture.is_table)
             axes.set(xlim=(plane[0].min(), plane[0].max()), ylim=(plane[1].min(), plane[1].max()))
             axes.label_outer()
+        if number + abreast >= len(decisions):  # nothing stands below it
+            bottom.tick_params("x", labelbottom=True)
+            bottom.set_xlabel(words.labels[0])
     lowest, colors, voted_for = 1 / len(classes), AGREEMENT_COLORS, "the class with most votes"
     if is_binary:
         lowest, colors, voted_for = 0, SHARE_COLORS, classes[1]
     figure.colorbar(
         ScalarMappable(Normalize(lowest, 1), colors), ax=panels, location="bottom",
-        shrink=0.6, aspect=40,
+        shrink=0.6, aspect=40, fraction=0.15 if bands == 1 else 0.05, pad=0.05 / bands,
         label=f"votes: share of seeds that predict {voted_for}",
     )  # fmt: skip
     if has_names:
         handles = _class_handles(classes, styles)
-        width = int(SIDE_LETTERS * figure.get_figwidth() / 7.2)
-        figure.legend(
-            handles=handles, loc="outside lower center", frameon=False,
-            ncols=_columns(handles, width),
-        )  # fmt: skip
+        columns = _columns(handles, figure.get_figwidth())
+        figure.legend(handles=handles, loc="outside lower center", frameon=False, ncols=columns)
     missing = "; those that lack a value are left out" if picture.has_missing else ""
-    figure.suptitle(
-        f"Decision boundaries on {words.dataset}\ndots: the seed's test samples{missing}"
-    )
+    title = f"Decision boundaries on {words.dataset}\ndots: the seed's test samples{missing}"
+    figure.suptitle(wrapped(title, figure.get_figwidth(), TITLE_SIZE))
     return figure
 
 
@@ -199,13 +212,24 @@ def confusion_figure(picture: ConfusionPicture, words: Words) -> Figure:
     columns = [*words.classes, *(["(nothing)"] if has_nothing else [])]
     cell = side / len(columns)
     fontsize = _font_size(cell)
-    longest = 0.0085 * fontsize * max(map(len, columns))  # in inches
+    longest = _longest(columns, fontsize)
     is_upright = longest > 0.95 * cell
     below = (longest if is_upright else 0.2) if has_names else 0.3
-    figure = Figure(
-        figsize=(1.3 + longest + (side + 0.2) * across, 1.1 + below + (side + 0.35) * down),
-        layout="constrained",
-    )
+    if is_upright and has_names and n_models % across and down > 1:
+        below *= 2  # a panel that nothing stands below has names, too
+    titles = [wrapped(name, side + 0.15, TITLE_SIZE) for name in words.models]
+    above = 0.35 + 0.2 * max(title.count("\n") for title in titles)
+    width = 1.3 + longest + (side + 0.2) * across
+    lacking = "\ngrey: no seed tests samples of it" if np.isnan(picture.shares).any() else ""
+    title = f"Confusions on {words.dataset}\nmeans over {picture.n_seeds} seeds{lacking}"
+    lines = wrapped(title, width, TITLE_SIZE)
+    height = 1.1 + below + (side + above) * down
+    # Beyond what short names have room for anyway.
+    height += 0.2 * (lines.count("\n") - title.count("\n")) + 0.3 * (longest > 2)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    if longest > 2:  # matplotlib misses how far down such names reach by a little
+        low = 0.2 / height
+        figure.set_layout_engine("constrained", rect=(0, low, 1, 1 - low))
     panels = figure.subplots(down, across, squeeze=False)
     scale = PowerNorm(0.5, 0, 100)
     for number, axes in enumerate(panels.flat):
@@ -221,7 +245,7 @@ def confusion_figure(picture: ConfusionPicture, words: Words) -> Figure:
         )
         if n_classes <= CELLS_WITH_NUMBERS:
             _write_cells(axes, shares, scale, fontsize)
-        axes.set_title(words.models[number])
+        axes.set_title(titles[number])
         if has_names:
             rotation = 90 if is_upright else 0
             axes.set_xticks(range(len(columns)), columns, fontsize=fontsize, rotation=rotation)
@@ -237,8 +261,7 @@ def confusion_figure(picture: ConfusionPicture, words: Words) -> Figure:
         label="share of the test samples of the true class (%)", ticks=PERCENT_TICKS,
     )  # fmt: skip
     bar.ax.set_yticklabels(map(str, PERCENT_TICKS))
-    lacking = "\ngrey: no seed tests samples of it" if np.isnan(picture.shares).any() else ""
-    figure.suptitle(f"Confusions on {words.dataset}\nmeans over {picture.n_seeds} seeds{lacking}")
+    figure.suptitle(lines)
     return figure
 
 
@@ -291,11 +314,14 @@ def _class_handles(
     return handles
 
 
-def _columns(handles: Sequence[Artist], letters: int = SIDE_LETTERS) -> int:
-    labels = [f"{handle.get_label()}{HANDLE_LETTERS * ' '}" for handle in handles]
-    if sum(map(len, labels)) <= letters:
-        return len(labels)
-    return columns_of(labels, widest=7, letters=letters)
+def _columns(handles: Sequence[Artist], inches: float) -> int:
+    """How many of them a legend as wide as this has room for side by side."""
+    names = [str(handle.get_label()) for handle in handles]
+    labels = [f"{name}{HANDLE_LETTERS * ' '}" for name in names]
+    letters = int(SIDE_LETTERS * inches / 7.2)
+    is_row = sum(map(len, labels)) <= letters
+    most = len(labels) if is_row else columns_of(labels, widest=7, letters=letters)
+    return legend_columns(names, most, inches)
 
 
 def _draw_decisions(axes: Axes, plane: ndarray, logits: ndarray) -> None:
@@ -390,6 +416,14 @@ def _panels(n_models: int, n_classes: int) -> tuple[int, int, float]:
     has_numbers = n_classes <= CELLS_WITH_NUMBERS
     side = max(3.2, 0.55 * n_classes) if has_numbers else max(5.5, 0.095 * n_classes)
     return across, math.ceil(n_models / across), min(side, 9.5, 40 / across)
+
+
+def _longest(names: Sequence[str], size: float) -> float:
+    """How long the longest name is, in inches, by its letters; as measured where those are wide."""
+    longest = max(names, key=len)
+    by_letters = 0.0085 * size * len(longest)
+    measured = max(inches_of(name, size) for name in names)
+    return measured if measured > 1.25 * by_letters else by_letters
 
 
 def _write_cells(axes: Axes, percents: ndarray, scale: Normalize, fontsize: float) -> None:

@@ -5,6 +5,7 @@ What shows classes is drawn by `class_drawing`.
 """
 
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from functional_clf.reports.class_drawing import (
     data_figure,
 )
 from functional_clf.reports.colors import DRAWN_SEEDS
+from functional_clf.reports.fitting import legend_columns, wrapped
 from functional_clf.reports.lettering import OWN_FONT
 from functional_clf.reports.palette import Style, Words, columns_of, in_legend, lettered, style_of
 from functional_clf.reports.pictures import (
@@ -35,31 +37,38 @@ from functional_clf.reports.pictures import (
     Picture,
 )
 
-TICK_LETTERS = 36
-"""What the names below the accuracies have room for side by side."""
 DPI = 120
+WIDTH, TITLE_SIZE = 10.5, 12
+"""Of a picture with two panels, in inches; and of the letters of titles, in points."""
+PARTS = {"train": "--", "test": "-"}
+"""How either part's learning curves are drawn."""
+MOST_BINS = 60
+"""Of a row of differences."""
 
 
 @lettered
 def curves_figure(picture: CurvesPicture, words: Words) -> Figure:
     """Loss and accuracy along training: the median over seeds, and the middle 90 % as a band."""
-    figure = Figure(figsize=(10.5, 4.8), layout="constrained")
+    named = [in_legend(f"{name}, {part}") for name in words.models for part in PARTS]
+    columns = legend_columns(named, columns_of(named, widest=4), WIDTH)
+    rows_of_legend = math.ceil(len(named) / columns)
+    height = 4.8 + 0.2 * max(rows_of_legend - 2, 0)
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
     loss, accuracy = figure.subplots(1, 2)
-    for number, (name, curves) in enumerate(zip(words.models, picture.curves, strict=True)):
+    for number, curves in enumerate(picture.curves):
         style = style_of(number)
-        for part, line in (("train", "--"), ("test", "-")):
+        for label, (part, line) in zip(named[2 * number :], PARTS.items(), strict=False):
             losses, accuracies = (
                 getattr(curves, f"{part}_{kind}") for kind in ("loss", "accuracy")
             )
-            _band(loss, curves.epochs, losses, style, line, in_legend(f"{name}, {part}"))
+            _band(loss, curves.epochs, losses, style, line, label)
             _band(accuracy, curves.epochs, accuracies, style, line, None)
     loss.set(xlabel="epoch", ylabel=f"loss ({picture.loss})", yscale="log", title="Loss")
     accuracy.set(xlabel="epoch", ylabel="accuracy (%)", title="Accuracy")
     for axes in (loss, accuracy):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    named = loss.get_legend_handles_labels()[1]
-    figure.legend(loc="outside lower center", ncols=columns_of(named, widest=4), frameon=False)
+    figure.legend(loc="outside lower center", ncols=columns, frameon=False)
     figure.suptitle(
         f"Learning curves over {picture.n_seeds} seeds: median (line), 5 % to 95 % (band)"
     )
@@ -68,67 +77,34 @@ def curves_figure(picture: CurvesPicture, words: Words) -> Figure:
 
 @lettered
 def accuracies_figure(picture: AccuraciesPicture, words: Words) -> Figure:
-    """Every seed's test accuracy under each model, one line a seed, and the paired differences."""
-    names, correct, percent = words.models, picture.correct, 100 / picture.n_test
-    n_models, n_seeds = correct.shape
-    drawn = np.unique(np.linspace(0, n_seeds - 1, min(n_seeds, DRAWN_SEEDS)).astype(int))
-    # Ties are common (accuracies are counts), so points are spread sideways to be seen.
-    spread = np.random.default_rng(0).uniform(-0.12, 0.12, len(drawn))
+    """Every seed's test accuracy under each model, one line a seed, and the paired differences.
 
+    Differences are from the first model: of two models a histogram, of more one a row each.
+    """
+    n_models, n_seeds = picture.correct.shape
     crowd = max(n_models - 2, 0)
-    figure = Figure(figsize=(10.5 + 0.8 * crowd, 5.2 + 0.4 * crowd), layout="constrained")
-    pairs, gaps = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    places = np.arange(n_models)[:, None] + spread
-    heights = percent * correct[:, drawn]
-    pairs.plot(places, heights, color="0.5", linewidth=0.5, alpha=max(0.06, 0.4 - len(drawn) / 800))
-    for column in range(n_models):
-        pairs.scatter(
-            places[column], heights[column], s=16, color=style_of(column).color,
-            edgecolors="white", linewidths=0.3, zorder=3,
-        )  # fmt: skip
-        mean = percent * correct[column].mean()
-        pairs.plot(
-            column + np.array([-0.22, 0.22]), [mean, mean], color="black", linewidth=2, zorder=4
+    width = 6.2 if n_models == 1 else WIDTH + 0.8 * crowd
+    figure = Figure(figsize=(width, 5.2 + 0.4 * crowd), layout="constrained")
+    if n_models == 1:
+        panels = [figure.subplots()]
+    else:
+        panels = list(figure.subplots(1, 2, width_ratios=(1.25, 1)))
+        draw = _histogram if n_models == 2 else _histograms
+        draw(panels[1], picture, words.models, 0.4 * width)
+        handles, named = panels[1].get_legend_handles_labels()
+        columns = legend_columns(named, columns_of(named, widest=3), width, size=9)
+        figure.legend(
+            handles, named, loc="outside lower right", frameon=False, fontsize=9, ncols=columns
         )
-        pairs.annotate(
-            f"mean {mean:.1f}", (column + 0.24, mean), va="center", fontsize=9, zorder=5,
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
-        )  # fmt: skip
-    pairs.set_xticks(range(n_models), names)
-    if len(names) * max(map(len, names)) > TICK_LETTERS:
-        pairs.tick_params("x", rotation=30)
-        for tick in pairs.get_xticklabels():
-            tick.set(ha="right", rotation_mode="anchor")
-    pairs.set_xlim(-0.5, n_models - 0.35)
-    subset = "" if len(drawn) == n_seeds else f" ({len(drawn)} of {n_seeds} drawn)"
-    pairs.set(ylabel="test accuracy (%)", title=f"One line a seed{subset}")
-
-    for number in range(1, n_models):
-        # Of counts: equal differences stay equal, so that none is spread over countless bins.
-        counts = correct[number] - correct[0]
-        name = f"{names[number]} - {names[0]}"
-        gaps.hist(
-            percent * counts, bins="auto" if np.ptp(counts) > 0 else 1,
-            color=style_of(number).color, alpha=0.75, edgecolor="white", label=in_legend(name),
-        )  # fmt: skip
-        mean = percent * counts.mean()
-        gaps.axvline(mean, color="black", linewidth=2, label=f"mean {mean:+.1f} pp")
-    gaps.axvline(0, color="0.4", linestyle=":", linewidth=1.5, label="no difference")
-    gaps.set(
-        xlabel="paired difference (percentage points)",
-        ylabel="seeds",
-        title="Difference, seed by seed",
-    )
-    gaps.yaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, named = gaps.get_legend_handles_labels()
-    figure.legend(
-        handles, named, loc="outside lower right", frameon=False, fontsize=9,
-        ncols=columns_of(named, widest=3),
-    )  # fmt: skip
-    for axes in (pairs, gaps):
+    _seed_by_seed(panels[0], picture, words.models, 0.5 * width if crowd else 5.2)
+    for axes in panels:
         axes.grid(axis="y", alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"Test accuracy of {n_seeds} seeds on {words.dataset}")
+    if crowd:
+        panels[1].grid(visible=False)
+        panels[1].spines["left"].set_visible(False)
+    title = f"Test accuracy of {n_seeds} seeds on {words.dataset}"
+    figure.suptitle(wrapped(title, width, TITLE_SIZE))
     return figure
 
 
@@ -175,6 +151,116 @@ def practise() -> None:
         figure.text(0, 0, "a")
         figure.text(0, 0, r"$\mathdefault{10^{-1}}$")
         FigureCanvasAgg(figure).draw()
+
+
+def _seed_by_seed(
+    axes: Axes, picture: AccuraciesPicture, names: tuple[str, ...], inches: float
+) -> None:
+    """A point for every seed and model, a line for every seed; the axes are so many inches wide.
+
+    Of two models, means are written beside their points; of more, there is no room but below.
+    """
+    correct, percent = picture.correct, 100 / picture.n_test
+    n_models, n_seeds = correct.shape
+    drawn = np.unique(np.linspace(0, n_seeds - 1, min(n_seeds, DRAWN_SEEDS)).astype(int))
+    # Ties are common (accuracies are counts), so points are spread sideways to be seen.
+    spread = np.random.default_rng(0).uniform(-0.12, 0.12, len(drawn))
+    places = np.arange(n_models)[:, None] + spread
+    heights = percent * correct[:, drawn]
+    axes.plot(places, heights, color="0.5", linewidth=0.5, alpha=max(0.06, 0.4 - len(drawn) / 800))
+    size = 10 if n_models <= 2 else 9
+    ticks = [wrapped(name, 0.92 * inches / n_models, size) for name in names]
+    for column in range(n_models):
+        axes.scatter(
+            places[column], heights[column], s=16, color=style_of(column).color,
+            edgecolors="white", linewidths=0.3, zorder=3,
+        )  # fmt: skip
+        mean = percent * correct[column].mean()
+        axes.plot(
+            column + np.array([-0.22, 0.22]), [mean, mean], color="black", linewidth=2, zorder=4
+        )
+        if n_models > 2:
+            ticks[column] += f"\nmean {mean:.1f}"
+            continue
+        axes.annotate(
+            f"mean {mean:.1f}", (column + 0.24, mean), va="center", fontsize=9, zorder=5,
+            bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"},
+        )  # fmt: skip
+    axes.set_xticks(range(n_models), ticks, fontsize=size)
+    axes.set_xlim(-0.5, n_models - (0.35 if n_models <= 2 else 0.5))
+    subset = "" if len(drawn) == n_seeds else f" ({len(drawn)} of {n_seeds} drawn)"
+    kind = "point" if n_models == 1 else "line"
+    axes.set(ylabel="test accuracy (%)", title=f"One {kind} a seed{subset}")
+
+
+def _histogram(
+    axes: Axes, picture: AccuraciesPicture, names: tuple[str, ...], inches: float
+) -> None:
+    """How many seeds have each difference between two models."""
+    percent = 100 / picture.n_test
+    # Of counts: equal differences stay equal, so that none is spread over countless bins.
+    counts = picture.correct[1] - picture.correct[0]
+    axes.hist(
+        percent * counts, bins="auto" if np.ptp(counts) > 0 else 1, color=style_of(1).color,
+        alpha=0.75, edgecolor="white", label=in_legend(f"{names[1]} - {names[0]}"),
+    )  # fmt: skip
+    mean = percent * counts.mean()
+    axes.axvline(mean, color="black", linewidth=2, label=f"mean {mean:+.1f} pp")
+    axes.axvline(0, color="0.4", linestyle=":", linewidth=1.5, label="no difference")
+    axes.set(
+        xlabel="paired difference (percentage points)",
+        ylabel="seeds",
+        title="Difference, seed by seed",
+    )
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _histograms(
+    axes: Axes, picture: AccuraciesPicture, names: tuple[str, ...], inches: float
+) -> None:
+    """How many seeds have each difference of a model from the first, a row a model."""
+    percent = 100 / picture.n_test
+    counts = picture.correct[1:] - picture.correct[0]
+    edges = _edges(counts)
+    seeds = np.stack([np.histogram(row, edges)[0] for row in counts])
+    most, n_rows = seeds.max(), len(counts)
+    for number, row in enumerate(seeds, start=1):
+        floor = n_rows - number
+        axes.stairs(
+            floor + 0.62 * row / most, percent * edges, baseline=floor, fill=True, alpha=0.75,
+            color=style_of(number).color,
+        )  # fmt: skip
+        axes.axhline(floor, color="0.8", linewidth=0.8, zorder=0)
+        mean = percent * counts[number - 1].mean()
+        label = "mean" if number == 1 else None
+        axes.plot([mean, mean], [floor, floor + 0.66], color="black", linewidth=2, label=label)
+        said = f": mean {mean:+.1f} pp"
+        axes.text(
+            0.0, floor + 0.82, f"{names[number]}{said}", fontsize=9, va="center",
+            transform=axes.get_yaxis_transform(),
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": "none"},
+        )  # fmt: skip
+    axes.axvline(0, color="0.4", linestyle=":", linewidth=1.5, label="no difference")
+    below = wrapped(f"difference from {names[0]} (percentage points)", inches, 10)
+    axes.set(
+        xlabel=below,
+        ylabel=f"seeds (highest bar: {most})",
+        title="Difference, seed by seed",
+        ylim=(-0.05, n_rows + 0.05),
+        yticks=[],
+    )
+
+
+def _edges(counts: ndarray) -> ndarray:
+    """The bins of all rows of counts: equally wide, each around as many whole numbers."""
+    widths = [
+        np.diff(np.histogram_bin_edges(row, "auto")[:2]).item() if np.ptp(row) > 0 else 1.0
+        for row in counts
+    ]
+    low, high = int(counts.min()), int(counts.max())
+    width = max(1, math.ceil(np.median(widths)), math.ceil((high - low + 1) / MOST_BINS))
+    first = width * math.floor(low / width)
+    return np.arange(first, high + width + 1, width) - 0.5
 
 
 def _band(

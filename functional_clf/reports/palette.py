@@ -26,6 +26,8 @@ P = TypeVar("P", bound=Picture)
 
 CLASS_MARKERS = ("o", "s")
 """Where there are more classes than colours."""
+MORE_MODEL_COLORS = ("#0072B2", "#E69F00", "#882255")
+"""Of the sixth model and on; the first two are colours of classes, where there are few models."""
 MARKERS = ("", "o", "s", "^", "D", "v")
 """Where there are more models than colours."""
 SHARE_COLORS = LinearSegmentedColormap.from_list(
@@ -95,8 +97,9 @@ def lettered(draw: Callable[[P, Words], Figure]) -> Callable[[P], Figure]:
 
 def style_of(number: int) -> Style:
     """How one of the models is drawn."""
-    again, color = divmod(number, len(MODEL_COLORS))
-    return Style(MODEL_COLORS[color], MARKERS[again % len(MARKERS)])
+    colors = MODEL_COLORS + MORE_MODEL_COLORS
+    again, color = divmod(number, len(colors))
+    return Style(colors[color], MARKERS[again % len(MARKERS)])
 
 
 def looks(n_classes: int, shown: Sequence[int]) -> list[Look]:
