@@ -62,6 +62,7 @@ from .ensemble.seed_ensemble import SeedEnsembleClassifier as SeedEnsembleClassi
 from .record.database import StoreError as StoreError
 from .record.weights import load_seed as load_seed
 from .reports.papers import to_latex as to_latex
+from .reports.report_files import write_report as write_report
 from .score_tables.comparing import ScoreComparison as ScoreComparison
 from .score_tables.comparing import compare_scores as compare_scores
 from .stats import Comparison as Comparison

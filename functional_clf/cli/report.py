@@ -84,18 +84,26 @@ def _of_folder(arguments: ReportArguments, again: str) -> Mapping[str, bytes]:
         from functional_clf.reports.plots import content_of
         from functional_clf.reports.report_files import made_of, report_of
         from functional_clf.reports.tables import results_dict
-        from functional_clf.study.replay import recorded_results
+        from functional_clf.study.replay import NotMadeAgainError, recorded_results
     asked = _asked(arguments)
     try:
         results = recorded_results(folder, asked, _data_of(folder))
-    except ValueError as error:
+    except NotMadeAgainError as error:
         lacking = (
             f"This page is made of the scores alone, without learning curves and pictures of the "
-            f"models: {one_line(error)}. The command or program that made the study makes the "
+            f"models: {error.what}. The command or program that made the study makes the "
             "whole page.",
         )
-        logger.warning("the page is made of the scores alone: %s", one_line(error))
-        return _of_scores(arguments, again, lacking, asked)
+        try:
+            files = _of_scores(arguments, again, lacking, asked)
+        except ValueError as of_scores:
+            raise ValueError(
+                f"{error.what}, and there is no page of the scores alone: "
+                f"{one_line(of_scores)}; the program that made the study makes one: "
+                "functional_clf.write_report(results, folder)"
+            ) from of_scores
+        logger.warning("the page is made of the scores alone: %s", error.what)
+        return files
     told = results_dict(results)
     text = _study_text(folder)
     mark = made_of(content_of(results), told, text)

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from functional_clf.reports.outputs import PAGE, PAPERS
 from functional_clf.reports.pictures import NotPicturedError, reason_of
-from functional_clf.support.files import open_plain
+from functional_clf.support.arguments import path_of
+from functional_clf.support.files import open_plain, write_whole
 from functional_clf.version import VERSION
 
 if TYPE_CHECKING:
     from functional_clf.reports.gathering import Gathered
+    from functional_clf.study.results import Results
 
 logger = logging.getLogger("functional_clf")
 
@@ -75,6 +77,44 @@ def report_of(
     if all(isinstance(one, NotPicturedError) for one in failed):
         files[PAGE] = _signed(files, mark)
     return files
+
+
+def write_report(results: "Results", folder: str | Path, papers: bool = True) -> list[Path]:
+    """Write report.html, one page to send on, and beside it what is for papers.
+
+    Each file appears whole or not at all.
+
+    Args:
+        results: of a study.
+        folder: where to; it is made where it is not there.
+        papers: whether to write table.tex, table.md and methods.md, too.
+
+    Returns:
+        The files, the page first.
+
+    Raises:
+        ValueError: when no page can be made of these results.
+
+    Example:
+        >>> import tempfile
+        >>> from functional_clf import Study, circles, model_0
+        >>> results = Study(circles(60), [model_0(epochs=2)], 2, engine="eager").run()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in write_report(results, folder)]
+        ['report.html', 'table.tex', 'table.md', 'methods.md']
+    """
+    from functional_clf.reports.gathering import Gathered
+    from functional_clf.reports.page import PICTURED, study_page
+    from functional_clf.reports.tables import results_dict
+
+    folder, gathered = path_of("folder", folder), Gathered(results)
+    pictures = {name: gathered(name) for name in gathered.names if name in PICTURED}
+    page = study_page(results, pictures, results_dict(results), "").encode("utf-8")
+    files = {PAGE: page, **(papers_of(results) if papers else {})}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in files]
 
 
 def papers_of(results: Any) -> dict[str, bytes]:

@@ -113,6 +113,19 @@ class Asked(NamedTuple):
     failure_below: float | None = None
 
 
+class NotMadeAgainError(ValueError):
+    """Data or a model that the record does not make again, as they are somebody's own.
+
+    Args:
+        what: is not made again, and why.
+        hint: what a replay can do about it.
+    """
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(f"{what}; {hint}" if hint else what)
+        self.what = what
+
+
 def recorded_results(
     folder: Path, asked: Asked | None = None, dataset: Dataset | None = None
 ) -> Results:
@@ -125,8 +138,8 @@ def recorded_results(
 
     Raises:
         StoreError: when there is no study, or it is in use or damaged.
-        ValueError: when its data or models cannot be made again out of the record, or seeds of it
-            are missing.
+        NotMadeAgainError: when its data or models cannot be made again out of the record.
+        ValueError: when seeds of it are missing, or the metric is not recorded.
 
     Example:
         >>> import tempfile
@@ -152,6 +165,8 @@ def recorded_results(
     study = study_of(configuration, seeds[-1], dataset)
     is_same = look is not None and asked.metric in (None, look.metric)
     metric = asked.metric or (look.metric if look else ACCURACY.name)
+    if metric != ACCURACY.name and not (study.has_metrics or "metrics" in configuration):
+        raise ValueError(f"metric is {metric!r}; {folder} records accuracy only, leave it out")
     margin = look.margin if look is not None and is_same else None
     study = replace(
         study,
@@ -181,7 +196,7 @@ def study_of(
         contestants: as in `replay`.
 
     Raises:
-        ValueError: when its data or models are of nobody's making here.
+        NotMadeAgainError: when its data or models are of nobody's making here.
 
     Example:
         >>> from functional_clf import circles
@@ -229,9 +244,8 @@ def _contestant_of(description: Mapping[str, Any], offered: Sequence[Contestant]
     except ValueError as error:
         named = [one for one in offered if one.name == description.get("name")]
         if not named:
-            raise ValueError(
-                f"{error}; give it again, by --model or by the study.toml beside the record"
-            ) from None
+            hint = "give it again, by --model or by the study.toml beside the record"
+            raise NotMadeAgainError(str(error), hint) from None
         return named[0]
 
 
@@ -239,11 +253,14 @@ def _data_of(description: Mapping[str, Any], offered: Dataset | None) -> Dataset
     """The data set that is recorded: made again where a factory makes it, else what is offered."""
     kind = description.get("kind")
     if kind in DATASETS:
-        return made_again(DATASETS, description)
+        try:
+            return made_again(DATASETS, description)
+        except ValueError as error:
+            raise NotMadeAgainError(str(error)) from error
     if offered is None or offered.kind != kind:
-        raise ValueError(
-            f"its data set {description.get('name')!r} is of somebody's own making; give it again, "
-            "a table by --data and --target"
+        raise NotMadeAgainError(
+            f"its data set {description.get('name')!r} is of somebody's own making",
+            "give it again, a table by --data and --target",
         )
     return offered
 

@@ -254,6 +254,37 @@ def test_a_folder_that_cannot_be_made_again_gets_the_page_of_its_scores(tmp_path
     assert "layer_sizes 2, 1" in words
 
 
+def test_where_not_even_scores_make_a_page_the_line_says_what_does(tmp_path, capsys):
+    from functional_clf import Dataset, Study, mlp_recipe, write_report
+
+    def draw(seed):
+        x = np.random.default_rng(seed).normal(size=(40, 2))
+        return x, (x[:, 0] > 0).astype(int)
+
+    alone = mlp_recipe("alone", (2, 1), None, "adam", 0.1, epochs=3)
+    results = Study(Dataset("mine", 40, draw), [alone], seeds=3, engine="eager").run(tmp_path)
+    assert main(["report", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "'mine' is of somebody's own making" in error
+    assert "functional_clf.write_report(results, folder)" in error
+    assert not (tmp_path / PAGE).exists()
+
+    written = write_report(results, tmp_path / "of" / "it")
+    assert [path.name for path in written] == [PAGE, "table.tex", "table.md", "methods.md"]
+    assert "layer_sizes 2, 1" in Reader(written[0].read_text("utf-8")).words
+    assert [path.name for path in write_report(results, tmp_path, papers=False)] == [PAGE]
+
+
+def test_a_metric_that_a_folder_does_not_record_is_refused(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["run", *SMALL, "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["report", str(out), "--metric", "roc_auc"]) == 2
+    assert "metric is 'roc_auc'" in (error := capsys.readouterr().err)
+    assert "records accuracy only" in error
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
