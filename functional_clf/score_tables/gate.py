@@ -15,6 +15,7 @@ from functional_clf.stats import Comparison, Interval, Rules, clauses, compare, 
 from functional_clf.stats.betting import bounds_tests
 from functional_clf.stats.metrics import SCORE, Metric, named
 from functional_clf.stats.quantiles import t_isf
+from functional_clf.stats.searching import smallest_enough
 from functional_clf.stats.summaries import plain
 from functional_clf.stats.time_uniform import time_uniform_interval
 from functional_clf.stats.types import FloatArray
@@ -459,16 +460,7 @@ def _by_width(
 
 def _smallest(is_enough: Callable[[int], bool], n: int, most: int) -> int | None:
     """The smallest number above n that is enough, where all above it are; None above the most."""
-    too_few, enough = n, max(2 * n, 2)
-    while not is_enough(min(enough, most)):
-        if enough >= most:
-            return None
-        too_few, enough = enough, 2 * enough
-    enough = min(enough, most)
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        too_few, enough = (too_few, middle) if is_enough(middle) else (middle, enough)
-    return enough
+    return smallest_enough(is_enough, above=n, first=max(2 * n, 2), most=most)
 
 
 def _told(more: int | None, of: str) -> tuple[int | None, str]:

@@ -10,6 +10,7 @@ from functional_clf.stats.betting import bounds_tests
 from functional_clf.stats.binomial import clopper_pearson
 from functional_clf.stats.metrics import ACCURACY, Metric, named
 from functional_clf.stats.more_splits import MOST_SPLITS, SplitSpread, splits_to_settle
+from functional_clf.stats.searching import smallest_enough
 from functional_clf.stats.types import FloatArray, Interval
 from functional_clf.stats.verdicts import Claim, settled
 
@@ -49,16 +50,8 @@ def seeds_to_settle(
         }
         return all(truths[claim]() for claim in claims)
 
-    limit = max(_MOST_SEEDS, 2 * differences.size)
-    too_few, n = 0, differences.size
-    while not enough(n):
-        if n == limit:
-            return None
-        too_few, n = n, min(2 * n, limit)
-    while n - too_few > 1:
-        middle = (too_few + n) // 2
-        too_few, n = (too_few, middle) if enough(middle) else (middle, n)
-    return n
+    most = max(_MOST_SEEDS, 2 * differences.size)
+    return smallest_enough(enough, above=0, first=differences.size, most=most)
 
 
 def bounded_words(

@@ -1,6 +1,7 @@
 """How many seeds a study needs, from the spread that a pilot has shown."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
 
@@ -12,6 +13,7 @@ from functional_clf.stats.cautions import seeds_to_settle
 from functional_clf.stats.metrics import Metric
 from functional_clf.stats.rules import PairedSettings, Rules, chosen
 from functional_clf.stats.scopes import Scope
+from functional_clf.stats.searching import smallest_enough
 from functional_clf.stats.summaries import plain
 from functional_clf.stats.types import Interval
 from functional_clf.stats.verdicts import settled
@@ -376,16 +378,8 @@ def seeds_for_power(
     return _fewest(lambda n: power_of(n, sd, margin, alpha, ratio) >= power, ratio)
 
 
-def _fewest(enough: Any, ratio: float) -> int | None:
-    """Bisect for the first of 2, 3, ... that is enough; all that follow it are."""
+def _fewest(enough: Callable[[float], bool], ratio: float) -> int | None:
+    """The first of 2, 3, ... that is enough; where splits overlap, no number of them may be."""
     if ratio > 0 and not enough(math.inf):
         return None
-    too_few, n = 1, 2
-    while not enough(n):
-        if n >= MOST_SEEDS:
-            return None
-        too_few, n = n, min(2 * n, MOST_SEEDS)
-    while n - too_few > 1:
-        middle = (too_few + n) // 2
-        too_few, n = (too_few, middle) if enough(middle) else (middle, n)
-    return n
+    return smallest_enough(enough, above=1, first=2, most=MOST_SEEDS)
