@@ -125,6 +125,9 @@ def ticks(scale: Scale, most: int = 6, is_whole: bool = False) -> list[Tick]:
     while last - first + 1 > most:
         step = _step(step * 1.01)
         first, last = math.ceil(scale.low / step), math.floor(scale.high / step)
+    if first > last and not is_whole:  # the scale lies between two multiples: of the next smaller
+        step = _step(step / 2.5)  # step it holds one or two
+        first, last = math.ceil(scale.low / step), math.floor(scale.high / step)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     is_long = max(abs(scale.low), abs(scale.high)) >= 1e6 or decimals > 6
     values = [float(f"{place * step:.12g}") for place in range(first, last + 1)]

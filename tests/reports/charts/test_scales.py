@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from functional_clf.reports.charts.axes import overlap, spread_ticks
@@ -34,6 +34,7 @@ def test_so_does_one_of_ratios(found):
 
 
 @given(st.lists(values, min_size=1, max_size=5), st.integers(2, 9))
+@example([3.703703703703704e16], 2)  # between two multiples of the step that would be wide enough
 def test_ticks_are_round_even_few_and_inside(found, most):
     scale = linear(found, 0.0, 300.0)
     marks = ticks(scale, most)
