@@ -64,12 +64,8 @@ def report_of(
         mark: from `made_of`.
     """
     try:
-        from functional_clf.reports.page import PICTURED, study_page
-
-        results = gathered.results
-        pictures = {name: gathered(name) for name in gathered.names if name in PICTURED}
-        page = study_page(results, pictures, told, study_file).encode("utf-8")
-        files = {PAGE: page, **papers_of(results)}
+        page, pictures = _page_of(gathered, told, study_file)
+        files = {PAGE: page, **papers_of(gathered.results)}
     except Exception as error:  # hours of training are not lost by it
         logger.warning("no report is made: %s", reason_of(error))
         return {}
@@ -93,7 +89,7 @@ def write_report(results: "Results", folder: str | Path, papers: bool = True) ->
         The files, the page first.
 
     Raises:
-        ValueError: when no page can be made of these results.
+        OSError: when the folder cannot be written to.
 
     Example:
         >>> import tempfile
@@ -104,17 +100,25 @@ def write_report(results: "Results", folder: str | Path, papers: bool = True) ->
         ['report.html', 'table.tex', 'table.md', 'methods.md']
     """
     from functional_clf.reports.gathering import Gathered
-    from functional_clf.reports.page import PICTURED, study_page
     from functional_clf.reports.tables import results_dict
 
-    folder, gathered = path_of("folder", folder), Gathered(results)
-    pictures = {name: gathered(name) for name in gathered.names if name in PICTURED}
-    page = study_page(results, pictures, results_dict(results), "").encode("utf-8")
+    folder = path_of("folder", folder)
+    page, _ = _page_of(Gathered(results), results_dict(results), study_file="")
     files = {PAGE: page, **(papers_of(results) if papers else {})}
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         write_whole(folder / name, content)
     return [folder / name for name in files]
+
+
+def _page_of(
+    gathered: "Gathered", told: Mapping[str, Any], study_file: str
+) -> tuple[bytes, Mapping[str, Any]]:
+    """The page of a study, and the pictures on it by name; in place of one what kept it away."""
+    from functional_clf.reports.page import PICTURED, study_page
+
+    pictures = {name: gathered(name) for name in gathered.names if name in PICTURED}
+    return study_page(gathered.results, pictures, told, study_file).encode("utf-8"), pictures
 
 
 def papers_of(results: Any) -> dict[str, bytes]:
