@@ -152,8 +152,10 @@ def works() -> list[Work]:
         return Work(f"{' x '.join(map(str, sizes))}{batched}", recipe, task, sizes, samples, 200)
 
     return [
-        Work("model_0", model_0(), Binary(), (2, 16, 16, 1), 800, 200),
-        Work("model_1", model_1(), Binary(), (2, 16, 16, 1), 800, 200),
+        *(
+            Work(one.name, one, Binary(), tuple(one.settings["layer_sizes"]), 800, 200)
+            for one in (model_0(), model_1())
+        ),
         one((30, 32, 1), Binary(), 455),
         one((13, 16, 3), MultiClass(3), 142),
         one((20, 32, 32, 1), Binary(), 800),
@@ -192,18 +194,18 @@ def table() -> str:
 def program_of(work: Work, capability: int) -> tuple[Kernel, DeviceCode]:
     """The program that the engine would take: in the first layout in which it has room."""
     sizes = Sizes(work.train, work.test, torch.float32, 16, work.recipe.batch_size)
-    reasons = []
+    refused = TooLargeError()
     for make in kernels(work.recipe, work.task, sizes, work.layer_sizes[0], "ieee"):
         try:
             kernel = make()
         except TooLargeError as error:
-            reasons.append(str(error))
+            refused = error
             continue
         code = compiled_for(kernel, types_of(work.recipe), capability)
         if not code.spills:
             return kernel, code
-        reasons.append(f"{code.spills} bytes of a thread are spilled")
-    raise TooLargeError("; ".join(reasons))
+        refused = TooLargeError(f"{code.spills} bytes of a thread are spilled")
+    raise refused
 
 
 def main() -> None:

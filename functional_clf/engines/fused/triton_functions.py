@@ -28,7 +28,7 @@ def product_of(a, b):
 
 @triton.jit
 def relu(a):
-    """max(a, 0)"""
+    """The larger of a and 0."""
     return tl.where(a < 0, 0.0, a).to(a.dtype)
 
 
@@ -75,7 +75,7 @@ def tanh(a):
 
 @triton.jit
 def sigmoid(a):
-    """1 / (1 + exp(-a))"""
+    """The logistic function."""
     return 1.0 / (1.0 + tl.exp(-a))
 
 
@@ -113,7 +113,7 @@ def silu_slope(a):
 
 @triton.jit
 def gelu(a):
-    """a times the normal distribution function at a."""
+    """The product of a and the normal distribution function at a."""
     return 0.5 * a * (1.0 + tl.erf(a * 0.7071067811865476))
 
 

@@ -31,8 +31,8 @@ from functional_clf.engines.fused.trace import UnfusableError
 ORDER_BYTES = 2**28
 """What the orders of batches may take that are drawn for one launch."""
 
-OLDEST = (3, 2)
-"""The first version of Triton with all that a program uses."""
+OLDEST = (3, 4)
+"""The version of Triton that comes with the oldest torch: no older one was tried."""
 
 
 class Kernel(NamedTuple):
@@ -190,17 +190,17 @@ def _loaded(
 ) -> Kernel:
     """A program on its device, in the first layout in which it has room."""
     del code  # a key
-    reasons = []
+    refused = TooLargeError()
     for make in kernels(recipe, task, sizes, features, precision):
         try:
             kernel = make()
             if device.type == "cuda":
                 _compile(kernel, recipe, sizes, device)
         except TooLargeError as error:
-            reasons.append(error)
+            refused = error
         else:
             return kernel
-    raise reasons[-1]
+    raise refused
 
 
 def kernels(

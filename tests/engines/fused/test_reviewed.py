@@ -15,7 +15,7 @@ from functional_clf.core.types import Batch, Model, Optimizer
 from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import replicate
-from functional_clf.engines.fused import engine, library
+from functional_clf.engines.fused import inputs, library
 from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.trace import UnfusableError
 from functional_clf.engines.vmapped import EAGER
@@ -215,7 +215,7 @@ def test_a_sum_over_one_vector_of_samples_is_kept(features, width, vectors, dtyp
     def apply(p, x):
         return ((x @ p["w"] + p["b"]) @ p["head"].mT + p["c"]).squeeze(-1)
 
-    monkeypatch.setattr(engine, "vector_bytes", lambda: vectors)
+    monkeypatch.setattr(inputs, "vector_bytes", lambda: vectors)
     samples, generator = vectors // dtype.itemsize, torch.Generator().manual_seed(1)
     batch = Batch(
         torch.randn(2, samples, features, generator=generator).to(dtype),
