@@ -7,6 +7,7 @@ needed to know how long it takes.
 """
 
 import argparse
+import inspect
 import re
 import subprocess
 import tempfile
@@ -58,7 +59,6 @@ def compiled_for(kernel: Kernel, types: Sequence[torch.dtype], capability: int) 
     """
     import triton
     from triton.backends.compiler import GPUTarget
-    from triton.backends.nvidia.compiler import get_ptxas
     from triton.compiler import ASTSource
 
     names = {torch.float32: "*fp32", torch.int64: "*i64", torch.int32: "*i32"}
@@ -77,7 +77,7 @@ def compiled_for(kernel: Kernel, types: Sequence[torch.dtype], capability: int) 
         source.write_text(ptx)
         ran = subprocess.run(
             [
-                get_ptxas(capability).path,
+                _ptxas(capability),
                 "-v",
                 f"--gpu-name={architecture}",
                 source,
@@ -91,6 +91,14 @@ def compiled_for(kernel: Kernel, types: Sequence[torch.dtype], capability: int) 
     (registers,) = re.findall(r"Used (\d+) registers", ran.stderr)
     spills = re.findall(r"(\d+) bytes spill", ran.stderr)
     return DeviceCode(int(registers), sum(map(int, spills)), made.metadata.shared, step_fmas(ptx))
+
+
+def _ptxas(capability: int) -> str:
+    """The assembler that comes with Triton; from 3.5 on there is one more for newer devices."""
+    from triton.backends.nvidia import compiler
+
+    takes_capability = inspect.signature(compiler.get_ptxas).parameters
+    return compiler.get_ptxas(*([capability] if takes_capability else [])).path
 
 
 def step_fmas(ptx: str) -> int:
@@ -146,9 +154,11 @@ class Work(NamedTuple):
 def works() -> list[Work]:
     """The standard job's two, and larger ones."""
 
-    def one(sizes: tuple[int, ...], task: Task, samples: int, **how: int) -> Work:
-        recipe = mlp_recipe("net", layer_sizes=sizes, activation="relu", epochs=10, **how)
-        batched = f", batches of {how['batch_size']}" if how else ""
+    def one(
+        sizes: tuple[int, ...], task: Task, samples: int, batch_size: int | None = None
+    ) -> Work:
+        recipe = mlp_recipe("net", sizes, "relu", epochs=10, batch_size=batch_size)
+        batched = f", batches of {batch_size}" if batch_size else ""
         return Work(f"{' x '.join(map(str, sizes))}{batched}", recipe, task, sizes, samples, 200)
 
     return [

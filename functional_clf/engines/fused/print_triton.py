@@ -9,7 +9,7 @@ there are registers for it: then the threads exchange what they have once a step
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -129,7 +129,7 @@ _FUNCTIONS = (
 )
 
 
-def _indented(lines: Sequence[str]) -> Iterator[str]:
+def _indented(lines: Iterable[str]) -> Iterator[str]:
     return (f"    {line}" for line in lines)
 
 
@@ -152,7 +152,7 @@ def _body(traced: Graphs, sizes: Sizes, layout: Layout, leaves: Sequence[str]) -
         yield f"tl.store({part}_loss + replicate, {loss})"
         yield f"tl.store({part}_correct + replicate, {correct})"
     yield "for epoch in range(steps):"
-    yield from _indented(list(_epoch(traced, sizes, layout, leaves, features)))
+    yield from _indented(_epoch(traced, sizes, layout, leaves, features))
     for leaf, tensor in zip(leaves, traced.leaves, strict=True):
         yield _stored(leaf, tensor)
 

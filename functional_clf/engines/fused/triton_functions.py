@@ -139,9 +139,28 @@ def gelu_tanh_slope(a):
 
 
 @triton.jit
-def rotated(a, by: tl.constexpr):
-    """Bits moved to the left, out there and in again on the right."""
-    return (a << by) | (a >> (32 - by))
+def mixed(a, b, by):
+    """One round of the cipher: bits of b are moved to the left, out there and in again."""
+    a = a + b
+    return a, ((b << by) | (b >> (32 - by))) ^ a
+
+
+@triton.jit
+def even_rounds(a, b):
+    """Four rounds of the cipher."""
+    a, b = mixed(a, b, 13)
+    a, b = mixed(a, b, 15)
+    a, b = mixed(a, b, 26)
+    return mixed(a, b, 6)
+
+
+@triton.jit
+def odd_rounds(a, b):
+    """The four rounds that follow."""
+    a, b = mixed(a, b, 17)
+    a, b = mixed(a, b, 29)
+    a, b = mixed(a, b, 16)
+    return mixed(a, b, 24)
 
 
 @triton.jit
@@ -149,39 +168,15 @@ def threefry(k0, k1, place):
     """Threefry-2x32 with 20 rounds (Salmon et al. 2011): both words, as those of `core.random`."""
     k0 = k0.to(tl.uint32, bitcast=True)
     k1 = k1.to(tl.uint32, bitcast=True)
+    one = tl.full((), 1, tl.uint32)
     k2 = k0 ^ k1 ^ tl.full((), 0x1BD11BDA, tl.uint32)
     b = place.to(tl.uint32) + k1
-    a = b * 0 + k0
-    for group in tl.static_range(5):
-        if group % 2 == 0:
-            a = a + b
-            b = rotated(b, 13) ^ a
-            a = a + b
-            b = rotated(b, 15) ^ a
-            a = a + b
-            b = rotated(b, 26) ^ a
-            a = a + b
-            b = rotated(b, 6) ^ a
-        else:
-            a = a + b
-            b = rotated(b, 17) ^ a
-            a = a + b
-            b = rotated(b, 29) ^ a
-            a = a + b
-            b = rotated(b, 16) ^ a
-            a = a + b
-            b = rotated(b, 24) ^ a
-        if group % 3 == 0:
-            a = a + k1
-            b = b + k2
-        elif group % 3 == 1:
-            a = a + k2
-            b = b + k0
-        else:
-            a = a + k0
-            b = b + k1
-        b = b + tl.full((), group + 1, tl.uint32)
-    return a, b
+    a, b = even_rounds(b * 0 + k0, b)
+    a, b = odd_rounds(a + k1, b + k2 + one)
+    a, b = even_rounds(a + k2, b + k0 + 2 * one)
+    a, b = odd_rounds(a + k0, b + k1 + 3 * one)
+    a, b = even_rounds(a + k1, b + k2 + 4 * one)
+    return a + k2, b + k0 + 5 * one
 
 
 @triton.jit

@@ -12,14 +12,16 @@ from triton_cases import GROUPS
 from bench import device_code
 from functional_clf.engines.fused.print_triton import TooLargeError
 
-pytest.importorskip("triton")
+triton = pytest.importorskip("triton")
 
+VERSION = tuple(int(part) for part in triton.__version__.split(".")[:2])
 CASES = Path(__file__).with_name("triton_cases.py")
 
 
 DEAR = ("methods", "functions", "classes", "batches", "sizes")
 
 
+@pytest.mark.skipif(VERSION < (3, 9), reason="its interpreter does not know NumPy 2.4")
 @pytest.mark.parametrize(
     "group",
     [pytest.param(group, marks=[pytest.mark.slow] * (group in DEAR)) for group in GROUPS],
