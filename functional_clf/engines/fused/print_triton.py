@@ -81,13 +81,15 @@ def layouts(precision: str) -> list[Layout]:
     """The layouts of a program, the best one first.
 
     Args:
-        precision: "ieee" or "tf32".
+        precision: "ieee" or "tf32"; where no program with TF32 has room, one with float32 may: its
+            matmuls need not be of 16 x 16 numbers a warp.
 
     Example:
         >>> layouts("ieee")[0]
         Layout(block=32, warps=4, precision='ieee')
     """
-    return [Layout(block, warps, precision) for block, warps in LAYOUTS]
+    precisions = dict.fromkeys((precision, "ieee"))
+    return [Layout(*how, precision) for precision in precisions for how in LAYOUTS]
 
 
 def source(traced: Graphs, sizes: Sizes, layout: Layout) -> str:

@@ -161,6 +161,12 @@ def test_the_bits_of_cuda_name_the_version_of_triton(monkeypatch):
     assert "triton" not in machine.bits_of_torch(torch.device("cpu"))
 
 
+def test_where_no_tf32_program_has_room_one_of_float32_may():
+    found = print_triton.layouts("tf32")
+    assert [one.precision for one in found] == ["tf32"] * 3 + ["ieee"] * 3
+    assert found[3:] == print_triton.layouts("ieee")
+
+
 class Replayed:
     """A CUDA graph in plain Python: a step on fixed memory, run again at each replay."""
 
