@@ -58,6 +58,8 @@ def _signed(symbol: str) -> Callable[..., str]:
 
 def _power(a: str, exponent: str) -> str:
     number, base = _number(exponent), _number(a)
+    if number is None and base == 1.0:  # also where the exponent is no number
+        return f"tl.where({exponent} == {exponent}, 1.0, 1.0)"
     if number is None and base is not None and 0 < base < math.inf:
         return f"tl.exp2({exponent} * {math.log2(base)!r})"  # of a decay, by the number of steps
     known = {

@@ -44,6 +44,10 @@ MOST_PRODUCTS = 2**10
 their factors find no registers (measured by compiling), and compiling takes tens of seconds."""
 
 
+LARGEST_TENSOR = 2**20
+"""Up to so many numbers Triton has a tensor."""
+
+
 class TooLargeError(UnfusableError):
     """A program has no room on the device; with another layout it may have."""
 
@@ -142,6 +146,8 @@ def _body(traced: Graphs, sizes: Sizes, layout: Layout, leaves: Sequence[str]) -
         yield f"x_{part} += replicate * {samples * features}"
         yield f"y_{part} += replicate * {samples}"
     for leaf, tensor in zip(leaves, traced.leaves, strict=True):
+        if math.prod(map(power_of_two, tensor.shape)) > LARGEST_TENSOR:
+            raise TooLargeError(f"a part of its state has {tensor.numel()} numbers")
         yield f"{leaf} = {_loaded(leaf, tensor)}"
     weights = [leaves[k] for k in traced.weights]
     for part, graph, samples in (
@@ -250,12 +256,16 @@ class _Printer:
         names = [*leaves, f"{prefix}x", f"{prefix}y"]
         self._names = dict(zip(graph.inputs, names, strict=True))
         self._stages = {node: BLOCK if SAMPLES in node.shape else BEFORE for node in graph.inputs}
+        for node in (*graph.inputs, *graph.nodes):
+            if node.shape.count(SAMPLES) > 1:
+                raise UnfusableError("it has two axes of samples")
         for node in graph.nodes:
             self._stages[node] = self._stage(node)
         self._put_off()
         self._texts: list[list[str]] = [[], [], []]  # of each stage
         self._products = 0
         for number, node in enumerate(graph.nodes):
+            self._check_size(self._padded(node.shape))
             self._names[node] = f"{prefix}{number}"
             self._write(node)
         threads = layout.warps * THREADS
@@ -336,6 +346,10 @@ class _Printer:
         """How many there are."""
         return self._samples if size == SAMPLES else size
 
+    def _check_size(self, padded: Sequence[int]) -> None:
+        if math.prod(padded) > LARGEST_TENSOR:
+            raise TooLargeError(f"it has a tensor of {math.prod(padded)} numbers")
+
     def _padded(self, shape: Sequence[Size]) -> tuple[int, ...]:
         """The axes of Triton's tensor."""
         return tuple(
@@ -379,7 +393,7 @@ class _Printer:
         if node.name in VIEWS:
             return self._view(node, names[0])
         if (number := constant_of(node)) is not None:
-            number = float(self._samples) if number == SAMPLES else number
+            number = self._number(number, self._own_type(node))
             return f"tl.full({self._padded(node.shape)}, {literal(number)}, {kind})"
         if node.name == "arange":
             start, step = counting_of(node)
@@ -426,13 +440,23 @@ class _Printer:
                 text += f"[{', '.join(['None'] * missing + [':'] * len(arg.shape))}]"
             if is_condition or node.name.startswith("logical_"):
                 return text if arg.dtype == torch.bool else f"({text} != 0)"
+            # The place of the largest is held as a float where torch has a whole number.
+            is_place = node.dtype == torch.int64 and arg.dtype.is_floating_point
             is_mixed = node.dtype.is_floating_point and not arg.dtype.is_floating_point
+            is_mixed = is_mixed or (is_place and node.name != "_to_copy")
             return f"{text}.to({triton_type(node.dtype)})" if is_mixed else text
         if arg is None or (isinstance(arg, str) and arg != SAMPLES):
             return arg
-        number = float(self._samples) if arg == SAMPLES else arg
-        is_whole = isinstance(number, int) and not isinstance(number, bool)
-        return literal(float(number) if is_whole and node.dtype.is_floating_point else number)
+        is_float = node.dtype.is_floating_point
+        if arg == SAMPLES:
+            return literal(self._number(arg, node.dtype))
+        return literal(float(arg) if type(arg) is int and is_float else arg)
+
+    def _number(self, number: Any, dtype: torch.dtype) -> float | int:
+        number = self._samples if number == SAMPLES else number
+        if dtype.is_floating_point:
+            return float(number)
+        return bool(number) if dtype == torch.bool else int(number)
 
     # Views.
 
@@ -497,7 +521,9 @@ class _Printer:
     # Random numbers.
 
     def _random(self, node: Node) -> str:
-        key = node.inputs()[0]
+        key, *data = node.inputs()
+        if key.shape != (2,) or any(one.shape for one in data):
+            raise UnfusableError("it draws with several keys at once")
         words = [
             f"tl.sum(tl.where(tl.arange(0, 2) == {word}, {self._names[key]}, 0), axis=0)"
             for word in range(2)
@@ -505,7 +531,7 @@ class _Printer:
         if node.name == "random_words":
             raise UnfusableError("it draws numbers of 52 bits")
         if node.name == "fold_in":
-            place = f"{self._names[node.inputs()[1]]}.to(tl.int32)"
+            place = f"{self._names[data[0]]}.to(tl.int32)"
             first, second = (
                 f"{name}({', '.join(words)}, {place})" for name in ("first_word", "second_word")
             )
@@ -533,6 +559,8 @@ class _Printer:
         over = f" / {literal(float(count))}" if divides else ""
         kind = triton_type(node.dtype)
         text = self._names[source]
+        if how == "product" and source.dtype != node.dtype:
+            raise UnfusableError(f"it takes the product of {source.dtype} in {node.dtype}")
         if how == "sum" and source.dtype == torch.bool:
             text = f"{text}.to(tl.int32)"
         elif how == "sum" and source.dtype != node.dtype:
@@ -604,6 +632,8 @@ class _Printer:
 
     def _matmul(self, node: Node) -> None:
         a, b = node.inputs()
+        if node.dtype != self._real:
+            raise UnfusableError(f"it multiplies matrices of {node.dtype}")
         kind = triton_type(node.dtype)
         left, right = (
             self._clean(self._names[one], one.shape, [dim], "0.0") for one, dim in ((a, 1), (b, 0))
@@ -624,6 +654,7 @@ class _Printer:
             return
         right = f"{right}[None, :, :]" if columns else f"{right}[None, :]"
         left = f"{left}[:, :, None]" if columns else left
+        self._check_size((rows, inner, *columns))
         product = f"{left} * {right}"
         if not contracts:
             self._define(node, f"tl.sum({product}, axis=1).to({kind})")

@@ -34,8 +34,8 @@ def relu(a):
 
 @triton.jit
 def sign(a):
-    """-1, 0 or 1."""
-    return tl.where(a != a, a, ((a > 0).to(a.dtype) - (a < 0).to(a.dtype)))
+    """Of a number: -1, 0 or 1, and of a NaN 0."""
+    return (a > 0).to(a.dtype) - (a < 0).to(a.dtype)
 
 
 @triton.jit

@@ -11,23 +11,26 @@ in parts of how far those went from the start, and what the learning curves have
 import copy
 import functools
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.mlp import model_0, model_1
 from functional_clf.contestants.modules import module_recipe
 from functional_clf.contestants.recipe import Recipe, init_chunk
+from functional_clf.core import random
 from functional_clf.core.models import mlp
 from functional_clf.core.optim import adam, adamw, rmsprop, sgd
 from functional_clf.core.schedules import cosine, one_cycle, step_decay
 from functional_clf.core.tasks import Binary, MultiClass
-from functional_clf.core.types import Batch
+from functional_clf.core.types import Batch, Params, StatefulModel
 from functional_clf.data.batches import ChunkData
+from functional_clf.engines.fused.trace import UnfusableError
 from functional_clf.engines.fused.triton_programs import TritonPrograms
 from functional_clf.engines.vmapped import EAGER
 
@@ -145,9 +148,96 @@ def with_dropout(n_features: int, n_classes: int) -> nn.Module:
     return nn.Sequential(nn.Linear(n_features, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 1))
 
 
+def stateful(make: Callable[[Params, Tensor, Tensor], Tensor], buffer: Tensor) -> Recipe:
+    """A linear network that makes a buffer anew in each step, of the buffer, samples and a key."""
+
+    def init(generator: torch.Generator) -> tuple[Params, Params]:
+        return {"w": torch.randn(3, generator=generator)}, {"b": buffer.clone()}
+
+    def train(params: Params, buffers: Params, x: Tensor, key: Tensor) -> tuple[Tensor, Params]:
+        return x @ params["w"], {"b": make(buffers["b"], x, key)}
+
+    model = StatefulModel(init, lambda weights, x: x @ weights["w"], train)
+    return Recipe("stateful", model, sgd(0.1), epochs=1)
+
+
+# What a program must make as torch does, or refuse: a buffer of the buffer, the samples and a key.
+WHOLE = (torch.arange(9.0).reshape(3, 3) * 7) % 5
+ODD: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], Tensor]] = {
+    "samples by samples": (lambda b, x, k: (x @ x.T).mean() + 0 * b, torch.zeros(())),
+    "pairs of samples": (
+        lambda b, x, k: (x[:, None] - x[None]).square().sum(-1).mean() + b,
+        torch.zeros(()),
+    ),
+    "a square of samples": (
+        lambda b, x, k: x[:, 0].expand(len(x), len(x)).mean() + b,
+        torch.zeros(()),
+    ),
+    "bits for pairs": (
+        lambda b, x, k: random.bernoulli(k, 0.3, (len(x), len(x))).float().mean() + 0 * b,
+        torch.zeros(()),
+    ),
+    "bits of floats": (lambda b, x, k: b.view(torch.int32).float(), WHOLE),
+    "floats of bits": (
+        lambda b, x, k: random.bits(k, (4,)).view(torch.float32).nan_to_num(),
+        torch.zeros(4),
+    ),
+    "a whole product": (
+        lambda b, x, k: (x * 3).prod(1, dtype=torch.int64).sum().float() + 0 * b,
+        torch.zeros(()),
+    ),
+    "keys of a list": (
+        lambda b, x, k: random.fold_in(k, torch.arange(2))[1].float() + 0 * b,
+        torch.zeros(2),
+    ),
+    "a stack of one key": (
+        lambda b, x, k: random.fold_in(k[None], torch.tensor(3)).float() + 0 * b,
+        torch.zeros(1, 2),
+    ),
+    "bits of a stack": (lambda b, x, k: random.bits(k[None], (3,)).float() + 0 * b, WHOLE[:1]),
+    "one number": (lambda b, x, k: random.uniform(k, ()) + 0 * b, torch.zeros(())),
+    "whole matrices": (
+        lambda b, x, k: ((x * 30000).long().T @ (x * 20000).long()).float() + 0 * b,
+        torch.zeros(3, 3),
+    ),
+    "times the samples": (
+        lambda b, x, k: (
+            ((x[:, 0] * 30000).long() * len(x) * 100001).sum()
+            - ((x[:, 0] * 30000).long() * 100001).sum() * len(x)
+            + b
+        ),
+        torch.zeros(()),
+    ),
+    "large places": (
+        lambda b, x, k: (b.argmax(1) + 16777217 - 16777216).float()[:, None] + 0 * b,
+        WHOLE,
+    ),
+    "places times": (
+        lambda b, x, k: (b.argmax(1) * 100000007 - 100000000 * b.argmax(1)).float() + 0 * b,
+        WHOLE,
+    ),
+    "signs": (lambda b, x, k: b.sign(), torch.tensor([math.nan, 1.0, -2.0, 0.0])),
+    "powers of one": (lambda b, x, k: 1.0**b, torch.tensor([math.nan, math.inf, 2.0])),
+    "how many": (lambda b, x, k: torch.tensor(len(x)) * 1.0 + 0 * b, torch.zeros(())),
+    "twice as many": (lambda b, x, k: torch.full((), len(x)) * 2 + 0 * b, torch.zeros(())),
+    "whole twos": (
+        lambda b, x, k: torch.full((3,), 2.0, dtype=torch.int64) * 16777217 - 33554430 + 0 * b,
+        torch.zeros(3),
+    ),
+    "scattered": (lambda b, x, k: b.scatter(1, b.argmax(1, True), 0.0), WHOLE),
+    "many products": (lambda b, x, k: b @ b, torch.eye(70)),
+}
+
+
+def odd() -> Iterator[Case]:
+    for name, (make, buffer) in ODD.items():
+        for count in (5, 70):
+            yield f"{name}, {count} samples", stateful(make, buffer), data_of(1, count, 3)
+
+
 GROUPS: dict[str, Callable[[], Iterator[Case]]] = {
     group.__name__: group
-    for group in (lesson, methods, functions, classes, sizes, deep_sizes, samples, batches)
+    for group in (lesson, methods, functions, classes, sizes, deep_sizes, samples, batches, odd)
 }
 
 
@@ -156,7 +246,10 @@ def compared(case: Case) -> dict[str, object]:
     name, recipe, data = case
     width = data.train.y.shape[0]
     start = init_chunk(recipe, range(width), CPU)
-    ours, our_curves = PROGRAMS.train(recipe, start, data, recipe.epochs)
+    try:
+        ours, our_curves = PROGRAMS.train(recipe, start, data, recipe.epochs)
+    except UnfusableError as error:
+        return {"case": name, "refused": str(error)}
     torch.set_default_dtype(torch.float64)
     theirs, their_curves = EAGER.train(recipe, double(start), double(data), recipe.epochs)
     torch.set_default_dtype(torch.float32)
@@ -184,9 +277,20 @@ def compared(case: Case) -> dict[str, object]:
         "apart": apart,
         "loss": max(losses),
         "correct": max(corrects),
+        "buffers": differences(ours.buffers, recipe, start, data),
         "is_same_alone": same,
         "moved": float(sum((v - start.params[k]).norm() for k, v in theirs.params.items())),
     }
+
+
+def differences(buffers, recipe, start, data) -> list[str]:
+    """The buffers that are others than the eager engine's of the same precision."""
+    theirs, _ = EAGER.train(recipe, start, data, recipe.epochs)
+    return [
+        f"{key}: {buffers[key].tolist()} for {value.tolist()}"
+        for key, value in theirs.buffers.items()
+        if not torch.allclose(buffers[key], value, rtol=2e-5, atol=2e-6, equal_nan=True)
+    ]
 
 
 def _only_last(start, data):
