@@ -4,12 +4,14 @@ from contextlib import nullcontext
 from functools import lru_cache
 from unittest import mock
 
+import torch
+
 from bench.job import make_job, torch_threads
 from bench.works import RECIPES
 from functional_clf.contestants.recipe import init_chunk
 from functional_clf.core import train
 from functional_clf.engines.choice import Job, choose
-from functional_clf.engines.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory
+from functional_clf.engines.machine import fitting_chunk_size, keep_freed_memory
 
 
 def last_only(epochs):
@@ -28,7 +30,8 @@ def cases(settings):
 
 @lru_cache
 def chunk_of(model, epochs, device):
-    return make_job(model, CPU_CHUNK if device == "cpu" else CUDA_CHUNK, epochs, device)
+    width = fitting_chunk_size(torch.device(device), 0)
+    return make_job(model, width, epochs, device)
 
 
 def test_recording(case, benchmark, settings):

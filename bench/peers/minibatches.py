@@ -28,8 +28,8 @@ from functional_clf.core.types import Params
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines import choice
 from functional_clf.engines.base import Engine
-from functional_clf.engines.fused import engine as fused_engine
-from functional_clf.engines.machine import CPU_CHUNK, CUDA_CHUNK, keep_freed_memory
+from functional_clf.engines.fused import c_programs
+from functional_clf.engines.machine import fitting_chunk_size, keep_freed_memory
 from functional_clf.engines.vmapped import EAGER
 from functional_clf.workers.threads import Workers
 
@@ -259,8 +259,7 @@ def training(engine: Engine | None, is_recorded: bool = True) -> Variant:
 
 def _chunks(job: Job) -> dict[tuple[int, ...], ChunkData]:
     """The job's samples by the replicates of a chunk."""
-    width = CPU_CHUNK if job.device.type == "cpu" else CUDA_CHUNK
-    slices = split_lanes(len(job.seeds), width)
+    slices = split_lanes(len(job.seeds), fitting_chunk_size(job.device, 0))
     return {tuple(job.seeds[lanes]): job.lanes(lanes) for lanes in slices}
 
 
@@ -272,7 +271,7 @@ def _threads(device: str) -> int:
 def _ends_only() -> Iterator[None]:
     """Learning curves of two points, the beginning and the end."""
     with ExitStack() as stack:
-        for module in (core_train, fused_engine):
+        for module in (core_train, c_programs):
             patch = mock.patch.object(module, "curve_epochs", lambda epochs: (0, epochs))
             stack.enter_context(patch)
         yield

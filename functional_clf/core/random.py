@@ -252,7 +252,7 @@ def _random_words(key: Tensor, n: int) -> Tensor:
 def _random_bits(key: Tensor, shape: Sequence[int]) -> Tensor:
     """A word for each element: both of the cipher's as one."""
     first, second = _of_places(key, math.prod(shape))
-    return (first ^ second).reshape(*key.shape[:-1], *shape)
+    return (first ^ second).reshape((*key.shape[:-1], *shape))
 
 
 @torch.library.custom_op("functional_clf::fold_in", mutates_args=())

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import functools
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -21,7 +22,8 @@ from functional_clf.support.processes import run_watched
 from functional_clf.version import VERSION
 
 CPU_CHUNK = 16
-CUDA_CHUNK = 1024
+PER_MULTIPROCESSOR = 8
+"""Replicates that keep one multiprocessor of a GPU busy: a program of four warps each."""
 
 ANSWER_SECONDS = 10.0
 """A compiler says its version within milliseconds."""
@@ -54,10 +56,11 @@ def resolve_device(name: str) -> torch.device:
 
 
 def fitting_chunk_size(device: torch.device, bytes_per_replicate: int) -> int:
-    """How many replicates to train together: 16 on the CPU, 1024 on CUDA where memory allows.
+    """How many replicates to train together: 16 on the CPU; on CUDA as many as keep it busy.
 
-    On the CPU a chunk shall fit into one core's cache. On CUDA it shall fill the device; where
-    the free memory is short of twice what a chunk needs, the size is halved until it is not.
+    On the CPU a chunk shall fit into one core's cache. On CUDA it is the largest power of two of at
+    most 8 replicates a multiprocessor (1024 on an H200); where the free memory is short of twice
+    what a chunk needs, it is halved until it is not.
 
     Args:
         device: where to train.
@@ -70,7 +73,8 @@ def fitting_chunk_size(device: torch.device, bytes_per_replicate: int) -> int:
     if device.type == "cpu":
         return CPU_CHUNK
     free, _ = torch.cuda.mem_get_info(device)
-    size = CUDA_CHUNK
+    processors = torch.cuda.get_device_properties(device).multi_processor_count
+    size = max(CPU_CHUNK, 1 << (PER_MULTIPROCESSOR * processors).bit_length() - 1)
     while size > CPU_CHUNK and 2 * size * bytes_per_replicate > free:
         size //= 2
     return size
@@ -220,7 +224,24 @@ def bits_of_torch(device: torch.device) -> dict[str, Any]:
     names = ["torch", "device_name", "cpu_capability"]
     if device.type == "cpu":  # else it draws and moves data only
         names.append("processor")
-    return {name: told[name] for name in names}
+    found = {name: told[name] for name in names}
+    if device.type == "cuda":  # whose code all compilers but torch's own are in the end
+        found["triton"] = triton_version()
+    return found
+
+
+def triton_version() -> str | None:
+    """The version of Triton, which makes code for GPUs, or None where it is not installed.
+
+    Example:
+        >>> version = triton_version()
+        >>> version is None or "." in version
+        True
+    """
+    try:
+        return importlib.metadata.version("triton")
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 @functools.cache

@@ -1,5 +1,7 @@
 """What needs a CUDA device; skipped where there is none."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ def study_of(seeds, **settings):
 
 
 @needs_cuda
-@pytest.mark.parametrize("engine", ["eager", "compile"])
+@pytest.mark.parametrize("engine", ["eager", "compile", "fused"])
 def test_cuda_agrees_with_the_cpu(engine):
     on_cuda = study_of(8, engine=engine, device="cuda").run().seeds
     on_cpu = study_of(8, engine="eager", device="cpu").run().seeds
@@ -27,15 +29,32 @@ def test_cuda_agrees_with_the_cpu(engine):
 
 
 @needs_cuda
-@pytest.mark.parametrize("engine", ["eager", "compile"])
+@pytest.mark.parametrize("engine", ["eager", "compile", "fused"])
 def test_a_seed_is_itself_on_cuda(engine):
     many, few = (study_of(seeds, engine=engine, device="cuda").run() for seeds in (40, 7))
     head = many.seeds.filter(many.seeds["seed"] < 7)
     assert head.equals(few.seeds)
 
 
-def test_the_width_is_halved_where_memory_is_short(monkeypatch):
-    cuda = torch.device("cuda")
-    for free, width in ((2**40, 1024), (2**31, 1024), (2**30, 512), (2**20, 16)):
-        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device, free=free: (free, 2**40))
-        assert machine.fitting_chunk_size(cuda, bytes_per_replicate=2**20) == width
+def a_gpu(monkeypatch, free, multiprocessors):
+    """A device of such a kind, as far as torch is asked."""
+    properties = SimpleNamespace(multi_processor_count=multiprocessors)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 2**40))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties)
+    return torch.device("cuda")
+
+
+@pytest.mark.parametrize(
+    ("multiprocessors", "width"), [(132, 1024), (148, 1024), (108, 512), (40, 256), (1, 16)]
+)
+def test_a_chunk_keeps_every_multiprocessor_busy(multiprocessors, width, monkeypatch):
+    cuda = a_gpu(monkeypatch, 2**40, multiprocessors)
+    assert machine.fitting_chunk_size(cuda, bytes_per_replicate=2**20) == width
+
+
+@pytest.mark.parametrize(
+    ("free", "width"), [(2**40, 1024), (2**31, 1024), (2**30, 512), (2**20, 16)]
+)
+def test_the_width_is_halved_where_memory_is_short(free, width, monkeypatch):
+    cuda = a_gpu(monkeypatch, free, multiprocessors=132)
+    assert machine.fitting_chunk_size(cuda, bytes_per_replicate=2**20) == width

@@ -13,7 +13,7 @@ import torch
 from functional_clf import Study, circles, model_0, model_1
 from functional_clf import run as command_line
 from functional_clf.engines import machine
-from functional_clf.engines.fused import engine
+from functional_clf.engines.fused import c_programs, engine
 from functional_clf.record.database import StoreError
 from functional_clf.record.names import FILE_NAME
 from functional_clf.record.rows import chunk_digest
@@ -103,16 +103,12 @@ def wrapped_compiler(tmp_path, monkeypatch):
     def use():
         monkeypatch.setenv("PATH", f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}")
         monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "another_cache"))
-        from functional_clf.engines.fused import engine
-
-        engine._library.cache_clear()
+        c_programs._library.cache_clear()
 
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
     yield use
-    from functional_clf.engines.fused import engine
-
-    engine._library.cache_clear()
+    c_programs._library.cache_clear()
 
 
 @needs_gcc

@@ -235,11 +235,12 @@ def _place_of_top(top: str) -> Callable[..., Node]:
     return made
 
 
-def _scatter(rewriting: _Rewriting, node: Node, x: Node, dim: int, index: Node, src: Node) -> Node:
+def _scatter(rewriting: _Rewriting, node: Node, x: Node, dim: int, index: Node, src: Any) -> Node:
     root = index
     while root.name in VIEWS:
         root = root.inputs()[0]
-    if index.shape[dim] != 1 or root.dtype != x.dtype or src.shape != index.shape:
+    has_src = isinstance(src, Node) and src.shape == index.shape
+    if index.shape[dim] != 1 or root.dtype != x.dtype or not has_src:
         raise UnfusableError(f"{node.op} is not known")
     counts = _counted(rewriting, x, dim)
     is_there = rewriting.add("eq.Tensor", (index, counts), node.shape, torch.bool)

@@ -1,48 +1,63 @@
-"""The engine that trains replicates one after another in a fused C program.
+"""The engine that trains each replicate by a fused program: C on the CPU, Triton on CUDA.
 
-A replicate's whole training, learning curve and all, is one call without any Python in it, in
-memory that stays in a core's own caches. No replicate meets another, so neither the width of a
-chunk nor its neighbours can matter.
+No replicate meets another in it, so neither the width of a chunk nor its neighbours can matter.
 """
 
-import ctypes
-import functools
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from functional_clf.contestants.recipe import Recipe
-from functional_clf.core.tasks import Binary, MultiClass, Task
-from functional_clf.core.train import STRIDE, curve_epochs
-from functional_clf.core.types import Batch, Curves, Metrics, TrainState
-from functional_clf.core.user_code import ONE_AT_A_TIME, UnreadableError
+from functional_clf.core.types import Curves, TrainState
 from functional_clf.data.batches import ChunkData
-from functional_clf.engines.cache import cache_folder
-from functional_clf.engines.fused.form import Sizes
-from functional_clf.engines.fused.library import is_built, load, vector_bytes
-from functional_clf.engines.fused.program import program
-from functional_clf.engines.fused.sources import source_made_before
+from functional_clf.engines.fused.c_programs import CPrograms
 from functional_clf.engines.fused.trace import UnfusableError
-from functional_clf.engines.machine import c_facts, why_no_c_compiler
-from functional_clf.support import stopping
+from functional_clf.engines.fused.triton_programs import TritonPrograms
+from functional_clf.engines.machine import c_facts
 from functional_clf.support.errors import one_line
 
-_AfterSteps = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_long)
+
+class Programs(Protocol):
+    """How programs are made and run on one kind of device."""
+
+    def lack(self) -> str | None:
+        """What this machine lacks for them, or None."""
+        ...
+
+    def check(self, recipe: Recipe, data: ChunkData) -> None:
+        """Raise `UnfusableError` where there is no program for such data."""
+        ...
+
+    def prepare(self, recipes: Sequence[Recipe], data: ChunkData) -> None:
+        """Have the programs of recipes compiled and loaded."""
+        ...
+
+    def count_missing(self, recipes: Sequence[Recipe], data: ChunkData) -> int:
+        """How many of them must be compiled."""
+        ...
+
+    def train(
+        self,
+        recipe: Recipe,
+        state: TrainState,
+        data: ChunkData,
+        epochs: int,
+        after_steps: Callable[[int], None],
+    ) -> tuple[TrainState, Curves]:
+        """Train a chunk."""
+        ...
+
+
+_PROGRAMS: dict[str, Programs] = {"cpu": CPrograms(), "cuda": TritonPrograms()}
 
 
 class Fused:
-    """The engine that runs each replicate's training as one fused C program, on the CPU."""
+    """The engine that runs each replicate's training as one fused program."""
 
     name = "fused"
     is_quick = True
-    width_matters = False  # replicates are trained one after another
+    width_matters = False  # replicates are trained one after another, or apart
 
     def facts(self) -> dict[str, Any]:
         """The C compiler, which rounds as it likes."""
@@ -50,7 +65,11 @@ class Fused:
 
     def why_not(self, recipes: Sequence[Recipe], data: ChunkData) -> str | None:
         """What keeps recipes from being fused for a chunk of data, or None where nothing does."""
-        reasons = (_why_not_fuse(recipe, data) for recipe in recipes)
+        if (programs := _PROGRAMS.get(data.train.x.device.type)) is None:
+            return "fused programs run on the CPU and on CUDA"
+        if lack := programs.lack():
+            return lack
+        reasons = (_why_not_fuse(programs, recipe, data) for recipe in recipes)
         return next((reason for reason in reasons if reason), None)
 
     def prepare(self, recipes: Sequence[Recipe], data: ChunkData, alone: bool = True) -> None:
@@ -58,23 +77,14 @@ class Fused:
 
         Raises:
             UnfusableError: when a recipe holds what cannot be fused.
-            BuildError: when there is no C compiler, or it fails.
+            BuildError: when there is no compiler, or it fails.
         """
         del alone
-        over, is_unwanted = threading.Event(), stopping.asked()
-
-        def load_one(recipe: Recipe) -> None:
-            load(_source_for(recipe, data), is_over=lambda: over.is_set() or is_unwanted())
-
-        with ThreadPoolExecutor(max(1, len(recipes))) as pool:  # each waits for a C compiler
-            try:
-                list(pool.map(load_one, recipes))
-            finally:
-                over.set()  # after Ctrl-C, or where one has failed, the others stop at once
+        _programs(data).prepare(recipes, data)
 
     def count_missing(self, recipes: Sequence[Recipe], data: ChunkData) -> int:
-        """How many of the recipes' programs are not in the cache."""
-        return sum(not is_built(_source_for(recipe, data)) for recipe in recipes)
+        """How many of the recipes' programs must be compiled."""
+        return _programs(data).count_missing(recipes, data)
 
     def train(
         self,
@@ -84,172 +94,35 @@ class Fused:
         epochs: int,
         after_steps: Callable[[int], None] = lambda steps: None,
     ) -> tuple[TrainState, Curves]:
-        """Train the replicates one after another.
+        """Train the replicates, each by itself.
 
         Raises:
             UnfusableError: when the recipe holds what cannot be fused.
-            BuildError: when there is no C compiler, or it fails.
+            BuildError: when there is no compiler, or it fails.
         """
         if data.train.y.ndim != 2 or data.test.y.ndim != 2:
             raise ValueError(
                 f"the labels have shape {tuple(data.train.y.shape)}; "
                 "they must be (replicate, sample)"
             )
-        sizes, code = _sizes(recipe, state, data), _code(recipe)
-        library = _library(recipe, data.task, code, sizes, data.train.x.shape[2], cache_folder())
-        form = _form(recipe, code)
-        leaves = form.flatten_up_to(state)  # in the program's order, whatever that of the state
-        leaves = [leaf.detach().clone(memory_format=torch.contiguous_format) for leaf in leaves]
-        width, read_at = data.train.y.shape[0], curve_epochs(epochs)
-        batches = [_padded(batch, sizes) for batch in (data.train, data.test)]
-        train, test = (
-            Metrics(
-                data.train.y.new_empty(len(read_at), width),
-                torch.empty(len(read_at), width, dtype=torch.int64, device="cpu"),
-            )
-            for _ in range(2)
-        )
-        raised: list[BaseException] = []
-        taken = 0
-
-        def after_replicate_steps(steps: int) -> int:
-            nonlocal taken
-            before, taken = taken // width, taken + steps
-            try:
-                after_steps(taken // width - before)
-            except BaseException as error:  # C knows none: it stops, and it is raised below
-                raised.append(error)
-            return len(raised)
-
-        arguments = (
-            ctypes.c_long(width),
-            ctypes.c_long(len(read_at)),
-            _longs([end - start for start, end in pairwise((*read_at, epochs))]),
-            ctypes.c_long(STRIDE),
-            (ctypes.c_void_p * len(leaves))(*(leaf.data_ptr() for leaf in leaves)),
-            *(_pointer(part) for batch in batches for part in batch),
-            *(_pointer(part) for metrics in (train, test) for part in metrics),
-            _AfterSteps(after_replicate_steps),
-        )
-        failed = _off_the_main_thread(lambda: library.fit(*arguments), raised.append)
-        if raised:
-            raise raised[0]
-        if failed:
-            raise MemoryError("a fused program got no memory")
-        return pytree.tree_unflatten(leaves, form), Curves(read_at, train, test)
+        return _programs(data).train(recipe, state, data, epochs, after_steps)
 
 
 FUSED = Fused()
 
 
-def _off_the_main_thread(
-    call: Callable[[], int], interrupt: Callable[[BaseException], None]
-) -> int:
-    """Call C where no signal arrives: Python would have nowhere to raise a Ctrl-C in it."""
-    if threading.current_thread() is not threading.main_thread():
-        return call()
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(call)
-        try:
-            return future.result()
-        except BaseException as error:
-            interrupt(error)  # its next call of `after_steps` ends it
-            raise
+def _programs(data: ChunkData) -> Programs:
+    device: torch.device = data.train.x.device
+    if device.type not in _PROGRAMS:
+        raise UnfusableError(f"there are no fused programs for {device.type}")
+    return _PROGRAMS[device.type]
 
 
-def _why_not_fuse(recipe: Recipe, data: ChunkData) -> str | None:
-    if data.train.x.device.type != "cpu":
-        return "fused programs run on the CPU"
-    if lack := why_no_c_compiler():
-        return lack
+def _why_not_fuse(programs: Programs, recipe: Recipe, data: ChunkData) -> str | None:
     try:
-        _source_for(recipe, data)
+        programs.check(recipe, data)
     except UnfusableError as error:
         return f"{recipe.name} cannot be fused ({error})"
     except Exception as error:  # a function of a user's own may fail in any way when traced
         return f"{recipe.name} cannot be traced ({one_line(error)})"
     return None
-
-
-@functools.lru_cache(maxsize=64)
-def _library(
-    recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int, cache: Path
-) -> ctypes.CDLL:
-    del cache  # a key: another cache is another library
-    return load(_source(recipe, task, code, sizes, features))
-
-
-def _source_for(recipe: Recipe, data: ChunkData) -> str:
-    """The program for weights as the recipe draws them."""
-    sizes = _sizes(recipe, recipe.initial_state(0), data)
-    return _source(recipe, data.task, _code(recipe), sizes, data.train.x.shape[2])
-
-
-def _code(recipe: Recipe) -> str:
-    """What the recipe's functions read today: a program made of yesterday's would be another."""
-    try:
-        return recipe.reading().digest
-    except UnreadableError as error:
-        raise UnfusableError(f"its functions read {error}, which may change unseen") from error
-
-
-def _sizes(recipe: Recipe, state: TrainState, data: ChunkData) -> Sizes:
-    if recipe.stop is not None:
-        raise UnfusableError("early stopping is not fused")
-    dtype = next(iter(state.params.values())).dtype
-    types = {tensor.dtype for tensor in (*data.train, *data.test)}
-    if dtype not in (torch.float32, torch.float64) or types != {dtype}:
-        raise UnfusableError(f"weights are {dtype} and data {', '.join(map(str, types))}")
-    known, keyless = {dtype, torch.int64}, state._replace(key=())
-    if others := {leaf.dtype for leaf in pytree.tree_leaves(keyless)} - known:
-        raise UnfusableError(f"its state has {others.pop()} beside weights of {dtype}")
-    n_train, n_test = data.train.y.shape[1], data.test.y.shape[1]
-    if recipe.batch_size is not None and recipe.batch_size > n_train:
-        raise UnfusableError(f"a batch of {recipe.batch_size} is more than {n_train} samples")
-    return Sizes(n_train, n_test, dtype, vector_bytes(), recipe.batch_size, recipe.drop_last)
-
-
-@functools.lru_cache(maxsize=64)
-def _form(recipe: Recipe, code: str) -> pytree.TreeSpec:
-    """The tree of a recipe's state, whose leaves a program holds in this order."""
-    del code  # a key
-    return pytree.tree_structure(recipe.initial_state(0))
-
-
-@functools.lru_cache(maxsize=64)
-def _source(recipe: Recipe, task: Task, code: str, sizes: Sizes, features: int) -> str:
-    state = pytree.tree_map_only(
-        Tensor,
-        lambda leaf: leaf.to(sizes.dtype) if leaf.is_floating_point() else leaf,
-        recipe.initial_state(0),
-    )
-    weight = next(iter(state.params.values()))
-    batch = Batch(weight.new_zeros(2, features), weight.new_zeros(2))
-
-    def make() -> str:
-        with ONE_AT_A_TIME:
-            return program(recipe, task, state, batch, sizes)
-
-    tasks = task, recipe.training_task(task)
-    if not recipe.is_own or any(type(one) not in (Binary, MultiClass) for one in tasks):
-        return make()
-    forms = [[str(leaf.dtype), list(leaf.shape)] for leaf in pytree.tree_leaves(state)]
-    spec = {"code": code, "task": repr(tasks), "sizes": repr(sizes), "features": features}
-    return source_made_before({**spec, "forms": forms}, make)
-
-
-def _padded(batch: Batch, sizes: Sizes) -> Batch:
-    """Samples as the program takes them: along memory, each row in whole vectors."""
-    missing = sizes.padded(batch.y.shape[1]) - batch.y.shape[1]
-    if not missing:  # large data are not copied
-        return Batch(batch.x.mT.contiguous(), batch.y.contiguous())
-    rows = (torch.nn.functional.pad(part, (0, missing)) for part in (batch.x.mT, batch.y))
-    return Batch(*(part.contiguous() for part in rows))
-
-
-def _pointer(tensor: Tensor) -> Any:
-    return ctypes.c_void_p(tensor.data_ptr())
-
-
-def _longs(numbers: Sequence[int]) -> Any:
-    return (ctypes.c_long * len(numbers))(*numbers)

@@ -89,7 +89,7 @@ INLINE real log1p_exp_of_minus(real t)
 #endif
 INLINE real log_sigmoid(real a) { return (a < 0 ? a : 0) - log1p_exp_of_minus(ABS(a)); }
 INLINE real log_sigmoid_slope(real a, real e) { return (a < 0 ? R(1.0) : e) / (R(1.0) + e); }
-INLINE real sign(real a) { return a != a ? a : (real)((a > 0) - (a < 0)); }
+INLINE real sign(real a) { return (real)((a > 0) - (a < 0)); } /* of a NaN 0, as torch has it */
 INLINE real softplus(real a, real beta, real threshold)
 {
     return a * beta > threshold ? a : LOG1P(EXP(a * beta)) / beta;

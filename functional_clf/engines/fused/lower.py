@@ -123,6 +123,8 @@ class _Lowering:
             stage = BLOCK if SAMPLES in node.shape else BEFORE
             self._values[node] = stored(node.shape, node.dtype, stage, storage)
         for node in graph.nodes:
+            if node.shape.count(SAMPLES) > 1:
+                raise UnfusableError("it has two axes of samples")
             is_own = node.dtype in (self._real, torch.int64, torch.int32, torch.bool)
             if not is_own and node.name != "constant":
                 raise UnfusableError(f"it computes in {node.dtype} beside {self._real}")
@@ -161,7 +163,9 @@ class _Lowering:
         if node.name == "fold_in":
             return self._fold_in(node, *arguments)
         if (number := constant_of(node)) is not None:
-            return constant_value(node, self._number(number))
+            if node.dtype == torch.int64 and number != SAMPLES:
+                number = int(number)
+            return constant_value(node, self._number(number, node.dtype))
         if node.name == "constant":
             return self._constant(node)
         return self._elementwise(node, arguments)
@@ -180,9 +184,11 @@ class _Lowering:
     def _elementwise(self, node: Node, arguments: Sequence[Value]) -> Value:
         def lowered(arg: Any, index: Index) -> Expression | str | None:
             if isinstance(arg, Node):
-                return broadcast(self._values[arg], index)
+                found = broadcast(self._values[arg], index)
+                is_place = node.dtype == torch.int64 and arg.dtype.is_floating_point
+                return as_whole(found) if is_place and node.name != "_to_copy" else found
             is_word = arg is None or (isinstance(arg, str) and arg != SAMPLES)
-            return arg if is_word else self._number(arg)
+            return arg if is_word else self._number(arg, node.dtype)
 
         settings = {
             key: float(self._samples) if value == SAMPLES else value
@@ -247,6 +253,8 @@ class _Lowering:
         return Value(node.shape, node.dtype, stage_of(node.shape, [key]), element)
 
     def _words(self, node: Node, key: Value) -> list[Expression]:
+        if key.shape != (2,):
+            raise UnfusableError("it draws with several keys at once")
         self.function.draws = True
         self.function.counts_samples |= SAMPLES in node.shape
         return [key.element((Place(None, word),)) for word in range(2)]
@@ -263,6 +271,8 @@ class _Lowering:
 
     def _fold_in(self, node: Node, key: Value, data: Value) -> Value:
         words = self._words(node, key)
+        if data.shape:
+            raise UnfusableError("it draws with several keys at once")
 
         def element(index: Index) -> Expression:
             args = [*words, data.element(()), Count(index[0], torch.int64)]
@@ -354,6 +364,8 @@ class _Lowering:
             total = self._total(node, source, dims, source_index)
         elif count > UNROLLED_TERMS:
             raise UnfusableError(f"it sums {count} features, above {UNROLLED_TERMS}")
+        elif how == "product" and source.dtype != node.dtype:
+            raise UnfusableError(f"it takes the product of {source.dtype} in {node.dtype}")
         elif how in ("largest", "smallest") and source.dtype != self._real:
             raise UnfusableError(f"it takes the {how} of {source.dtype}")
         else:
@@ -435,6 +447,8 @@ class _Lowering:
         return viewed(product, View((0,), fixed={1: 0}), node.shape)
 
     def _product(self, node: Node, shape: tuple[Size, ...], a: Value, b: Value) -> Value:
+        if node.dtype != self._real:
+            raise UnfusableError(f"it multiplies matrices of {node.dtype}")
         (rows, inner), (_, columns) = a.shape, b.shape
         a, b = self._in_memory("left", node, a), self._in_memory("right", node, b)
         assert a.storage is not None
@@ -552,8 +566,11 @@ class _Lowering:
                 return taken
         return in_rows(self._rows.new(count, last), shape)
 
-    def _number(self, number: Any) -> Number:
-        return Number(float(self._samples) if number == SAMPLES else number)
+    def _number(self, number: Any, dtype: torch.dtype = torch.float64) -> Number:
+        """A number of this type: a float has no more digits than the weights."""
+        if number == SAMPLES:
+            return Number(self._samples if dtype == torch.int64 else float(self._samples))
+        return Number(number)
 
     def _size(self, size: Size) -> int:
         return self._samples if size == SAMPLES else size

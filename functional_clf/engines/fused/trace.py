@@ -201,6 +201,8 @@ class _Recording(TorchDispatchMode):
             return self._constant(func(*args, **kwargs))
         if (simpler := self._simpler(name, args, kwargs)) is not NotImplemented:
             return simpler
+        if name == "view" and overload == "dtype":
+            raise UnfusableError("it reads the bits of numbers as those of another type")
         result = func(*args, **kwargs)
         places, named = pytree.tree_map_only(Tensor, self._place_of, (args, kwargs))
         if name == "copy_" and self.calls[places[0].number].op == "input":

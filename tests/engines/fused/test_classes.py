@@ -15,7 +15,7 @@ from functional_clf.core.optim import adam, sgd
 from functional_clf.core.tasks import MultiClass
 from functional_clf.core.types import Batch, Model
 from functional_clf.data.batches import ChunkData
-from functional_clf.engines.fused.engine import FUSED, _why_not_fuse
+from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.trace import UnfusableError
 
 CPU = torch.device("cpu")
@@ -103,7 +103,7 @@ def test_a_network_of_classes_equals_a_plain_loop(classes, samples, float64):
 
 @pytest.mark.parametrize("vector_bytes", [16, 32])
 def test_so_it_does_on_narrow_vectors(vector_bytes, monkeypatch, float64):
-    monkeypatch.setattr("functional_clf.engines.fused.engine.vector_bytes", lambda: vector_bytes)
+    monkeypatch.setattr("functional_clf.engines.fused.inputs.vector_bytes", lambda: vector_bytes)
     data = chunk(2, 97, 21, 4, 5)
     assert_as_in_a_plain_loop(recipe_of(layers(4, 9, 5, activation=torch.tanh)), data)
 
@@ -116,7 +116,7 @@ def test_in_float32_it_is_near(classes):
 
 def test_one_sample_to_train_on_is_refused_as_its_gradient_is_no_sum():
     recipe, data = recipe_of(layers(4, 3)), chunk(1, 1, 1, 4, 3, torch.float32)
-    assert "depend on the number of samples" in (_why_not_fuse(recipe, data) or "")
+    assert "depend on the number of samples" in (FUSED.why_not([recipe], data) or "")
 
 
 def test_a_class_may_be_absent(float64):
@@ -275,7 +275,7 @@ def test_what_is_not_known_is_refused_in_a_line(name):
     base = layers(3, 4)
     model = Model(base.init, lambda p, x: apply(base.apply(p, x)))
     recipe, data = recipe_of(model, 2), chunk(2, 20, 10, 3, 4, torch.float32)
-    assert told in (_why_not_fuse(recipe, data) or "")
+    assert told in (FUSED.why_not([recipe], data) or "")
     with pytest.raises(UnfusableError, match=told):
         FUSED.train(recipe, init_chunk(recipe, range(2), CPU), data, 2)
 

@@ -16,7 +16,7 @@ from functional_clf.core.types import Batch, Model, Optimizer
 from functional_clf.data.batches import draw_chunk
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import replicate
-from functional_clf.engines.fused.engine import FUSED, _why_not_fuse
+from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.trace import UnfusableError
 from functional_clf.engines.vmapped import EAGER
 
@@ -297,7 +297,7 @@ def test_what_cannot_be_fused_is_refused_and_told_in_a_line(name):
     state, data = init_chunk(recipe, range(2), CPU), chunk_of(range(2), 40)
     with pytest.raises(UnfusableError):
         FUSED.train(recipe, state, data, 2)
-    told = _why_not_fuse(recipe, data)
+    told = FUSED.why_not([recipe], data)
     assert told is not None
     assert told.startswith("strange cannot be fused (")
     assert "\n" not in told
@@ -306,13 +306,13 @@ def test_what_cannot_be_fused_is_refused_and_told_in_a_line(name):
 @pytest.mark.parametrize("name", RECIPES)
 def test_nothing_is_told_of_what_can_be_fused(name):
     recipe = RECIPES[name]
-    assert _why_not_fuse(recipe, chunk_of([0])) is None
+    assert FUSED.why_not([recipe], chunk_of([0])) is None
 
 
 def test_a_missing_compiler_is_told_of(monkeypatch):
     monkeypatch.setenv("CC", "no-such-compiler")
     recipe = RECIPES["model_0"]
-    told = _why_not_fuse(recipe, chunk_of([0]))
+    told = FUSED.why_not([recipe], chunk_of([0]))
     assert told == "no C compiler was found (CC is 'no-such-compiler')"
 
 

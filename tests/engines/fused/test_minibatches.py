@@ -17,8 +17,7 @@ from functional_clf.core.tasks import Binary, MultiClass
 from functional_clf.core.types import Batch, Model, StatefulModel
 from functional_clf.data.batches import ChunkData
 from functional_clf.data.tables import from_arrays
-from functional_clf.engines.fused import engine as fused_engine
-from functional_clf.engines.fused import library
+from functional_clf.engines.fused import c_programs, library
 from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.form import Sizes
 from functional_clf.engines.fused.print_c import _text
@@ -107,7 +106,7 @@ def test_large_weights_are_updated_as_small_ones(optimizer, float64):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_batches_on_narrow_vectors_equal_the_eager_engine(dtype, monkeypatch):
     """On vectors of 16 bytes, which every machine has."""
-    monkeypatch.setattr("functional_clf.engines.fused.engine.vector_bytes", lambda: 16)
+    monkeypatch.setattr("functional_clf.engines.fused.inputs.vector_bytes", lambda: 16)
     recipe = Recipe("model", mlp((13, 50, 11, 3), torch.tanh), sgd(0.05), 5, batch_size=18)
     tolerance = 1e-4 if dtype == torch.float32 else 1e-9
     before = torch.get_default_dtype()
@@ -293,7 +292,7 @@ def test_padding_never_leaks(float64, monkeypatch):
     data = chunk_of(2, 45, 9, 3, n_test=11)
     start = init_chunk(recipe, range(2), CPU)
     clean, clean_curves = FUSED.train(recipe, start, data, 4)
-    padded = fused_engine._padded
+    padded = c_programs._padded
 
     def poisoned(batch, sizes):
         x, y = padded(batch, sizes)
@@ -302,7 +301,7 @@ def test_padding_never_leaks(float64, monkeypatch):
         x[..., n:], y[..., n:] = torch.nan, torch.nan
         return Batch(x, y)
 
-    monkeypatch.setattr(fused_engine, "_padded", poisoned)
+    monkeypatch.setattr(c_programs, "_padded", poisoned)
     dirty, dirty_curves = FUSED.train(recipe, start, data, 4)
     for one, other in zip(*map(pytree.tree_leaves, (clean, dirty)), strict=True):
         assert torch.equal(one, other)
@@ -335,13 +334,13 @@ def test_other_batches_are_another_program():
             batch_size=batch_size,
             drop_last=drop_last,
         )
-        sources.add(fused_engine._source_for(recipe, data))
+        sources.add(c_programs._source_for(recipe, data))
     assert len(sources) == 5
 
 
 def test_a_plain_recipe_s_program_knows_no_batches():
     recipe = Recipe("model", mlp((3, 4, 1), torch.relu), sgd(0.1), 2)
-    source = fused_engine._source_for(recipe, chunk_of(1, 40, 3, dtype=torch.float32))
+    source = c_programs._source_for(recipe, chunk_of(1, 40, 3, dtype=torch.float32))
     assert "threefry" not in source
     assert "large_project" not in source
 

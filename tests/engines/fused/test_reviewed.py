@@ -15,8 +15,8 @@ from functional_clf.core.types import Batch, Model, Optimizer
 from functional_clf.data.batches import ChunkData, draw_chunk
 from functional_clf.data.generators import circles
 from functional_clf.data.seeds import replicate
-from functional_clf.engines.fused import engine, library
-from functional_clf.engines.fused.engine import FUSED, _why_not_fuse
+from functional_clf.engines.fused import inputs, library
+from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.trace import UnfusableError
 from functional_clf.engines.vmapped import EAGER
 
@@ -98,7 +98,7 @@ def counting(start, add):
 )
 def test_it_is_refused_in_one_line(apply, optimizer, reason):
     recipe, data, train = trained(fused, apply, optimizer)
-    assert reason in (_why_not_fuse(recipe, data) or "")
+    assert reason in (FUSED.why_not([recipe], data) or "")
     with pytest.raises(UnfusableError, match=reason):
         train()
 
@@ -110,7 +110,7 @@ def test_a_model_that_cannot_be_traced_is_told_in_one_line():
         return hidden(p, x) @ p["v"]
 
     recipe, data, _ = trained(fused, apply)
-    assert _why_not_fuse(recipe, data) == "own cannot be traced (not today)"
+    assert FUSED.why_not([recipe], data) == "own cannot be traced (not today)"
 
 
 # What is one tensor when a recipe is traced need not stay one.
@@ -190,7 +190,7 @@ def test_a_model_that_writes_into_its_data_is_refused():
         return hidden(p, x) @ p["v"]
 
     recipe, data, train = trained(fused, apply)
-    assert "writes into its arguments" in (_why_not_fuse(recipe, data) or "")
+    assert "writes into its arguments" in (FUSED.why_not([recipe], data) or "")
     with pytest.raises(UnfusableError, match="writes into its arguments"):
         train()
 
@@ -215,7 +215,7 @@ def test_a_sum_over_one_vector_of_samples_is_kept(features, width, vectors, dtyp
     def apply(p, x):
         return ((x @ p["w"] + p["b"]) @ p["head"].mT + p["c"]).squeeze(-1)
 
-    monkeypatch.setattr(engine, "vector_bytes", lambda: vectors)
+    monkeypatch.setattr(inputs, "vector_bytes", lambda: vectors)
     samples, generator = vectors // dtype.itemsize, torch.Generator().manual_seed(1)
     batch = Batch(
         torch.randn(2, samples, features, generator=generator).to(dtype),
