@@ -4,7 +4,7 @@ No replicate meets another in it, so neither the width of a chunk nor its neighb
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -18,6 +18,7 @@ from functional_clf.engines.machine import c_facts
 from functional_clf.support.errors import one_line
 
 
+@runtime_checkable
 class Programs(Protocol):
     """How programs are made and run on one kind of device."""
 
