@@ -13,8 +13,9 @@ from functional_clf.core.train import (
     evaluated,
     make_eval_step,
     make_train_step,
+    needed,
 )
-from functional_clf.core.types import Batch, Metrics, TrainState
+from functional_clf.core.types import Batch, Metrics, StatefulModel, TrainState
 from functional_clf.engines.fused.form import Sizes
 from functional_clf.engines.fused.trace import Graph, UnfusableError, trace
 
@@ -58,8 +59,18 @@ def graphs(recipe: Recipe, task: Task, state: TrainState, batch: Batch, sizes: S
     Raises:
         UnfusableError: when the recipe cannot be fused.
     """
-    train_step = make_train_step(recipe.model, recipe.optimizer, recipe.training_task(task))
-    return graphs_of_steps(train_step, make_eval_step(recipe.model, task), state, batch, sizes)
+    model = recipe.model
+    if isinstance(model, StatefulModel) and 1 in (sizes.batch_size or sizes.train, sizes.rest):
+        # Of a step on a single sample only the evaluation is looked at, which may be another.
+        trace(
+            lambda state, batch: model.train_apply(
+                state.params, state.buffers, batch.x, needed(state.key)
+            ),
+            lambda n: (state, _batch_of(batch, n)),
+            samples=1,
+        )
+    train_step = make_train_step(model, recipe.optimizer, recipe.training_task(task))
+    return graphs_of_steps(train_step, make_eval_step(model, task), state, batch, sizes)
 
 
 def graphs_of_steps(
@@ -77,10 +88,6 @@ def graphs_of_steps(
     Raises:
         UnfusableError: when a step cannot be fused.
     """
-
-    def batch_of(samples: int) -> Batch:
-        return Batch(*(part.new_zeros(samples, *part.shape[1:]) for part in batch))
-
     leaves = [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
     # In the order of the state's fields.
     n_params, n_opt, n_buffers = (
@@ -91,9 +98,9 @@ def graphs_of_steps(
         probed = samples
         if samples == 1:
             # Autograd does for a single sample what it does for no other number; a model may not.
-            trace(eval_step, lambda n: (evaluated(state), batch_of(n)), samples)
+            trace(eval_step, lambda n: (evaluated(state), _batch_of(batch, n)), samples)
             probed = 2
-        step = trace(train_step, lambda n: (state, batch_of(n)), probed)
+        step = trace(train_step, lambda n: (state, _batch_of(batch, n)), probed)
         if step.written.intersection(step.inputs[len(leaves) :]):
             raise UnfusableError("its model writes into its arguments")
         if step.form != pytree.tree_structure((state, Metrics(batch.y, batch.y))):
@@ -103,7 +110,7 @@ def graphs_of_steps(
         return step
 
     def evaluation_on(samples: int) -> Graph:
-        graph = trace(eval_step, lambda n: (evaluated(state), batch_of(n)), samples)
+        graph = trace(eval_step, lambda n: (evaluated(state), _batch_of(batch, n)), samples)
         if graph.written:
             raise UnfusableError("its model writes into its arguments")
         return graph
@@ -118,6 +125,10 @@ def graphs_of_steps(
         evaluate_train=evaluation_on(sizes.train),
         evaluate_test=evaluation_on(sizes.test),
     )
+
+
+def _batch_of(batch: Batch, samples: int) -> Batch:
+    return Batch(*(part.new_zeros(samples, *part.shape[1:]) for part in batch))
 
 
 def _check_next_state(step: Graph) -> None:

@@ -237,7 +237,7 @@ def _function(source: str) -> Any:
     name = f"<functional_clf {hash(source) & (2**64 - 1):016x}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     namespace: dict[str, Any] = {"__name__": "functional_clf.fused"}
-    exec(compile(source, name, "exec"), namespace)
+    exec(compile(source, name, "exec", dont_inherit=True), namespace)
     return namespace["fit"]
 
 

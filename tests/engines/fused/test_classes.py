@@ -13,7 +13,7 @@ from functional_clf.contestants.recipe import Recipe, init_chunk
 from functional_clf.core.models import affine
 from functional_clf.core.optim import adam, sgd
 from functional_clf.core.tasks import MultiClass
-from functional_clf.core.types import Batch, Model
+from functional_clf.core.types import Batch, Model, StatefulModel
 from functional_clf.data.batches import ChunkData
 from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.trace import UnfusableError
@@ -114,8 +114,23 @@ def test_in_float32_it_is_near(classes):
     assert_as_in_a_plain_loop(recipe_of(layers(4, 16, classes)), data, near=2e-3, count_within=1)
 
 
-def test_one_sample_to_train_on_is_refused_as_its_gradient_is_no_sum():
-    recipe, data = recipe_of(layers(4, 3)), chunk(1, 1, 1, 4, 3, torch.float32)
+def test_there_may_be_a_single_sample_to_train_on(float64):
+    """Of which autograd makes no sum; a program is made of the step on two."""
+    assert_as_in_a_plain_loop(recipe_of(layers(4, 3)), chunk(2, 1, 5, 4, 3))
+
+
+@pytest.mark.parametrize("sizes", [{"batch_size": 1}, {"batch_size": 3}, {}])
+def test_a_model_that_trains_otherwise_on_a_single_sample_is_refused(sizes):
+    def train_apply(params, buffers, x, key):
+        return (x if len(x) > 1 else 2 * x) @ params["w"].mT, buffers
+
+    model = StatefulModel(
+        lambda generator: ({"w": torch.ones(3, 4)}, {"b": torch.zeros(1)}),
+        lambda weights, x: x @ weights["w"].mT,
+        train_apply,
+    )
+    recipe = Recipe("own", model, sgd(0.1), 2, **sizes)
+    data = chunk(1, 7 if sizes else 1, 5, 4, 3, torch.float32)
     assert "depend on the number of samples" in (FUSED.why_not([recipe], data) or "")
 
 

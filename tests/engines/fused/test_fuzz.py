@@ -34,7 +34,7 @@ from functional_clf.core.optim import adam, sgd
 from functional_clf.core.tasks import Binary, MultiClass
 from functional_clf.core.types import Batch, Model, Optimizer
 from functional_clf.data.batches import ChunkData
-from functional_clf.engines.fused import engine, library
+from functional_clf.engines.fused import inputs, library
 from functional_clf.engines.fused.engine import FUSED
 from functional_clf.engines.fused.trace import UnfusableError
 from functional_clf.engines.machine import c_compiler
@@ -492,7 +492,7 @@ def force_width(monkeypatch: pytest.MonkeyPatch, vector_bytes: int) -> None:
         return
     flags = {32: "-march=haswell", 16: "-march=x86-64"}[vector_bytes]
     monkeypatch.setattr(library, "_options", lambda: [*library.OPTIONS, flags])
-    monkeypatch.setattr(engine, "vector_bytes", lambda: vector_bytes)
+    monkeypatch.setattr(inputs, "vector_bytes", lambda: vector_bytes)
 
 
 def try_all(seeds: range, vector_bytes: int, is_binary: bool) -> tuple[list[str], int, int]:
