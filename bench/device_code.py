@@ -204,18 +204,18 @@ def table() -> str:
 def program_of(work: Work, capability: int) -> tuple[Kernel, DeviceCode]:
     """The program that the engine would take: in the first layout in which it has room."""
     sizes = Sizes(work.train, work.test, torch.float32, 16, work.recipe.batch_size)
-    refused = TooLargeError()
+    reason = ""
     for make in kernels(work.recipe, work.task, sizes, work.layer_sizes[0], "ieee"):
         try:
             kernel = make()
         except TooLargeError as error:
-            refused = error
+            reason = str(error)
             continue
         code = compiled_for(kernel, types_of(work.recipe), capability)
         if not code.spills:
             return kernel, code
-        refused = TooLargeError(f"{code.spills} bytes of a thread are spilled")
-    raise refused
+        reason = f"{code.spills} bytes of a thread are spilled"
+    raise TooLargeError(reason)
 
 
 def main() -> None:

@@ -190,17 +190,17 @@ def _loaded(
 ) -> Kernel:
     """A program on its device, in the first layout in which it has room."""
     del code  # a key
-    refused = TooLargeError()
+    reason = ""
     for make in kernels(recipe, task, sizes, features, precision):
         try:
             kernel = make()
             if device.type == "cuda":
                 _compile(kernel, recipe, sizes, device)
         except TooLargeError as error:
-            refused = error
+            reason = str(error)
         else:
             return kernel
-    raise refused
+    raise TooLargeError(reason)
 
 
 def kernels(
