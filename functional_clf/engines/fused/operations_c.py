@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from functional_clf.engines.fused.form import Folding
+from functional_clf.engines.fused.texts import call, clamp, gelu, gelu_backward, infix
 
 
 def literal(value: float | int) -> str:
@@ -47,20 +48,6 @@ def _power(a: str, exponent: str) -> str:
     return known.get(exponent, f"POW({a}, {exponent})")
 
 
-def _clamp(a: str, low: str | None = None, high: str | None = None) -> str:
-    if low is not None:
-        a = f"larger({a}, {low})"
-    return a if high is None else f"smaller({a}, {high})"
-
-
-def _gelu(a: str, approximate: str = "none") -> str:
-    return f"{'gelu' if approximate == 'none' else 'gelu_tanh'}({a})"
-
-
-def _gelu_backward(grad: str, a: str, approximate: str = "none") -> str:
-    return f"({grad} * {'gelu_slope' if approximate == 'none' else 'gelu_tanh_slope'}({a}))"
-
-
 def _elu(a: str, alpha: str = "R(1.0)", scale: str = "R(1.0)", inner: str = "R(1.0)") -> str:
     return f"choose({a} > 0, {scale} * {a}, {scale} * {alpha} * EXPM1({inner} * {a}))"
 
@@ -72,14 +59,6 @@ def _elu_backward(grad: str, alpha: str, scale: str, inner: str, is_result: str,
     return f"({grad} * choose({a} > 0, {scale}, {inner} * {below}))"
 
 
-def _compare(symbol: str) -> Callable[..., str]:
-    return lambda a, b: f"({a} {symbol} {b})"
-
-
-def _call(name: str) -> Callable[..., str]:
-    return lambda *args: f"{name}({', '.join(args)})"
-
-
 OPERATIONS: Mapping[str, Callable[..., str]] = {
     "add": _alpha("+"),
     "sub": _alpha("-"),
@@ -89,72 +68,72 @@ OPERATIONS: Mapping[str, Callable[..., str]] = {
     "ratio": lambda a, b: f"({a} / {b})",
     "neg": lambda a: f"(-{a})",
     "reciprocal": lambda a: f"(R(1.0) / {a})",
-    "square": _call("square"),
+    "square": call("square"),
     "pow": _power,
-    "sqrt": _call("SQRT"),
+    "sqrt": call("SQRT"),
     "rsqrt": lambda a: f"(R(1.0) / SQRT({a}))",
-    "abs": _call("ABS"),
-    "sign": _call("sign"),
-    "sgn": _call("sign"),
-    "floor": _call("FN(floor)"),
-    "exp": _call("EXP"),
-    "expm1": _call("EXPM1"),
-    "log": _call("LOG"),
-    "log1p": _call("LOG1P"),
-    "sin": _call("SIN"),
-    "cos": _call("COS"),
-    "tanh": _call("TANH"),
-    "erf": _call("ERF"),
-    "sigmoid": _call("sigmoid"),
-    "relu": _call("relu"),
-    "silu": _call("silu"),
-    "gelu": _gelu,
-    "threshold_backward": _call("threshold_backward"),
+    "abs": call("ABS"),
+    "sign": call("sign"),
+    "sgn": call("sign"),
+    "floor": call("FN(floor)"),
+    "exp": call("EXP"),
+    "expm1": call("EXPM1"),
+    "log": call("LOG"),
+    "log1p": call("LOG1P"),
+    "sin": call("SIN"),
+    "cos": call("COS"),
+    "tanh": call("TANH"),
+    "erf": call("ERF"),
+    "sigmoid": call("sigmoid"),
+    "relu": call("relu"),
+    "silu": call("silu"),
+    "gelu": gelu,
+    "threshold_backward": call("threshold_backward"),
     "softplus": lambda a, beta="1", threshold="20": f"softplus({a}, {beta}, {threshold})",
     "softplus_backward": lambda grad, a, beta, threshold: (
         f"({grad} * softplus_slope({a}, {beta}, {threshold}))"
     ),
     "tanh_backward": lambda grad, y: f"({grad} * (R(1.0) - square({y})))",
     "sigmoid_backward": lambda grad, y: f"({grad} * sigmoid_slope({y}))",
-    "log_sigmoid_forward[0]": _call("log_sigmoid"),
+    "log_sigmoid_forward[0]": call("log_sigmoid"),
     "log_sigmoid_forward[1]": lambda a: f"EXP(-ABS({a}))",
     "log_sigmoid_backward": lambda grad, a, e: f"({grad} * log_sigmoid_slope({a}, {e}))",
     "silu_backward": lambda grad, a: f"({grad} * silu_slope({a}))",
-    "gelu_backward": _gelu_backward,
+    "gelu_backward": gelu_backward,
     "leaky_relu": lambda a, slope="R(0.01)": f"leaky_relu({a}, {slope})",
     "leaky_relu_backward": lambda grad, a, slope, is_result: (
         f"choose({a} > 0, {grad}, {grad} * {slope})"
     ),
     "elu": _elu,
     "elu_backward": _elu_backward,
-    "clamp": _clamp,
-    "clamp_min": _clamp,
-    "clamp_max": lambda a, high: _clamp(a, None, high),
-    "maximum": _call("larger"),
-    "minimum": _call("smaller"),
-    "where": _call("choose"),
+    "clamp": clamp,
+    "clamp_min": clamp,
+    "clamp_max": lambda a, high: clamp(a, None, high),
+    "maximum": call("larger"),
+    "minimum": call("smaller"),
+    "where": call("choose"),
     "masked_fill": lambda a, mask, value: f"choose({mask}, {value}, {a})",
-    "logical_and": _compare("&&"),
-    "logical_or": _compare("||"),
+    "logical_and": infix("&&"),
+    "logical_or": infix("||"),
     "logical_not": lambda a: f"(!{a})",
-    "gt": _compare(">"),
-    "ge": _compare(">="),
-    "lt": _compare("<"),
-    "le": _compare("<="),
-    "eq": _compare("=="),
-    "ne": _compare("!="),
+    "gt": infix(">"),
+    "ge": infix(">="),
+    "lt": infix("<"),
+    "le": infix("<="),
+    "eq": infix("=="),
+    "ne": infix("!="),
     "clone": lambda a: a,
-    "__rshift__": _compare(">>"),
-    "bitwise_right_shift": _compare(">>"),
-    "__and__": _compare("&"),
-    "bitwise_and": _compare("&"),
-    "random_bits": _call("random_bits"),
-    "fold_in": _call("fold_in"),
+    "__rshift__": infix(">>"),
+    "bitwise_right_shift": infix(">>"),
+    "__and__": infix("&"),
+    "bitwise_and": infix("&"),
+    "random_bits": call("random_bits"),
+    "fold_in": call("fold_in"),
     # Of C's own, by the name that they have in this precision.
-    **{name: _call(f"FN({name})") for name in ("tan", "asin", "acos", "atan", "sinh", "cosh")},
-    **{name: _call(f"FN({name})") for name in ("asinh", "acosh", "atanh", "erfc", "log2", "log10")},
-    **{name: _call(f"FN({name})") for name in ("exp2", "hypot", "atan2", "floor", "ceil", "trunc")},
-    "round": _call("FN(rint)"),  # halves to the even number, as torch has it
+    **{name: call(f"FN({name})") for name in ("tan", "asin", "acos", "atan", "sinh", "cosh")},
+    **{name: call(f"FN({name})") for name in ("asinh", "acosh", "atanh", "erfc", "log2", "log10")},
+    **{name: call(f"FN({name})") for name in ("exp2", "hypot", "atan2", "floor", "ceil", "trunc")},
+    "round": call("FN(rint)"),  # halves to the even number, as torch has it
 }
 
 

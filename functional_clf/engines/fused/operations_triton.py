@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from functional_clf.engines.fused.texts import call, clamp, gelu, gelu_backward, infix
 from functional_clf.engines.fused.trace import UnfusableError
 
 _TYPES = {
@@ -82,20 +83,6 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _clamp(a: str, low: str | None = None, high: str | None = None) -> str:
-    if low is not None:
-        a = f"larger({a}, {low})"
-    return a if high is None else f"smaller({a}, {high})"
-
-
-def _gelu(a: str, approximate: str = "none") -> str:
-    return f"{'gelu' if approximate == 'none' else 'gelu_tanh'}({a})"
-
-
-def _gelu_backward(grad: str, a: str, approximate: str = "none") -> str:
-    return f"({grad} * {'gelu_slope' if approximate == 'none' else 'gelu_tanh_slope'}({a}))"
-
-
 def _elu(a: str, alpha: str = "1.0", scale: str = "1.0", inner: str = "1.0") -> str:
     return f"tl.where({a} > 0, {scale} * {a}, {scale} * {alpha} * expm1({inner} * {a}))"
 
@@ -109,46 +96,38 @@ def _elu_backward(grad: str, alpha: str, scale: str, inner: str, is_result: str,
     return f"({grad} * tl.where({a} > 0, {scale}, {inner} * {below}))"
 
 
-def _infix(symbol: str) -> Callable[..., str]:
-    return lambda a, b: f"({a} {symbol} {b})"
-
-
-def _call(name: str) -> Callable[..., str]:
-    return lambda *args: f"{name}({', '.join(args)})"
-
-
 OPERATIONS: Mapping[str, Callable[..., str]] = {
     "add": _signed("+"),
     "sub": _signed("-"),
     "rsub": lambda a, b, alpha=1: _signed("-")(b, a, alpha),
-    "mul": _infix("*"),
-    "div": _infix("/"),
-    "ratio": _infix("/"),
+    "mul": infix("*"),
+    "div": infix("/"),
+    "ratio": infix("/"),
     "neg": lambda a: f"(-{a})",
     "reciprocal": lambda a: f"(1.0 / {a})",
     "square": lambda a: f"({a} * {a})",
     "pow": _power,
-    "sqrt": _call("tl.sqrt_rn"),
+    "sqrt": call("tl.sqrt_rn"),
     "rsqrt": lambda a: f"(1.0 / tl.sqrt_rn({a}))",
-    "abs": _call("tl.abs"),
-    "sign": _call("sign"),
-    "sgn": _call("sign"),
-    "floor": _call("tl.floor"),
-    "ceil": _call("tl.ceil"),
-    "exp": _call("tl.exp"),
-    "exp2": _call("tl.exp2"),
-    "expm1": _call("expm1"),
-    "log": _call("tl.log"),
-    "log2": _call("tl.log2"),
-    "log1p": _call("log1p"),
-    "sin": _call("tl.sin"),
-    "cos": _call("tl.cos"),
-    "tanh": _call("tanh"),
-    "erf": _call("tl.erf"),
-    "sigmoid": _call("sigmoid"),
-    "relu": _call("relu"),
+    "abs": call("tl.abs"),
+    "sign": call("sign"),
+    "sgn": call("sign"),
+    "floor": call("tl.floor"),
+    "ceil": call("tl.ceil"),
+    "exp": call("tl.exp"),
+    "exp2": call("tl.exp2"),
+    "expm1": call("expm1"),
+    "log": call("tl.log"),
+    "log2": call("tl.log2"),
+    "log1p": call("log1p"),
+    "sin": call("tl.sin"),
+    "cos": call("tl.cos"),
+    "tanh": call("tanh"),
+    "erf": call("tl.erf"),
+    "sigmoid": call("sigmoid"),
+    "relu": call("relu"),
     "silu": lambda a: f"({a} * sigmoid({a}))",
-    "gelu": _gelu,
+    "gelu": gelu,
     "threshold_backward": lambda grad, a, at: f"tl.where({a} <= {at}, 0.0, {grad})",
     "softplus": lambda a, beta="1.0", threshold="20.0": f"softplus({a}, {beta}, {threshold})",
     "softplus_backward": lambda grad, a, beta, threshold: (
@@ -156,39 +135,39 @@ OPERATIONS: Mapping[str, Callable[..., str]] = {
     ),
     "tanh_backward": lambda grad, y: f"({grad} * (1.0 - {y} * {y}))",
     "sigmoid_backward": lambda grad, y: f"({grad} * ((1.0 - {y}) * {y}))",
-    "log_sigmoid_forward[0]": _call("log_sigmoid"),
+    "log_sigmoid_forward[0]": call("log_sigmoid"),
     "log_sigmoid_forward[1]": lambda a: f"tl.exp(-tl.abs({a}))",
     "log_sigmoid_backward": lambda grad, a, e: f"({grad} * log_sigmoid_slope({a}, {e}))",
     "silu_backward": lambda grad, a: f"({grad} * silu_slope({a}))",
-    "gelu_backward": _gelu_backward,
+    "gelu_backward": gelu_backward,
     "leaky_relu": lambda a, slope="0.01": f"tl.where({a} > 0, {a}, {a} * {slope})",
     "leaky_relu_backward": lambda grad, a, slope, is_result: (
         f"tl.where({a} > 0, {grad}, {grad} * {slope})"
     ),
     "elu": _elu,
     "elu_backward": _elu_backward,
-    "clamp": _clamp,
-    "clamp_min": _clamp,
-    "clamp_max": lambda a, high: _clamp(a, None, high),
-    "maximum": _call("larger"),
-    "minimum": _call("smaller"),
+    "clamp": clamp,
+    "clamp_min": clamp,
+    "clamp_max": lambda a, high: clamp(a, None, high),
+    "maximum": call("larger"),
+    "minimum": call("smaller"),
     "where": lambda condition, a, b: f"tl.where({condition}, {a}, {b})",
     "masked_fill": lambda a, mask, value: f"tl.where({mask}, {value}, {a})",
-    "logical_and": _infix("&"),
-    "logical_or": _infix("|"),
+    "logical_and": infix("&"),
+    "logical_or": infix("|"),
     "logical_not": lambda a: f"({a} == 0)",
-    "gt": _infix(">"),
-    "ge": _infix(">="),
-    "lt": _infix("<"),
-    "le": _infix("<="),
-    "eq": _infix("=="),
-    "ne": _infix("!="),
+    "gt": infix(">"),
+    "ge": infix(">="),
+    "lt": infix("<"),
+    "le": infix("<="),
+    "eq": infix("=="),
+    "ne": infix("!="),
     "clone": lambda a: a,
     "_to_copy": lambda a: a,  # each result is made of its type
-    "__rshift__": _infix(">>"),
-    "bitwise_right_shift": _infix(">>"),
-    "__and__": _infix("&"),
-    "bitwise_and": _infix("&"),
+    "__rshift__": infix(">>"),
+    "bitwise_right_shift": infix(">>"),
+    "__and__": infix("&"),
+    "bitwise_and": infix("&"),
 }
 """Fewer than `elementwise.OPERATIONS`: those that are left out are in no library that Triton's
 interpreter has."""
