@@ -191,7 +191,7 @@ class _Lowering:
             return arg if is_word else self._number(arg, node.dtype)
 
         settings = {
-            key: float(self._samples) if value == SAMPLES else value
+            key: self._number(value, node.dtype).value if value == SAMPLES else value
             for key, value in node.kwargs.items()
         }
 

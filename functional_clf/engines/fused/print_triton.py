@@ -421,8 +421,7 @@ class _Printer:
         if node.name not in OPERATIONS:
             raise UnfusableError(f"the operation {node.op} is not known")
         settings = {
-            key: float(self._samples) if value == SAMPLES else value
-            for key, value in node.kwargs.items()
+            key: self._samples if value == SAMPLES else value for key, value in node.kwargs.items()
         }
         applied = apply(node.name, [], settings, node.dtype)  # raises what it raises
         conditions = {"where": 0, "masked_fill": 1}
@@ -442,17 +441,16 @@ class _Printer:
                 return text if arg.dtype == torch.bool else f"({text} != 0)"
             # The place of the largest is held as a float where torch has a whole number.
             is_place = node.dtype == torch.int64 and arg.dtype.is_floating_point
-            is_mixed = node.dtype.is_floating_point and not arg.dtype.is_floating_point
-            is_mixed = is_mixed or (is_place and node.name != "_to_copy")
-            return f"{text}.to({triton_type(node.dtype)})" if is_mixed else text
+            is_whole = node.dtype.is_floating_point and not arg.dtype.is_floating_point
+            is_cast = is_whole or (is_place and node.name != "_to_copy")
+            return f"{text}.to({triton_type(node.dtype)})" if is_cast else text
         if arg is None or (isinstance(arg, str) and arg != SAMPLES):
             return arg
-        is_float = node.dtype.is_floating_point
-        if arg == SAMPLES:
-            return literal(self._number(arg, node.dtype))
-        return literal(float(arg) if type(arg) is int and is_float else arg)
+        arg = self._samples if arg == SAMPLES else arg
+        return literal(float(arg) if type(arg) is int and node.dtype.is_floating_point else arg)
 
     def _number(self, number: Any, dtype: torch.dtype) -> float | int:
+        """A number that fills a tensor of this type."""
         number = self._samples if number == SAMPLES else number
         if dtype.is_floating_point:
             return float(number)

@@ -1,7 +1,8 @@
 """What Triton has not: elementary functions as torch has them, and random bits.
 
 Functions of the device, which a fused program's kernel calls. Where an argument is NaN, so is the
-result. None of them calls a library of the device's own, so Triton's interpreter runs them too.
+result, but for a sign. None of them calls a library of the device's own, so Triton's interpreter
+runs them too.
 """
 
 import triton

@@ -208,6 +208,17 @@ ODD: dict[str, tuple[Callable[[Tensor, Tensor, Tensor], Tensor], Tensor]] = {
         ),
         torch.zeros(()),
     ),
+    "more than the samples": (
+        lambda b, x, k: (x * 20 > len(x)).float().mean() + (b < len(x)).float(),
+        torch.full((), 3.0),
+    ),
+    "as often as samples": (
+        lambda b, x, k: (
+            torch.add(torch.full((3,), 1), (b * 100003).long(), alpha=len(x))
+            - torch.full((3,), 100003) * len(x)
+        ).float(),
+        torch.full((3,), 1.0),
+    ),
     "large places": (
         lambda b, x, k: (b.argmax(1) + 16777217 - 16777216).float()[:, None] + 0 * b,
         WHOLE,
